@@ -1,0 +1,455 @@
+//! One client: keeps its requests in flight and checks every answer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::{Histogram, errors::AdditionError};
+use tangelo_bench::pipe::Pipe;
+use tangelo_bench::{frame, websocket};
+use tokio::net::TcpStream;
+
+const HANDSHAKE: &[u8] = br#"{"sys":{"type":"bench","version":"1"},"user":{}}"#;
+
+/// The first byte of a message that asks for an answer and spells its route out.
+const REQUEST: u8 = 0x00;
+/// The first byte of an answer.
+const RESPONSE: u8 = 0x04;
+
+/// How long answers are awaited when the last request has been sent. What is missing then is an
+/// error.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// What all clients of a run have in common.
+pub(crate) struct Plan {
+    /// Each frame goes in a WebSocket message of its own.
+    pub(crate) websocket: bool,
+    /// Where Pomelo requests go; none says that the server is a bare one.
+    pub(crate) route: Option<String>,
+    pub(crate) in_flight: u16,
+    pub(crate) payload: usize,
+}
+
+/// What a client saw.
+pub(crate) struct Measured {
+    /// Microseconds from the write that carried a request to the read that carried its answer.
+    pub(crate) latency: Histogram<u64>,
+    pub(crate) errors: u64,
+    pub(crate) first_error: Option<String>,
+}
+
+impl Measured {
+    pub(crate) fn new() -> io::Result<Self> {
+        // Two digits are plenty for a benchmark and keep the buckets in the cache.
+        let latency = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(io::Error::other)?;
+        Ok(Self {
+            latency,
+            errors: 0,
+            first_error: None,
+        })
+    }
+
+    pub(crate) fn add(&mut self, other: Self) -> Result<(), AdditionError> {
+        self.latency.add(other.latency)?;
+        self.errors += other.errors;
+        self.first_error = self.first_error.take().or(other.first_error);
+        Ok(())
+    }
+
+    fn error(&mut self, count: u64, reason: impl FnOnce() -> String) {
+        self.errors += count;
+        self.first_error.get_or_insert_with(reason);
+    }
+}
+
+/// A connection that has been greeted.
+pub(crate) struct Client {
+    pipe: Pipe,
+    requests: Requests,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr, plan: Arc<Plan>) -> io::Result<Self> {
+        let mut pipe = Pipe::new(TcpStream::connect(address).await?)?;
+        if plan.websocket {
+            pipe.output().extend_from_slice(websocket::UPGRADE);
+            let answer = loop {
+                read_more(&mut pipe).await?;
+                if let Some(length) = websocket::accepted(pipe.input())? {
+                    break length;
+                }
+            };
+            pipe.consume(answer);
+        }
+        let mut client = Self {
+            pipe,
+            requests: Requests::new(plan)?,
+        };
+        if client.requests.plan.route.is_some() {
+            client.greet().await?;
+        }
+        Ok(client)
+    }
+
+    /// Pomelo's handshake: hello, its answer, and the acknowledgement, which needs no answer.
+    async fn greet(&mut self) -> io::Result<()> {
+        let requests = &mut self.requests;
+        requests.send(self.pipe.output(), |package| {
+            frame::put(package, frame::HANDSHAKE, HANDSHAKE)
+        });
+        while !requests.greeted {
+            read_more(&mut self.pipe).await?;
+            let used = requests.receive(self.pipe.input(), Instant::now())?;
+            self.pipe.consume(used);
+        }
+        requests.send(self.pipe.output(), |package| {
+            frame::put(package, frame::HANDSHAKE_ACK, b"")
+        });
+        Ok(())
+    }
+
+    /// Sends requests until the measurement ends, and counts what is answered while it lasts.
+    pub(crate) async fn run(mut self, measurement: Range<Instant>) -> io::Result<Measured> {
+        let deadline = measurement.end + DRAIN;
+        let ended = tokio::time::timeout_at(deadline.into(), self.exchange(measurement)).await;
+        let Requests {
+            mut measured,
+            outstanding,
+            ..
+        } = self.requests;
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => measured.error(outstanding.max(1), || error.to_string()),
+            Err(_) => measured.error(outstanding, || {
+                format!("{outstanding} requests of a client got no answer")
+            }),
+        }
+        Ok(measured)
+    }
+
+    async fn exchange(&mut self, measurement: Range<Instant>) -> io::Result<()> {
+        let Self { pipe, requests } = self;
+        requests.measurement = measurement;
+        loop {
+            // Reading the clock once a wake-up is exact enough: what it handles arrived in one
+            // read.
+            let now = Instant::now();
+            let used = requests.receive(pipe.input(), now)?;
+            pipe.consume(used);
+            if now < requests.measurement.end {
+                requests.request(pipe.output(), now);
+            } else if requests.outstanding == 0 {
+                return Ok(());
+            }
+            read_more(pipe).await?;
+        }
+    }
+}
+
+async fn read_more(pipe: &mut Pipe) -> io::Result<()> {
+    match pipe.exchange().await? {
+        0 => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the server closed the connection",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The requests of one client.
+struct Requests {
+    plan: Arc<Plan>,
+    greeted: bool,
+    measurement: Range<Instant>,
+    /// A request waits in the slot that its id names, so that its answer finds it without a search.
+    slots: Vec<Slot>,
+    /// The slots that wait for nothing.
+    free: Vec<u16>,
+    /// The slots of a bare server's requests in the order of their answers.
+    order: VecDeque<u16>,
+    outstanding: u64,
+    /// Kept for its memory.
+    package: Vec<u8>,
+    /// The body of the latest request, kept for all but its number.
+    body: Vec<u8>,
+    measured: Measured,
+}
+
+/// The place of one request in flight.
+struct Slot {
+    /// The id of the latest request: ids of one slot are as far apart as there are slots.
+    id: u32,
+    /// When that was sent, until it is answered.
+    since: Option<Instant>,
+}
+
+impl Requests {
+    fn new(plan: Arc<Plan>) -> io::Result<Self> {
+        // A JSON string, so that a handler which parses its body can echo it as well.
+        let mut body = vec![b'x'; plan.payload];
+        if let [first, .., last] = &mut body[..] {
+            (*first, *last) = (b'"', b'"');
+        }
+        let now = Instant::now();
+        Ok(Self {
+            greeted: false,
+            measurement: now..now,
+            slots: (1..=plan.in_flight)
+                .map(|id| Slot {
+                    id: id.into(),
+                    since: None,
+                })
+                .collect(),
+            free: (0..plan.in_flight).collect(),
+            order: VecDeque::with_capacity(plan.in_flight.into()),
+            outstanding: 0,
+            package: Vec::new(),
+            body,
+            measured: Measured::new()?,
+            plan,
+        })
+    }
+
+    /// Appends the package that `write` writes, in a WebSocket message where one is needed.
+    fn send(&mut self, output: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.plan.websocket {
+            self.package.clear();
+            write(&mut self.package);
+            websocket::put_masked(output, &self.package);
+        } else {
+            write(output);
+        }
+    }
+
+    /// Appends a request for every slot that is free.
+    fn request(&mut self, output: &mut Vec<u8>, now: Instant) {
+        let plan = Arc::clone(&self.plan);
+        while let Some(number) = self.free.pop() {
+            // Ids stay below Pomelo's limit of 2^31: one client would have to send for an hour to
+            // get there.
+            let slot = &mut self.slots[usize::from(number)];
+            slot.id += u32::from(plan.in_flight);
+            slot.since = Some(now);
+            let id = slot.id;
+            self.outstanding += 1;
+            let mut body = std::mem::take(&mut self.body);
+            stamp(&mut body, id);
+            match &plan.route {
+                Some(route) => self.send(output, |package| put_request(package, id, route, &body)),
+                None => {
+                    self.order.push_back(number);
+                    self.send(output, |package| frame::put(package, frame::DATA, &body));
+                }
+            }
+            self.body = body;
+        }
+    }
+
+    /// Handles every whole package of `input`, and returns how many bytes they took.
+    fn receive(&mut self, input: &[u8], now: Instant) -> io::Result<usize> {
+        let mut rest = input;
+        if self.plan.websocket {
+            while let Some((frame, next)) = websocket::split(rest)? {
+                if let websocket::Frame::Binary(payload) = frame
+                    && !self.packages(payload, now)?.is_empty()
+                {
+                    return Err(io::Error::other(
+                        "a WebSocket message ends within a package",
+                    ));
+                }
+                rest = next;
+            }
+        } else {
+            rest = self.packages(rest, now)?;
+        }
+        Ok(input.len() - rest.len())
+    }
+
+    /// Handles the whole packages of `bytes`, and returns what follows them.
+    fn packages<'a>(&mut self, bytes: &'a [u8], now: Instant) -> io::Result<&'a [u8]> {
+        let mut rest = bytes;
+        while let Some((kind, body, next)) = frame::split(rest) {
+            match kind {
+                frame::DATA if self.plan.route.is_some() => self.response(body, now)?,
+                frame::DATA => {
+                    let number = self.order.pop_front();
+                    self.answered(number, None, body, now);
+                }
+                // The server answers heartbeats and never asks for one; a run is shorter than any
+                // time-out.
+                frame::HEARTBEAT => {}
+                frame::HANDSHAKE if !self.greeted => {
+                    let answer: serde_json::Value = serde_json::from_slice(body)?;
+                    if answer["code"] != 200 {
+                        return Err(io::Error::other(format!(
+                            "the handshake was answered by {answer}"
+                        )));
+                    }
+                    self.greeted = true;
+                }
+                other => {
+                    let body = String::from_utf8_lossy(body);
+                    return Err(io::Error::other(format!(
+                        "an unexpected package of type {other}: {body}"
+                    )));
+                }
+            }
+            rest = next;
+        }
+        Ok(rest)
+    }
+
+    /// An answer in a Pomelo message.
+    fn response(&mut self, message: &[u8], now: Instant) -> io::Result<()> {
+        let parsed = message.split_first().and_then(|(&flag, rest)| {
+            let (id, body) = split_varint(rest)?;
+            (flag == RESPONSE && id > 0).then_some((id, body))
+        });
+        let Some((id, body)) = parsed else {
+            return Err(io::Error::other(format!(
+                "a message that answers nothing: {message:02x?}"
+            )));
+        };
+        let number = ((id - 1) % u32::from(self.plan.in_flight)) as u16;
+        self.answered(Some(number), Some(id), body, now);
+        Ok(())
+    }
+
+    /// Takes an answer out of its slot; `claimed` is the id that it bears, if it bears one.
+    fn answered(&mut self, number: Option<u16>, claimed: Option<u32>, body: &[u8], now: Instant) {
+        let waiting = number.and_then(|number| {
+            let slot = &mut self.slots[usize::from(number)];
+            if claimed.is_some_and(|id| id != slot.id) {
+                return None;
+            }
+            let since = slot.since.take()?;
+            self.free.push(number);
+            Some((slot.id, since))
+        });
+        let Some((id, since)) = waiting else {
+            self.measured
+                .error(1, || format!("an answer to no request: id {claimed:?}"));
+            return;
+        };
+        self.outstanding -= 1;
+        stamp(&mut self.body, id);
+        if body != self.body {
+            let body = String::from_utf8_lossy(body);
+            self.measured
+                .error(1, || format!("request {id} was answered by {body}"));
+        } else if self.measurement.contains(&now) {
+            self.measured
+                .latency
+                .saturating_record((now - since).as_micros() as u64);
+        }
+    }
+}
+
+/// Writes a request's number into its body, so that an answer to another request is seen.
+fn stamp(body: &mut [u8], id: u32) {
+    for (place, digit) in body[1..]
+        .iter_mut()
+        .zip((0..8).map(|digit| (id >> (28 - 4 * digit)) & 15))
+    {
+        *place = b"0123456789abcdef"[digit as usize];
+    }
+}
+
+fn put_request(output: &mut Vec<u8>, id: u32, route: &str, body: &[u8]) {
+    let id_length = (32 - id.leading_zeros()).div_ceil(7) as usize;
+    frame::put_header(
+        output,
+        frame::DATA,
+        1 + id_length + 1 + route.len() + body.len(),
+    );
+    output.push(REQUEST);
+    let mut rest = id;
+    while rest > 0x7f {
+        output.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    output.push(rest as u8);
+    output.push(route.len() as u8);
+    output.extend_from_slice(route.as_bytes());
+    output.extend_from_slice(body);
+}
+
+fn split_varint(input: &[u8]) -> Option<(u32, &[u8])> {
+    let mut value = 0;
+    for (at, byte) in input.iter().take(5).enumerate() {
+        value |= u32::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &input[at + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(in_flight: u16) -> Requests {
+        let plan = Plan {
+            websocket: false,
+            route: Some("a.b.c".into()),
+            in_flight,
+            payload: 10,
+        };
+        Requests::new(Arc::new(plan)).unwrap()
+    }
+
+    fn answer(id: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        frame::put(&mut bytes, frame::DATA, &[&[RESPONSE, id], body].concat());
+        bytes
+    }
+
+    #[test]
+    fn a_request_is_written_as_pomelo_wants_it() {
+        let mut bytes = Vec::new();
+        put_request(&mut bytes, 300, "a.b.c", b"{}");
+        assert_eq!(bytes, b"\x04\x00\x00\x0b\x00\xac\x02\x05a.b.c{}");
+        for id in [1, 127, 128, 16_383, 16_384, u32::MAX] {
+            let mut bytes = Vec::new();
+            put_request(&mut bytes, id, "a.b.c", b"{}");
+            let (_, message, rest) = frame::split(&bytes).unwrap();
+            assert!(rest.is_empty());
+            assert_eq!(
+                split_varint(&message[1..]).unwrap(),
+                (id, &b"\x05a.b.c{}"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_and_unasked_answers_are_errors() {
+        let mut requests = requests(2);
+        let now = Instant::now();
+        requests.measurement = now..now + DRAIN;
+        requests.request(&mut Vec::new(), now);
+        assert_eq!(requests.outstanding, 2);
+
+        // Out of order is fine, as answers have ids; the first two are 3 and 4.
+        let used = requests.receive(&answer(4, b"\"00000004\""), now).unwrap();
+        assert_eq!(
+            (
+                used,
+                requests.measured.latency.len(),
+                requests.measured.errors
+            ),
+            (16, 1, 0)
+        );
+        requests.receive(&answer(4, b"\"00000004\""), now).unwrap();
+        assert_eq!(requests.measured.errors, 1, "answered twice");
+        requests.receive(&answer(3, b"\"00000004\""), now).unwrap();
+        assert_eq!(requests.measured.errors, 2, "the answer to another request");
+        assert_eq!(
+            (requests.measured.latency.len(), requests.outstanding),
+            (1, 0)
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! The bare servers and the load generator understand each other, so that a benchmark's figures
+//! mean something.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A server process that ends with the test, however that ends.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_bench-server"))
+            .args(["--seconds", "60"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the server says where it listens");
+        let address = line
+            .trim_end()
+            .strip_prefix("listening ")
+            .expect("an address")
+            .to_owned();
+        Self { process, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().expect("the server still runs");
+        self.process.wait().expect("the server ends");
+    }
+}
+
+fn load(server: &Server, kind: &str, payload: &str) {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-load"))
+        .args([
+            "--addr",
+            &server.address,
+            "--kind",
+            kind,
+            "--payload",
+            payload,
+        ])
+        .args([
+            "--connections",
+            "8",
+            "--warm-up-ms",
+            "50",
+            "--measure-ms",
+            "200",
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the load generator runs");
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(result["errors"], 0, "{result}");
+    assert!(
+        result["requests"]
+            .as_u64()
+            .is_some_and(|requests| requests > 0),
+        "{result}"
+    );
+}
+
+#[test]
+fn tcp() {
+    let server = Server::start(&["bare-tcp"]);
+    load(&server, "bare-tcp", "64");
+    load(&server, "bare-tcp", "100000");
+}
+
+#[test]
+fn websocket() {
+    let server = Server::start(&["bare-ws"]);
+    load(&server, "bare-ws", "64");
+    load(&server, "bare-ws", "100000");
+}
+
+#[test]
+fn relay() {
+    let back = Server::start(&["bare-relay-back"]);
+    let front = Server::start(&["bare-relay", "--upstream", &back.address, "--links", "2"]);
+    load(&front, "bare-tcp", "64");
+    load(&front, "bare-tcp", "100000");
+}

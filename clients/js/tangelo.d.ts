@@ -1,0 +1,110 @@
+export interface ConnectOptions {
+  /** Sent in the handshake, for the server's handshake hook. */
+  user?: unknown
+  /** How long a request waits for its answer, in milliseconds; 0 for ever. Default 30 000. */
+  timeout?: number
+  /** How long a connection may take to stand, handshake included, in milliseconds. Default 10 000. */
+  connectTimeout?: number
+  /**
+   * Whether to come back when a connection that stood is lost. Default false.
+   *
+   * The new connection is a **new session**: the server knows nothing of the old one. Listen to
+   * `reconnect` and enter again there. Nobody comes back after a kick, a refusal or `close()`.
+   */
+  reconnect?: boolean | ReconnectOptions
+  /** The class to use where there is no global `WebSocket` (Node before 22: pass that of the package `ws`). */
+  WebSocket?: new (url: string) => any
+}
+
+/** Each delay is twice the one before, up to the longest, less a random part of up to one half. */
+export interface ReconnectOptions {
+  /** Milliseconds before the first attempt. Default 500. */
+  initialDelay?: number
+  /** The longest delay in milliseconds. Default 10 000. */
+  maxDelay?: number
+  /** Attempts in a row before the client gives up and closes. Default: no limit. */
+  attempts?: number
+}
+
+/** What happens to a client, as told to the listeners of `Client.when`. */
+export interface ClientEvents {
+  /** The connection is lost; the next attempt comes in `delay` milliseconds. */
+  reconnecting: { attempt: number; delay: number }
+  /** Connected again, as a new session: enter again now. */
+  reconnect: { attempt: number }
+  /** The server ends the session on purpose; `close` follows. Holds whatever else the server said. */
+  kick: { reason: string | undefined; [key: string]: unknown }
+  /** What went wrong with the connection; `reconnecting` or `close` follows. */
+  error: ConnectionError
+  /** The end, told once. `lost`: the connection went and is not (or no longer) tried again. */
+  close: { reason: 'closed' | 'kicked' | 'lost' | 'refused' }
+}
+
+/** Takes the listener away again. */
+export type Unsubscribe = () => void
+
+/**
+ * Connects and shakes hands.
+ *
+ * @throws {ConnectionError} if that fails; `reconnect` is for connections that stood once.
+ */
+export function connect(url: string, options?: ConnectOptions): Promise<Client>
+
+export interface Client {
+  readonly connected: boolean
+  /** What the server's handshake hook answered, if anything. */
+  readonly user: unknown
+
+  /**
+   * Asks and waits for the answer.
+   *
+   * Whatever the server answers **resolves** the promise, `{code: 500}` too: codes in a body are the
+   * application's (and the framework's: 404 no such route, 429 too many requests in flight, 502, 503
+   * and 504 a server behind is gone, unavailable or too slow), and what they mean is for it to say.
+   *
+   * @throws {RequestError} if there will be no answer.
+   * @throws {RangeError} if the route is longer than 255 bytes or the message than 2^24 - 1.
+   */
+  request<Reply = any>(route: string, body?: unknown, options?: { timeout?: number }): Promise<Reply>
+
+  /**
+   * Tells without asking. Returns whether there was a connection to hand it to.
+   *
+   * @throws {RangeError} as `request`.
+   */
+  notify(route: string, body?: unknown): boolean
+
+  /** Calls `listener` with every push of this route. A push nobody listens to is dropped. */
+  on<Message = any>(route: string, listener: (message: Message) => void): Unsubscribe
+
+  /** Calls `listener` when this happens to the client itself. */
+  when<Event extends keyof ClientEvents>(event: Event, listener: (detail: ClientEvents[Event]) => void): Unsubscribe
+
+  /** Ends the connection and everything that waits on it, for good. */
+  close(): void
+}
+
+/** Why a request has no answer. */
+export class RequestError extends Error {
+  /**
+   * - `offline`: there is no connection now; the request was not sent
+   * - `lost`: the connection went before the answer; the request may have run
+   * - `timeout`: no answer in time; the request may have run
+   * - `closed`: the client was closed
+   */
+  readonly code: 'offline' | 'lost' | 'timeout' | 'closed'
+  readonly route: string
+}
+
+/** Why there is no connection, or no longer. */
+export class ConnectionError extends Error {
+  /**
+   * - `unreachable`: the socket did not open, or closed before the handshake was answered
+   * - `timeout`: no handshake within `connectTimeout`
+   * - `refused`: the handshake was answered with another code than 200; see `status`
+   * - `protocol`: the server sent bytes that are not Pomelo's protocol
+   * - `silent`: nothing came from the server for two heartbeat intervals
+   */
+  readonly code: 'unreachable' | 'timeout' | 'refused' | 'protocol' | 'silent'
+  readonly status: number | undefined
+}

@@ -1,0 +1,70 @@
+//! Packages to events and back, alike on TCP and WebSocket.
+
+use std::task::{Context, Poll};
+
+use bytes::{BufMut, BytesMut};
+use tangelo_wire::pomelo::{
+    message,
+    package::{self, Kind, Package},
+};
+
+use crate::{Error, Event, Outgoing};
+
+/// Where packages come from.
+pub(super) trait Source {
+    /// The next package of what has been read; none when more must be read.
+    fn next_package(&mut self) -> Result<Option<Package>, Error>;
+
+    /// Reads what is there.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>>;
+}
+
+/// [`Connection::poll_receive`](crate::Connection::poll_receive) for a source of packages.
+pub(super) fn poll_receive(
+    source: &mut impl Source,
+    context: &mut Context<'_>,
+    events: &mut Vec<Event>,
+    most: usize,
+) -> Poll<Result<(), Error>> {
+    loop {
+        while let Some(package) = source.next_package()? {
+            let event = event(package)?;
+            // What the front does about these may change how long the next package may be.
+            let is_handshake = matches!(event, Event::Hello(_) | Event::Ack);
+            events.push(event);
+            if is_handshake || events.len() >= most {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        match source.poll_read(context)? {
+            Poll::Ready(()) => {}
+            Poll::Pending if events.is_empty() => return Poll::Pending,
+            Poll::Pending => return Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// What a client's package means.
+fn event(package: Package) -> Result<Event, Error> {
+    Ok(match package.kind {
+        Kind::Handshake => Event::Hello(package.body),
+        Kind::HandshakeAck => Event::Ack,
+        Kind::Heartbeat => Event::Heartbeat,
+        Kind::Data => Event::Message(message::decode(package.body)?),
+        Kind::Kick => return Err(Error::Direction(Kind::Kick)),
+    })
+}
+
+/// Appends what a client is told as one package.
+pub(super) fn write(outgoing: Outgoing<'_>, out: &mut BytesMut) -> Result<(), Error> {
+    match outgoing {
+        Outgoing::Hello(body) => package::encode(Kind::Handshake, body, out)?,
+        Outgoing::Heartbeat => package::encode(Kind::Heartbeat, &[], out)?,
+        Outgoing::Response { id, body } => package::encode_with(Kind::Data, out, |out| {
+            message::encode_response(id, body, out);
+        })?,
+        Outgoing::Push(push) => out.put_slice(push.package()),
+        Outgoing::Kick(body) => package::encode(Kind::Kick, body, out)?,
+    }
+    Ok(())
+}

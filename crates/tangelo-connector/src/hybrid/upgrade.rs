@@ -1,0 +1,116 @@
+//! The HTTP request that opens a WebSocket.
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::{Error, Limits};
+
+/// Reads the request and answers it. Any path, origin and sub-protocol is welcome, as in Pomelo.
+///
+/// Returns the stream, and what the client sent after its request.
+pub(super) async fn answer(mut stream: TcpStream) -> Result<(TcpStream, BytesMut), Error> {
+    let mut bytes = BytesMut::with_capacity(1 << 10);
+    let verdict = loop {
+        if let Some(verdict) = judge(&bytes) {
+            break verdict;
+        }
+        if bytes.len() >= Limits::UPGRADE_REQUEST {
+            break Verdict::Refuse("431 Request Header Fields Too Large", "request too large");
+        }
+        let room = Limits::UPGRADE_REQUEST - bytes.len();
+        if (&mut stream).take(room as u64).read_buf(&mut bytes).await? == 0 {
+            return Err(Error::Closed);
+        }
+    };
+    match verdict {
+        Verdict::Welcome { head, response } => {
+            stream.write_all(response.as_bytes()).await?;
+            let rest = bytes.split_off(head);
+            Ok((stream, rest))
+        }
+        Verdict::Refuse(status, reason) => {
+            let response = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nContent-Type: text/plain\r\n\
+                 Content-Length: {}\r\n\r\n{reason}\n",
+                reason.len() + 1
+            );
+            stream.write_all(response.as_bytes()).await?;
+            stream.shutdown().await?;
+            Err(Error::WebSocket(reason.to_owned()))
+        }
+    }
+}
+
+enum Verdict {
+    Welcome {
+        /// Bytes of the request.
+        head: usize,
+        response: String,
+    },
+    Refuse(&'static str, &'static str),
+}
+
+/// `None` asks for more bytes.
+fn judge(bytes: &[u8]) -> Option<Verdict> {
+    const BAD_REQUEST: &str = "400 Bad Request";
+    let mut headers = [httparse::EMPTY_HEADER; Limits::UPGRADE_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let head = match request.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) => head,
+        Ok(httparse::Status::Partial) => return None,
+        Err(_) => return Some(Verdict::Refuse(BAD_REQUEST, "no HTTP request")),
+    };
+    if request.method != Some("GET") {
+        return Some(Verdict::Refuse(
+            "405 Method Not Allowed",
+            "only GET opens a WebSocket",
+        ));
+    }
+    let header = |name: &str| {
+        let found = request
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name));
+        found
+            .and_then(|header| std::str::from_utf8(header.value).ok())
+            .map(str::trim)
+    };
+    let lists = |name, word: &str| {
+        header(name).is_some_and(|list| {
+            list.split(',')
+                .any(|item| item.trim().eq_ignore_ascii_case(word))
+        })
+    };
+    if !lists("Upgrade", "websocket") || !lists("Connection", "upgrade") {
+        let reason = "this is a WebSocket door: upgrade, or open the page elsewhere";
+        return Some(Verdict::Refuse("426 Upgrade Required", reason));
+    }
+    if header("Sec-WebSocket-Version") != Some("13") {
+        return Some(Verdict::Refuse(
+            "426 Upgrade Required",
+            "WebSocket version 13 is spoken here",
+        ));
+    }
+    let Some(key) = header("Sec-WebSocket-Key").filter(|key| key.len() == KEY_LENGTH) else {
+        return Some(Verdict::Refuse(BAD_REQUEST, "no Sec-WebSocket-Key"));
+    };
+    // A browser that asks for sub-protocols leaves when none is chosen; Pomelo chooses the first.
+    let protocol = header("Sec-WebSocket-Protocol")
+        .and_then(|list| list.split(',').next())
+        .map(|first| format!("Sec-WebSocket-Protocol: {}\r\n", first.trim()))
+        .unwrap_or_default();
+    let accept = derive_accept_key(key.as_bytes());
+    let response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    );
+    Some(Verdict::Welcome { head, response })
+}
+
+/// Sixteen bytes in base64.
+const KEY_LENGTH: usize = 24;

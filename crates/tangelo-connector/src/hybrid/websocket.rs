@@ -1,0 +1,171 @@
+//! Packages over WebSocket.
+//!
+//! A client's message may carry several packages. What the server says leaves one package a message,
+//! several messages a write: some published clients read only the first package of a message.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Sink, Stream};
+use tangelo_wire::pomelo::package::{self, Package};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message, protocol::Role, protocol::WebSocketConfig},
+};
+
+use super::package::{Source, poll_receive, write};
+use crate::{Connection, Error, Event, Limits, Outgoing};
+
+/// Bytes kept for reading, also by an idle connection.
+const READ_BUFFER: usize = 4 << 10;
+
+pub(super) struct WebSocket {
+    stream: WebSocketStream<TcpStream>,
+    peer: SocketAddr,
+    limits: Limits,
+    /// The longest body accepted now.
+    longest: usize,
+    /// What is left of a message whose first packages have been handed on.
+    message: Bytes,
+    /// Where a package is put together; the library copies it out.
+    scratch: BytesMut,
+    queued: bool,
+}
+
+impl WebSocket {
+    pub(super) async fn new(
+        stream: TcpStream,
+        read_already: BytesMut,
+        peer: SocketAddr,
+        limits: Limits,
+    ) -> Self {
+        let longest_message = (limits.package + package::HEADER) * Limits::PACKAGES_PER_MESSAGE;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            // Everything queued waits for the flush.
+            .write_buffer_size(limits.outgoing)
+            .max_write_buffer_size(limits.outgoing.saturating_mul(2))
+            .max_message_size(Some(longest_message))
+            .max_frame_size(Some(longest_message));
+        let stream = WebSocketStream::from_partially_read(
+            stream,
+            read_already.into(),
+            Role::Server,
+            Some(config),
+        )
+        .await;
+        Self {
+            stream,
+            peer,
+            limits,
+            longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
+            message: Bytes::new(),
+            scratch: BytesMut::new(),
+            queued: false,
+        }
+    }
+}
+
+impl Source for WebSocket {
+    fn next_package(&mut self) -> Result<Option<Package>, Error> {
+        if self.message.is_empty() {
+            return Ok(None);
+        }
+        let (kind, length) =
+            package::header(&self.message, self.longest)?.ok_or(Error::PackageCutOff)?;
+        if self.message.len() < package::HEADER + length {
+            return Err(Error::PackageCutOff);
+        }
+        self.message.advance(package::HEADER);
+        Ok(Some(Package {
+            kind,
+            body: self.message.split_to(length),
+        }))
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match ready!(Pin::new(&mut self.stream).poll_next(context)) {
+            Some(Ok(Message::Binary(bytes))) => self.message = bytes,
+            Some(Ok(Message::Text(text))) => self.message = text.into(),
+            // Pings are answered by the library with the next flush.
+            Some(Ok(Message::Ping(_))) => self.queued = true,
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Poll::Ready(Err(error.into())),
+            None => return Poll::Ready(Err(Error::Closed)),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Connection for WebSocket {
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        events: &mut Vec<Event>,
+        most: usize,
+    ) -> Poll<Result<(), Error>> {
+        poll_receive(self, context, events, most)
+    }
+
+    fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error> {
+        let bytes = if let Outgoing::Push(push) = outgoing {
+            push.package().clone()
+        } else {
+            write(outgoing, &mut self.scratch)?;
+            self.scratch.split().freeze()
+        };
+        self.queued = true;
+        Pin::new(&mut self.stream)
+            .start_send(Message::Binary(bytes))
+            .map_err(|error| match error {
+                tungstenite::Error::WriteBufferFull(_) => Error::TooSlow(self.limits.outgoing),
+                other => other.into(),
+            })
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.queued {
+            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+            self.queued = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Either way it is over.
+        let _ = ready!(Pin::new(&mut self.stream).poll_close(context));
+        Poll::Ready(())
+    }
+
+    fn handshake_done(&mut self) {
+        self.longest = self.limits.package;
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+impl From<tungstenite::Error> for Error {
+    fn from(error: tungstenite::Error) -> Self {
+        match error {
+            tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
+                Self::Closed
+            }
+            tungstenite::Error::Protocol(
+                tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+            ) => Self::Closed,
+            tungstenite::Error::Io(error) => error.into(),
+            tungstenite::Error::WriteBufferFull(_) => {
+                io::Error::from(io::ErrorKind::StorageFull).into()
+            }
+            other => Self::WebSocket(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Where connections come from.
+
+use std::{fmt, io, net::SocketAddr, pin::Pin};
+
+use crate::{Connection, Error};
+
+/// A future of a trait that is used through a pointer.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something clients connect to.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Listens on this address; port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    fn listen<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Listener>>>;
+}
+
+/// A connector that listens.
+pub trait Listener: Send {
+    /// Where it listens.
+    fn address(&self) -> SocketAddr;
+
+    /// Waits for the next client. Cancel safe.
+    ///
+    /// # Errors
+    /// It cannot be accepted; the next one may be.
+    fn accept(&mut self) -> Boxed<'_, io::Result<Opening>>;
+}
+
+/// A client that has been accepted, and what is left to do before it is a connection.
+pub struct Opening {
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Resolves when the connection can be used. It waits for the client: give it a deadline.
+    pub connection: Boxed<'static, Result<Box<dyn Connection>, Error>>,
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Opening")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! One server as others see it.
+
+/// One server as others see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its name, such as `chat-server-1`; unique.
+    pub id: String,
+    /// Its type, such as `chat`: the first part of the routes it serves.
+    pub server_type: String,
+    /// Where it listens, both for clients and for other servers.
+    pub host: String,
+    /// Port for other servers; none where nobody calls it.
+    pub port: Option<u16>,
+    /// Port for clients; none for a back end.
+    pub client_port: Option<u16>,
+    /// Whether clients connect to it.
+    pub frontend: bool,
+    /// What else its configuration says, for the application.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}

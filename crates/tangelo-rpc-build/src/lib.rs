@@ -1,0 +1,98 @@
+//! .proto files to Rust at build time, in Rust alone: no protoc, no C++ compiler.
+//!
+//! In `build.rs`:
+//!
+//! ```no_run
+//! fn main() -> Result<(), tangelo_rpc_build::Error> {
+//!     tangelo_rpc_build::compile(&["proto/user.proto"])
+//! }
+//! ```
+//!
+//! and in the crate `tangelo::include_proto!("user");` with the file's package as the name.
+//!
+//! For each service there are then a trait to implement (`User`), a server that makes a
+//! `Service` of an implementation (`UserServer`) and a client (`UserClient`). The numbers come from the options
+//! `(krpc.serviceId)` and `(krpc.msgId)`; `import "krpcext.proto"` finds the file within this crate,
+//! unless one lies beside the importing file, as krpc's own projects have it.
+
+mod compile;
+mod generate;
+mod ids;
+
+use std::path::{Path, PathBuf};
+
+/// Compiles .proto files into `OUT_DIR`, for `tangelo::include_proto!`.
+///
+/// The directories of the files are searched for what they import.
+///
+/// # Errors
+/// As [`Builder::compile`].
+pub fn compile(files: &[impl AsRef<Path>]) -> Result<(), Error> {
+    Builder::new().compile(files)
+}
+
+/// What [`compile`] does, with other settings.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    rpc_path: String,
+    out_dir: Option<PathBuf>,
+}
+
+/// Why .proto files have not become Rust.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read or is no valid .proto file; the message names file and line.
+    #[error("{0}")]
+    Proto(String),
+    /// A service or a method without its number, or with one it cannot have.
+    #[error("{file}: {name}: {problem}")]
+    Id {
+        /// File it is defined in.
+        file: String,
+        /// Service, or service and method.
+        name: String,
+        /// What is wrong, and what to write.
+        problem: String,
+    },
+    /// The Rust code cannot be written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            rpc_path: "::tangelo::rpc".to_owned(),
+            out_dir: None,
+        }
+    }
+}
+
+impl Builder {
+    /// The settings of [`compile`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Path under which the generated code finds the crate `tangelo-rpc`. Default `::tangelo::rpc`.
+    #[must_use]
+    pub fn rpc_path(mut self, path: impl Into<String>) -> Self {
+        self.rpc_path = path.into();
+        self
+    }
+
+    /// Where the generated code goes. Default: cargo's `OUT_DIR`.
+    #[must_use]
+    pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(path.into());
+        self
+    }
+
+    /// Compiles the files.
+    ///
+    /// # Errors
+    /// A file that is no valid .proto file, a service without its numbers, or no place to write to.
+    pub fn compile(&self, files: &[impl AsRef<Path>]) -> Result<(), Error> {
+        compile::compile(self, files)
+    }
+}

@@ -1,0 +1,337 @@
+//! Connections to the servers a registry names.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use parking_lot::RwLock;
+use tangelo_registry::{Instance, Instances, Registry};
+use tangelo_runtime::Tasks;
+use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, debug_span, info, warn};
+
+use crate::{
+    Answer, Code, Connection, Limits, Request, Service, Services, Status,
+    connection::{Driver, Role},
+    link::{self, Identity, Link, Peers},
+};
+
+/// How long a connection may take to stand.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause before the first redial; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// A server that comes back is met again within this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Keeps connections to the servers a registry names. Clones share them.
+#[derive(Clone)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    identity: Arc<Identity>,
+    services: Arc<Services>,
+    peers: Arc<dyn Peers>,
+    lanes: u32,
+    remotes: RwLock<Arc<[Remote]>>,
+    instances: watch::Receiver<Instances>,
+    changed: watch::Sender<()>,
+}
+
+/// A server elsewhere, and the connections to it. Clones share them.
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<RemoteShared>,
+}
+
+struct RemoteShared {
+    instance: Arc<Instance>,
+    lanes: Box<[RwLock<Option<Connection>>]>,
+    /// The registry no longer names it.
+    gone: CancellationToken,
+}
+
+impl Cluster {
+    /// A cluster seen by this server, which keeps `lanes` connections to each other one.
+    ///
+    /// `services` answers what the others ask over these connections.
+    pub fn new(
+        identity: Arc<Identity>,
+        services: Services,
+        peers: Arc<dyn Peers>,
+        registry: &dyn Registry,
+        lanes: u32,
+    ) -> Self {
+        let link = Link {
+            identity: Arc::clone(&identity),
+            peers: Arc::clone(&peers),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                identity,
+                services: Arc::new(services.with(link)),
+                peers,
+                lanes: lanes.max(1),
+                remotes: RwLock::new(Arc::new([])),
+                instances: registry.watch(),
+                changed: watch::Sender::new(()),
+            }),
+        }
+    }
+
+    /// Follows the registry and dials those servers that `wanted` names, until its tasks stop.
+    pub async fn run(self, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
+        let mut instances = self.shared.instances.clone();
+        loop {
+            let now = instances.borrow_and_update().clone();
+            self.follow(&now, &wanted, &tasks);
+            if instances.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Every server the registry names now, in its order, whether connected or not.
+    pub fn instances(&self) -> Instances {
+        self.shared.instances.borrow().clone()
+    }
+
+    /// The servers of a type that this one dials, in the registry's order, whether up or not.
+    pub fn of_type<'a>(&self, server_type: &'a str) -> impl Iterator<Item = Remote> + use<'a> {
+        let remotes = Arc::clone(&self.shared.remotes.read());
+        let count = remotes.len();
+        (0..count).filter_map(move |index| {
+            let remote = remotes.get(index)?;
+            (remote.instance().server_type == server_type).then(|| remote.clone())
+        })
+    }
+
+    /// The server of this name.
+    pub fn by_id(&self, server_id: &str) -> Option<Remote> {
+        self.shared
+            .remotes
+            .read()
+            .iter()
+            .find(|remote| remote.instance().id == server_id)
+            .cloned()
+    }
+
+    /// Resolves when `condition` holds of this cluster; it is looked at now and after each
+    /// connection that comes or goes. Cancel safe.
+    pub async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
+        let mut changed = self.shared.changed.subscribe();
+        while !condition(self) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn follow(&self, instances: &Instances, wanted: &impl Fn(&Instance) -> bool, tasks: &Tasks) {
+        let known = Arc::clone(&self.shared.remotes.read());
+        let mut next = Vec::new();
+        for instance in instances.iter().filter(|instance| wanted(instance)) {
+            let same = known
+                .iter()
+                .find(|remote| *remote.instance() == **instance)
+                .cloned();
+            next.push(same.unwrap_or_else(|| self.dial(instance, tasks)));
+        }
+        for remote in known.iter() {
+            if !next
+                .iter()
+                .any(|kept| Arc::ptr_eq(&kept.shared, &remote.shared))
+            {
+                remote.shared.gone.cancel();
+            }
+        }
+        *self.shared.remotes.write() = next.into();
+        self.shared.changed.send_replace(());
+    }
+
+    fn dial(&self, instance: &Arc<Instance>, tasks: &Tasks) -> Remote {
+        let lanes = (0..self.shared.lanes).map(|_| RwLock::new(None)).collect();
+        let remote = Remote {
+            shared: Arc::new(RemoteShared {
+                instance: Arc::clone(instance),
+                lanes,
+                gone: CancellationToken::new(),
+            }),
+        };
+        for lane in 0..self.shared.lanes {
+            let (cluster, remote, tasks_of_lane) = (self.clone(), remote.clone(), tasks.clone());
+            let span = debug_span!("lane", to = instance.id, lane);
+            tasks.spawn(span, async move {
+                let gone = remote.shared.gone.clone();
+                tokio::select! {
+                    () = gone.cancelled() => {}
+                    () = tasks_of_lane.stop().draining() => {}
+                    () = cluster.keep(&remote, lane, &tasks_of_lane) => {}
+                }
+            });
+        }
+        remote
+    }
+
+    /// Keeps one connection standing.
+    async fn keep(&self, remote: &Remote, lane: u32, tasks: &Tasks) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.connect(remote, lane, tasks).await {
+                Ok(connection) => {
+                    pause = FIRST_PAUSE;
+                    connection.closed().await;
+                    warn!("connection lost");
+                }
+                Err(status) => debug!(%status, "cannot connect"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn connect(
+        &self,
+        remote: &Remote,
+        lane: u32,
+        tasks: &Tasks,
+    ) -> Result<Connection, Status> {
+        let instance = remote.instance();
+        let no_connection =
+            |error: std::io::Error| Status::from(Code::NO_CONNECTION).with_cause(error);
+        let port = instance.port.ok_or(Code::NO_CONNECTION)?;
+        let dial = TcpStream::connect((instance.host.as_str(), port));
+        let stream = tokio::time::timeout(DIAL_TIMEOUT, dial)
+            .await
+            .map_err(|_| Status::from(Code::NO_CONNECTION))?
+            .map_err(no_connection)?;
+        let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().map_err(no_connection)?;
+        let (limits, services) = (Limits::default(), Arc::clone(&self.shared.services));
+        let driver = Driver::new(stream, peer, limits, services, Role::Dialing, tasks.stop());
+        let connection = driver.connection().clone();
+        // Until the lane has it this future owns the connection: dropped, it closes it.
+        let guard = CloseOnDrop(Some(connection.clone()));
+        tasks.spawn(debug_span!("rpc", to = instance.id, lane), driver);
+
+        let lanes = (lane, self.shared.lanes);
+        let expected = (instance.id.as_str(), instance.server_type.as_str());
+        link::say_hello(&connection, &self.shared.identity, lanes, expected)
+            .await
+            .inspect_err(|status| warn!(%status, "hello failed"))?;
+        self.shared.peers.arrived(&connection);
+        remote.set_lane(lane, Some(connection.clone()));
+        self.shared.changed.send_replace(());
+        info!(%peer, "connected");
+
+        let (shared, watched, remote) =
+            (Arc::clone(&self.shared), connection.clone(), remote.clone());
+        let watch = async move {
+            watched.closed().await;
+            remote.set_lane(lane, None);
+            shared.peers.left(&watched);
+            shared.changed.send_replace(());
+        };
+        tasks.spawn(debug_span!("watch", lane), watch.in_current_span());
+        guard.keep().ok_or_else(|| Code::NO_CONNECTION.into())
+    }
+}
+
+/// Ends a connection that nobody took.
+struct CloseOnDrop(Option<Connection>);
+
+impl CloseOnDrop {
+    fn keep(mut self) -> Option<Connection> {
+        self.0.take()
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.close();
+        }
+    }
+}
+
+impl Remote {
+    /// What the registry says of it.
+    pub fn instance(&self) -> &Instance {
+        &self.shared.instance
+    }
+
+    /// Whether it can be asked now: a connection stands and it has not said that it leaves.
+    pub fn is_up(&self) -> bool {
+        self.shared.lanes.iter().any(|lane| {
+            lane.read()
+                .as_ref()
+                .is_some_and(|connection| !connection.peer_leaves())
+        })
+    }
+
+    /// The connection for what belongs to `key`, such as a session's id: always the same one, so
+    /// that order is kept.
+    ///
+    /// # Errors
+    /// [`Code::NO_CONNECTION`] while it does not stand.
+    pub fn connection(&self, key: u64) -> Result<Connection, Status> {
+        let lane = key
+            .checked_rem(self.shared.lanes.len() as u64)
+            .unwrap_or_default();
+        let lane = self.shared.lanes.get(lane as usize);
+        lane.and_then(|lane| lane.read().clone())
+            .ok_or_else(|| Code::NO_CONNECTION.into())
+    }
+
+    /// This server as something to call; what belongs to `key` keeps its order.
+    pub fn service(&self, key: u64) -> Arc<dyn Service> {
+        Arc::new(Call {
+            remote: self.clone(),
+            key,
+        })
+    }
+
+    fn set_lane(&self, lane: u32, connection: Option<Connection>) {
+        if let Some(slot) = self.shared.lanes.get(lane as usize) {
+            *slot.write() = connection;
+        }
+    }
+}
+
+struct Call {
+    remote: Remote,
+    key: u64,
+}
+
+impl Service for Call {
+    fn call(&self, request: Request) -> Answer {
+        let connection = self.remote.connection(self.key);
+        Box::pin(async move {
+            let deadline = request
+                .deadline
+                .unwrap_or_else(|| Instant::now() + crate::codegen::DEFAULT_TIMEOUT);
+            connection?
+                .call((request.service_id, request.msg_id), deadline, request.body)
+                .await
+        })
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.shared.remotes.read().iter())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Remote")
+            .field("id", &self.instance().id)
+            .field("up", &self.is_up())
+            .finish()
+    }
+}

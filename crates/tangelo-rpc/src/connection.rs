@@ -1,0 +1,357 @@
+//! One krpc connection, as whoever talks over it sees it.
+//!
+//! Callers append their frames to one buffer under a short lock; the connection's own task
+//! ([`driver`]) writes what has gathered, reads what has come, and hands answers back by index.
+
+mod driver;
+mod waiting;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use atomic_waker::AtomicWaker;
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tangelo_wire::krpc::{
+    frame,
+    meta::{Direction, Meta},
+};
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use driver::{Driver, Role};
+pub use waiting::Sequence;
+use waiting::Waiting;
+
+use crate::{Code, Reply, Status, link::Hello};
+
+/// What one connection between servers may hold. Constants where no operator would turn them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a frame, header included. Default 1 000 000, as krpc's.
+    pub frame: usize,
+    /// Bytes that may wait to be written; past it requests are refused, and a push that can neither
+    /// be refused nor dropped ends the connection. Default 64 MiB.
+    pub outgoing: usize,
+    /// Requests that may run at once for the other side. Default 16 384.
+    pub running: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame: frame::DEFAULT_MAX_FRAME,
+            outgoing: 64 << 20,
+            running: 16_384,
+        }
+    }
+}
+
+/// Who waits for the answer to a request.
+pub trait Waiter: Send + Sync {
+    /// Takes the answer to the request made under `token`. Called once, from the connection's task:
+    /// it must be quick and must not block.
+    fn answer(&self, token: u64, outcome: Result<Reply, Status>);
+}
+
+/// One krpc connection. Clones speak of the same one.
+///
+/// It lives as long as its task does; after that every use of it ends with a [`Status`].
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: u64,
+    peer: SocketAddr,
+    limits: Limits,
+    state: Mutex<State>,
+    driver: AtomicWaker,
+    hello: OnceLock<Hello>,
+    peer_leaves: AtomicBool,
+    ended: CancellationToken,
+}
+
+struct State {
+    /// Frames that the task has not taken yet.
+    out: BytesMut,
+    /// Bytes that the task has taken and not written yet.
+    unsent: usize,
+    /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
+    awake: bool,
+    waiting: Waiting,
+    /// Why nothing can be sent any more.
+    closed: Option<Code>,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr, limits: Limits) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            shared: Arc::new(Shared {
+                id: NEXT.fetch_add(1, Ordering::Relaxed),
+                peer,
+                limits,
+                state: Mutex::new(State {
+                    out: BytesMut::new(),
+                    unsent: 0,
+                    awake: false,
+                    waiting: Waiting::default(),
+                    closed: None,
+                }),
+                driver: AtomicWaker::new(),
+                hello: OnceLock::new(),
+                peer_leaves: AtomicBool::new(false),
+                ended: CancellationToken::new(),
+            }),
+        }
+    }
+
+    /// A number no other connection of this process has.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The other side's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.shared.peer
+    }
+
+    /// What the other side said of itself; none before it did, or if it is no server of ours.
+    pub fn hello(&self) -> Option<&Hello> {
+        self.shared.hello.get()
+    }
+
+    pub(crate) fn set_hello(&self, hello: Hello) -> bool {
+        self.shared.hello.set(hello).is_ok()
+    }
+
+    /// Whether the other side has said that it leaves and takes nothing new.
+    pub fn peer_leaves(&self) -> bool {
+        self.shared.peer_leaves.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_peer_leaves(&self) {
+        self.shared.peer_leaves.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        self.shared.ended.is_cancelled()
+    }
+
+    /// Resolves when it has ended. Cancel safe.
+    pub async fn closed(&self) {
+        self.shared.ended.cancelled().await;
+    }
+
+    /// Ends it: what waits for an answer is told so, what was not written is lost.
+    pub fn close(&self) {
+        self.shared
+            .state
+            .lock()
+            .closed
+            .get_or_insert(Code::CONNECTION_BROKEN);
+        self.shared.driver.wake();
+    }
+
+    /// Sends a request whose body `write` appends. `waiter` is told the answer, or the end of the
+    /// connection, under `token`, unless [`forget`](Self::forget) comes first.
+    ///
+    /// # Errors
+    /// The request was surely not sent.
+    pub fn request(
+        &self,
+        (service_id, msg_id): (i32, i32),
+        timeout: Duration,
+        write: impl FnOnce(&mut BytesMut),
+        waiter: Arc<dyn Waiter>,
+        token: u64,
+    ) -> Result<Sequence, Status> {
+        if self.peer_leaves() {
+            return Err(Code::SERVER_SHUTDOWN.into());
+        }
+        let mut state = self.shared.state.lock();
+        self.shared.check_room(&state)?;
+        let sequence = state.waiting.add(waiter, token).ok_or(Code::QUEUE_FULL)?;
+        let meta = Meta {
+            service_id,
+            msg_id,
+            sequence: sequence.number(),
+            timeout_ms: i32::try_from(timeout.as_millis().max(1)).unwrap_or(i32::MAX),
+            ..Meta::default()
+        };
+        if let Err(error) =
+            frame::encode_with(&meta, self.shared.limits.frame, &mut state.out, write)
+        {
+            state.waiting.take(sequence.number());
+            return Err(Status::from(Code::SEND_FAILED).with_cause(error));
+        }
+        self.shared.wake(state);
+        Ok(sequence)
+    }
+
+    /// Nobody waits for the answer to this request any more.
+    pub fn forget(&self, sequence: Sequence) {
+        self.shared.state.lock().waiting.take(sequence.number());
+    }
+
+    /// Asks and waits. Dropping the future gives the answer up.
+    ///
+    /// # Errors
+    /// The other side's code, [`Code::RPC_TIMEOUT`] at the deadline, or why it could not be sent.
+    pub async fn call(
+        &self,
+        method: (i32, i32),
+        deadline: Instant,
+        body: Bytes,
+    ) -> Result<Reply, Status> {
+        struct Once(Mutex<Option<oneshot::Sender<Result<Reply, Status>>>>);
+        impl Waiter for Once {
+            fn answer(&self, _token: u64, outcome: Result<Reply, Status>) {
+                if let Some(waiting) = self.0.lock().take() {
+                    let _ = waiting.send(outcome);
+                }
+            }
+        }
+        struct Forget<'a>(&'a Connection, Sequence);
+        impl Drop for Forget<'_> {
+            fn drop(&mut self) {
+                self.0.forget(self.1);
+            }
+        }
+
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        if timeout.is_zero() {
+            return Err(Code::QUEUE_TIMEOUT.into());
+        }
+        let (sender, answer) = oneshot::channel();
+        let waiter = Arc::new(Once(Mutex::new(Some(sender))));
+        let sequence = self.request(
+            method,
+            timeout,
+            |out| out.extend_from_slice(&body),
+            waiter,
+            0,
+        )?;
+        let _forget = Forget(self, sequence);
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Code::CONNECTION_BROKEN.into()),
+            Err(_) => Err(Code::RPC_TIMEOUT.into()),
+        }
+    }
+
+    /// Says something that has no answer; `write` appends the body. It is written after all that was
+    /// said before over this connection.
+    ///
+    /// Between Tangelo's servers a request of sequence 0 is answered by nobody.
+    ///
+    /// # Errors
+    /// It was surely not sent. When there is no room for it the connection is closed, as what follows
+    /// would be out of order.
+    pub fn tell(
+        &self,
+        (service_id, msg_id): (i32, i32),
+        write: impl FnOnce(&mut BytesMut),
+    ) -> Result<(), Status> {
+        let meta = Meta {
+            service_id,
+            msg_id,
+            ..Meta::default()
+        };
+        let mut state = self.shared.state.lock();
+        if let Err(status) = self.shared.check_room(&state) {
+            drop(state);
+            self.close();
+            return Err(status);
+        }
+        frame::encode_with(&meta, self.shared.limits.frame, &mut state.out, write)
+            .map_err(|error| Status::from(Code::SEND_FAILED).with_cause(error))?;
+        self.shared.wake(state);
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn check_room(&self, state: &State) -> Result<(), Status> {
+        if let Some(code) = state.closed {
+            return Err(code.unsent().into());
+        }
+        if state.out.len() + state.unsent > self.limits.outgoing {
+            return Err(Code::QUEUE_FULL.into());
+        }
+        Ok(())
+    }
+
+    /// Lets the task write what was appended.
+    fn wake(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+        let sleeps = !std::mem::replace(&mut state.awake, true);
+        drop(state);
+        if sleeps {
+            self.driver.wake();
+        }
+    }
+
+    /// Appends the answer to a request of the other side.
+    fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> Result<(), frame::Error> {
+        let mut meta = Meta {
+            direction: Direction::Response,
+            service_id: to.service_id,
+            msg_id: to.msg_id,
+            sequence: to.sequence,
+            ..Meta::default()
+        };
+        let (ret_code, body): (i32, &[u8]) = match outcome {
+            Ok(reply) => (reply.ret_code, &reply.body),
+            Err(status) => (status.code().0, &[]),
+        };
+        meta.ret_code = ret_code;
+        frame::encode(&meta, body, self.limits.frame, &mut self.state.lock().out)
+    }
+}
+
+impl Code {
+    /// What a request that never left is told when the connection has ended with this code.
+    fn unsent(self) -> Self {
+        if self == Self::CONNECTION_BROKEN {
+            Self::SEND_FAILED
+        } else {
+            self
+        }
+    }
+}
+
+/// What an answer repeats of its request.
+#[derive(Clone, Copy, Debug)]
+struct ReplyTo {
+    service_id: i32,
+    msg_id: i32,
+    sequence: i32,
+}
+
+impl ReplyTo {
+    /// Whether anybody reads the answer.
+    fn is_awaited(self) -> bool {
+        self.sequence != 0
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("id", &self.id())
+            .field("peer", &self.peer())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

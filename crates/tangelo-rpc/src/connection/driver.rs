@@ -1,0 +1,432 @@
+//! The task of one connection: one poll function, in a fixed order, each step with its quota.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use futures_util::stream::{FuturesUnordered, Stream};
+use tangelo_runtime::{
+    Stop,
+    guard::{self, Guarded},
+};
+use tangelo_wire::krpc::{
+    frame::{self, Frame},
+    meta::{Direction, Meta},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, Interval, MissedTickBehavior, Sleep},
+};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tracing::{debug, warn};
+
+use super::{Connection, Limits, ReplyTo};
+use crate::{Code, Reply, Request, Services, Status, link};
+
+/// Frames handled before other connections get their turn.
+const FRAMES_PER_POLL: usize = 256;
+/// Room made for a read.
+const READ_BUFFER: usize = 64 << 10;
+/// How often silence is looked at. The dialing side then sends a heartbeat.
+const TICK: Duration = Duration::from_secs(5);
+/// How long a request may run whose caller did not say how long it waits.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Which side of a connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It connected: it sends heartbeats, and takes three ticks of silence for death.
+    Dialing,
+    /// It was connected to. krpc's own clients send a heartbeat a minute; three missed are death.
+    Accepting,
+}
+
+impl Role {
+    fn patience(self) -> u32 {
+        match self {
+            Self::Dialing => 3,
+            Self::Accepting => 36,
+        }
+    }
+}
+
+/// The task of one connection; resolves when the connection has ended and what ran for it is done.
+pub(crate) struct Driver<S> {
+    stream: S,
+    connection: Connection,
+    services: Arc<Services>,
+    role: Role,
+    reading: BytesMut,
+    writing: BytesMut,
+    running: FuturesUnordered<Running>,
+    ticks: Interval,
+    silent_ticks: u32,
+    wrote_since_tick: bool,
+    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
+    phase: Phase,
+    /// When this turn began.
+    now: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// This server leaves: it answers what runs, refuses what comes, and closes when all is written.
+    Leaving,
+    /// The connection has ended; what runs may finish, though nobody hears of it.
+    Ended,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
+    pub(crate) fn new(
+        stream: S,
+        peer: SocketAddr,
+        limits: Limits,
+        services: Arc<Services>,
+        role: Role,
+        stop: &Stop,
+    ) -> Self {
+        let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            stream,
+            connection: Connection::new(peer, limits),
+            services,
+            role,
+            reading: BytesMut::new(),
+            writing: BytesMut::new(),
+            running: FuturesUnordered::new(),
+            ticks,
+            silent_ticks: 0,
+            wrote_since_tick: false,
+            leaving: Box::pin(stop.draining()),
+            phase: Phase::Open,
+            now: Instant::now(),
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// One turn of an open connection; `Ready` when it has ended, with the reason.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.begin_turn()?;
+        self.watch_leaving(context);
+        self.tick(context)?;
+        self.finish_running(context)?;
+        let more = self.read(context)?;
+        let flushed = self.write(context)?;
+        if self.phase == Phase::Leaving && flushed && self.running.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if more {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// From here to [`write`](Self::write) nobody need wake this task for what he appends.
+    fn begin_turn(&mut self) -> io::Result<()> {
+        self.now = Instant::now();
+        let mut state = self.connection.shared.state.lock();
+        state.awake = true;
+        if state.closed.is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "closed by this side",
+            ));
+        }
+        Ok(())
+    }
+
+    fn watch_leaving(&mut self, context: &mut Context<'_>) {
+        if self.phase == Phase::Open && self.leaving.as_mut().poll(context).is_ready() {
+            self.phase = Phase::Leaving;
+            if self.connection.hello().is_some() {
+                // If it cannot be said the connection is over, which says it as well.
+                let _ = self.connection.tell(link::GOAWAY, |_| {});
+            }
+        }
+    }
+
+    fn tick(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.ticks.poll_tick(context).is_ready() {
+            self.silent_ticks += 1;
+            if self.silent_ticks > self.role.patience() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
+            }
+            if self.role == Role::Dialing && !self.wrote_since_tick {
+                let out = &mut self.connection.shared.state.lock().out;
+                out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
+            }
+            self.wrote_since_tick = false;
+        }
+        Ok(())
+    }
+
+    fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while let Poll::Ready(Some((to, outcome))) = Pin::new(&mut self.running).poll_next(context)
+        {
+            self.respond(to, &outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Reads and handles what is there; true when the quota ended it.
+    fn read(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        let mut frames = 0;
+        loop {
+            while let Some(frame) = self.next_frame()? {
+                self.silent_ticks = 0;
+                self.receive(frame, context)?;
+                frames += 1;
+                if frames >= FRAMES_PER_POLL || !tokio::task::coop::has_budget_remaining() {
+                    return Ok(true);
+                }
+            }
+            self.reading.reserve(READ_BUFFER);
+            let stream = Pin::new(&mut self.stream);
+            match tokio_util::io::poll_read_buf(stream, context, &mut self.reading)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(_) => {}
+                Poll::Pending => return Ok(false),
+            }
+        }
+    }
+
+    fn next_frame(&mut self) -> io::Result<Option<Frame>> {
+        frame::decode(&mut self.reading, self.connection.shared.limits.frame)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn receive(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
+        match frame.meta.direction {
+            Direction::Response => {
+                self.answer(frame);
+                Ok(())
+            }
+            Direction::Request => self.serve(frame, context),
+        }
+    }
+
+    fn answer(&self, frame: Frame) {
+        let waiter = self
+            .connection
+            .shared
+            .state
+            .lock()
+            .waiting
+            .take(frame.meta.sequence);
+        let Some((waiter, token)) = waiter else {
+            debug!(sequence = frame.meta.sequence, "an answer nobody waits for");
+            return;
+        };
+        let Frame { meta, body } = frame;
+        let outcome = if meta.compress != 0 || meta.encrypt != 0 {
+            Err(Code::DECODE_RES_ERROR.into())
+        } else if meta.ret_code != 0 && body.is_empty() {
+            Err(Code(meta.ret_code).into())
+        } else {
+            Ok(Reply::protobuf(meta.ret_code, body))
+        };
+        waiter.answer(token, outcome);
+    }
+
+    /// Polls what answers this request once, in place; it waits in the set only if it is not ready.
+    fn serve(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
+        let Frame { meta, body } = frame;
+        let to = ReplyTo {
+            service_id: meta.service_id,
+            msg_id: meta.msg_id,
+            sequence: meta.sequence,
+        };
+        if (meta.service_id, meta.msg_id) == link::HEARTBEAT {
+            let out = &mut self.connection.shared.state.lock().out;
+            out.extend_from_slice(&frame::HEARTBEAT_RESPONSE);
+            return Ok(());
+        }
+        let service = match self.admit(&meta) {
+            Ok(service) => service,
+            Err(code) => return self.respond(to, &Err(code.into())),
+        };
+        let deadline = self.now
+            + u64::try_from(meta.timeout_ms)
+                .ok()
+                .filter(|timeout| *timeout > 0)
+                .map_or(DEFAULT_DEADLINE, Duration::from_millis);
+        let request = Request {
+            service_id: meta.service_id,
+            msg_id: meta.msg_id,
+            body,
+            deadline: Some(deadline),
+            connection: Some(self.connection.clone()),
+        };
+        let mut answer = match guard::catch(|| service.call(request)) {
+            Ok(answer) => Guarded::new(answer),
+            Err(panicked) => return self.respond(to, &Err(failed(panicked))),
+        };
+        match Pin::new(&mut answer).poll(context) {
+            Poll::Ready(outcome) => self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p)))),
+            Poll::Pending => {
+                let deadline = Box::pin(tokio::time::sleep_until(deadline));
+                self.running.push(Running {
+                    answer,
+                    deadline,
+                    to,
+                });
+                // The set polls it again with a waker of its own when it next has its turn.
+                context.waker().wake_by_ref();
+                Ok(())
+            }
+        }
+    }
+
+    fn admit(&self, meta: &Meta) -> Result<Arc<dyn crate::Service>, Code> {
+        if meta.compress != 0 || meta.encrypt != 0 {
+            return Err(Code::DECODE_REQ_ERROR);
+        }
+        let service = self.services.find(meta.service_id).ok_or(Code::NOT_FOUND)?;
+        if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
+            return Err(Code::SERVER_SHUTDOWN);
+        }
+        if self.running.len() >= self.connection.shared.limits.running {
+            return Err(Code::QUEUE_FULL);
+        }
+        Ok(Arc::clone(service))
+    }
+
+    fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> io::Result<()> {
+        if let Err(status) = outcome {
+            link::log_failure(to.service_id, to.msg_id, status);
+        }
+        if !to.is_awaited() {
+            return Ok(());
+        }
+        let shared = &self.connection.shared;
+        if let Err(error) = shared.respond(to, outcome) {
+            warn!(service = to.service_id, message = to.msg_id, %error, "a reply could not be sent");
+            let status = Err(Status::from(Code::BUSINESS_ERROR).with_cause(error));
+            shared.respond(to, &status).map_err(io::Error::other)?;
+        }
+        let state = shared.state.lock();
+        if state.out.len() + state.unsent > shared.limits.outgoing {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the peer does not read",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes what has gathered; true when nothing is left.
+    fn write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        loop {
+            if self.writing.is_empty() {
+                self.writing.clear();
+                let mut state = self.connection.shared.state.lock();
+                std::mem::swap(&mut self.writing, &mut state.out);
+                state.unsent = self.writing.len();
+                if self.writing.is_empty() {
+                    state.awake = false;
+                    return Ok(true);
+                }
+            }
+            let stream = Pin::new(&mut self.stream);
+            match stream.poll_write(context, &self.writing)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => {
+                    self.writing.advance(written);
+                    self.wrote_since_tick = true;
+                }
+                Poll::Pending => {
+                    // The socket wakes this task when there is room, so nobody else need.
+                    self.connection.shared.state.lock().unsent = self.writing.len();
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, reason: &io::Result<()>) {
+        self.phase = Phase::Ended;
+        let peer = self.connection.peer();
+        match reason {
+            Ok(()) => debug!(%peer, "connection closed"),
+            Err(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof && self.reading.is_empty() =>
+            {
+                debug!(%peer, "connection closed by the peer");
+            }
+            Err(error) => warn!(%peer, %error, "connection ended"),
+        }
+        self.connection.shared.end();
+    }
+}
+
+impl super::Shared {
+    /// Nothing can be sent any more, and whoever waits is told.
+    fn end(&self) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.closed.get_or_insert(Code::CONNECTION_BROKEN);
+            state.out = BytesMut::new();
+            state.waiting.drain()
+        };
+        self.ended.cancel();
+        for (waiter, token) in waiting {
+            waiter.answer(token, Err(Code::CONNECTION_BROKEN.into()));
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.connection.shared.driver.register(context.waker());
+        if self.phase != Phase::Ended {
+            let reason = ready!(self.turn(context));
+            self.end(&reason);
+        }
+        while ready!(Pin::new(&mut self.running).poll_next(context)).is_some() {}
+        Poll::Ready(())
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    /// A task that is dropped, rather than ended, leaves nobody waiting either.
+    fn drop(&mut self) {
+        self.connection.shared.end();
+    }
+}
+
+/// A request that was not answered at once.
+struct Running {
+    answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
+    deadline: Pin<Box<Sleep>>,
+    to: ReplyTo,
+}
+
+impl Future for Running {
+    type Output = (ReplyTo, Result<Reply, Status>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let to = self.to;
+        if let Poll::Ready(outcome) = Pin::new(&mut self.answer).poll(context) {
+            return Poll::Ready((to, outcome.unwrap_or_else(|panicked| Err(failed(panicked)))));
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        Poll::Ready((to, Err(Code::RPC_TIMEOUT.into())))
+    }
+}
+
+fn failed(panicked: guard::Panicked) -> Status {
+    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
+}

@@ -1,0 +1,44 @@
+//! The table of services a server answers with.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use crate::{Definition, Service};
+
+/// Services by number.
+#[derive(Clone, Default)]
+pub struct Services {
+    by_id: HashMap<i32, Arc<dyn Service>, foldhash::fast::RandomState>,
+}
+
+impl Services {
+    /// The lowest number an application's service may have; those below are krpc's and Tangelo's.
+    pub const FIRST_APPLICATION_ID: i32 = 100;
+
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a generated service; one of the same number is replaced.
+    #[must_use]
+    pub fn with<S: Service + Definition>(self, service: S) -> Self {
+        self.with_dyn(S::SERVICE_ID, Arc::new(service))
+    }
+
+    /// Adds a service under a number; one of the same number is replaced.
+    #[must_use]
+    pub fn with_dyn(mut self, service_id: i32, service: Arc<dyn Service>) -> Self {
+        self.by_id.insert(service_id, service);
+        self
+    }
+
+    pub(crate) fn find(&self, service_id: i32) -> Option<&Arc<dyn Service>> {
+        self.by_id.get(&service_id)
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.by_id.keys()).finish()
+    }
+}

@@ -1,0 +1,12 @@
+//! Owned tasks, the word that says when to stop, and a guard around other people's panics.
+//!
+//! Every task in Tangelo is spawned through [`Tasks`], so that each has an owner who can ask it to
+//! finish, wait for it up to a deadline, and end it after that. [`Stop`] is how a task is asked.
+//! [`guard`] is what stands around every call into a user's code.
+
+pub mod guard;
+mod stop;
+mod tasks;
+
+pub use stop::Stop;
+pub use tasks::Tasks;

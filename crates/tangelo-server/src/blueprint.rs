@@ -1,0 +1,133 @@
+//! What the servers of one type are made of.
+
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+
+use tangelo_connector::{Connector, Hybrid};
+use tangelo_rpc::{Definition, Service, Services};
+
+use crate::{
+    Channel, Context, Handlers, Limits, Member, channel::OnLeave, pipeline::Pipeline, route,
+};
+
+/// What the servers of one type are made of.
+pub struct Blueprint {
+    pub(crate) server_type: String,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) limits: Limits,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) services: Vec<MakeService>,
+    pub(crate) components: Vec<(String, Component)>,
+    pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) mistakes: Vec<String>,
+}
+
+type MakeService = Box<dyn FnOnce(&Context, Services) -> Services + Send>;
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// Starts something that runs beside the server: resolves when it is ready, to the future that is it.
+pub type Component = Box<
+    dyn FnOnce(Arc<Context>) -> Boxed<Result<Boxed<()>, Box<dyn std::error::Error + Send + Sync>>>
+        + Send,
+>;
+
+impl Blueprint {
+    /// A server type, with a [`Hybrid`] connector where it has clients, and a heartbeat of 3 s.
+    pub fn new(server_type: &str) -> Self {
+        Self {
+            server_type: server_type.to_owned(),
+            connector: Arc::new(Hybrid::new()),
+            heartbeat: Some(Duration::from_secs(3)),
+            limits: Limits::default(),
+            pipeline: Pipeline::default(),
+            services: Vec::new(),
+            components: Vec::new(),
+            on_leave: None,
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// How clients connect. Default: [`Hybrid`], TCP and WebSocket on one port.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// How often clients send a heartbeat; silent for twice as long, they are taken for gone.
+    /// `None`: never, and [`Limits::IDLE`] of silence is the end. Default 3 s.
+    #[must_use]
+    pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.heartbeat = interval.into();
+        self
+    }
+
+    /// What a client may make this server do at once.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Handlers under a name: they answer `serverType.name.method`.
+    #[must_use]
+    pub fn handler(mut self, name: &str, handlers: Handlers) -> Self {
+        self.pipeline.add(&self.server_type, name, handlers);
+        self
+    }
+
+    /// A service for other servers: Pomelo's remote. `make` is given the server it will run on.
+    #[must_use]
+    pub fn service<S: Service + Definition>(
+        mut self,
+        make: impl FnOnce(&Context) -> S + Send + 'static,
+    ) -> Self {
+        match route::checked::<S>() {
+            Ok(_) => self
+                .services
+                .push(Box::new(|context, services| services.with(make(context)))),
+            Err(mistake) => self.mistakes.push(mistake),
+        }
+        self
+    }
+
+    /// Something that runs beside the server, from before its doors open until it stops. `start`
+    /// resolves when it is ready, to the future that is it.
+    #[must_use]
+    pub fn component<F, Fut, Run, E>(mut self, name: &str, start: F) -> Self
+    where
+        F: FnOnce(Arc<Context>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Run, E>> + Send + 'static,
+        Run: Future<Output = ()> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let start: Component = Box::new(|context| {
+            let starting = start(context);
+            Box::pin(async move {
+                let run = starting.await.map_err(Into::into)?;
+                Ok(Box::pin(run) as Boxed<()>)
+            })
+        });
+        self.components.push((name.to_owned(), start));
+        self
+    }
+
+    /// Called when a member has left a channel because its session closed.
+    #[must_use]
+    pub fn on_leave(
+        mut self,
+        on_leave: impl Fn(&Channel, &Member) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_leave = Some(Arc::new(on_leave));
+        self
+    }
+}
+
+impl fmt::Debug for Blueprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Blueprint")
+            .field("server_type", &self.server_type)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! What front ends tell a back end about their sessions.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use tangelo_rpc::{Answer, Code, Definition, Reply, Request, Service, Status};
+
+use super::{Channels, Member, RESTORE};
+use crate::{
+    generated::{channel::RestoreReq, session::ClosedReq},
+    membership::CLOSED,
+    session::SessionId,
+};
+
+/// Answers service Channel on a back end.
+pub(crate) struct ChannelOnBackEnd(pub(crate) Channels);
+
+/// Answers service Session on a back end.
+pub(crate) struct SessionOnBackEnd(pub(crate) Channels);
+
+impl Definition for ChannelOnBackEnd {
+    const SERVICE_ID: i32 = RESTORE.0;
+    const NAME: &'static str = "Channel";
+}
+
+impl Service for ChannelOnBackEnd {
+    fn call(&self, request: Request) -> Answer {
+        Box::pin(std::future::ready(
+            self.restore(&request).map(|()| Reply::default()),
+        ))
+    }
+}
+
+impl ChannelOnBackEnd {
+    fn restore(&self, request: &Request) -> Result<(), Status> {
+        if (request.service_id, request.msg_id) != RESTORE {
+            return Err(Code::NOT_FOUND.into());
+        }
+        let message = RestoreReq::decode(request.body.clone()).map_err(undecodable)?;
+        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
+        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        for membership in message.memberships {
+            let member = Member {
+                uid: membership.uid.into(),
+                session: SessionId(message.sid),
+                frontend_id: Arc::from(hello.identity.server_id.as_str()),
+            };
+            self.0.restore(&membership.channel, member, connection);
+        }
+        Ok(())
+    }
+}
+
+impl Definition for SessionOnBackEnd {
+    const SERVICE_ID: i32 = CLOSED.0;
+    const NAME: &'static str = "Session";
+}
+
+impl Service for SessionOnBackEnd {
+    fn call(&self, request: Request) -> Answer {
+        Box::pin(std::future::ready(
+            self.closed(&request).map(|()| Reply::default()),
+        ))
+    }
+}
+
+impl SessionOnBackEnd {
+    fn closed(&self, request: &Request) -> Result<(), Status> {
+        if (request.service_id, request.msg_id) != CLOSED {
+            return Err(Code::NOT_FOUND.into());
+        }
+        let message = ClosedReq::decode(request.body.clone()).map_err(undecodable)?;
+        let hello = request
+            .connection
+            .as_ref()
+            .and_then(|connection| connection.hello());
+        let hello = hello.ok_or(Code::DECODE_REQ_ERROR)?;
+        self.0
+            .session_closed(&hello.identity.server_id, SessionId(message.sid));
+        Ok(())
+    }
+}
+
+fn undecodable(error: prost::DecodeError) -> Status {
+    Status::from(Code::DECODE_REQ_ERROR).with_cause(error)
+}

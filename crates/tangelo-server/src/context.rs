@@ -1,0 +1,81 @@
+//! What belongs to one server and is shared by all that runs on it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tangelo_registry::Instance;
+use tangelo_rpc::Cluster;
+
+use crate::{
+    Channels, Limits, Rpc, Servers, Sessions, pipeline::Pipeline, route::Routes,
+    session::SessionIds,
+};
+
+/// What belongs to one server and is shared by all that runs on it.
+pub struct Context {
+    pub(crate) instance: Instance,
+    pub(crate) limits: Limits,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) session_ids: SessionIds,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) channels: Channels,
+    pub(crate) cluster: Cluster,
+    pub(crate) routes: Routes,
+    pub(crate) pipeline: Pipeline,
+}
+
+impl Context {
+    /// The server's name, such as `chat-server-1`.
+    pub fn server_id(&self) -> &str {
+        &self.instance.id
+    }
+
+    /// The server's type, such as `chat`.
+    pub fn server_type(&self) -> &str {
+        &self.instance.server_type
+    }
+
+    /// What the registry says of this server.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// The clients connected to it.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// The channels on it.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// The servers it knows.
+    pub fn servers(&self) -> Servers {
+        Servers(self.cluster.clone())
+    }
+
+    /// Calls to them.
+    pub fn rpc(&self) -> Rpc {
+        Rpc {
+            cluster: self.cluster.clone(),
+            routes: self.routes.clone(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn session_ids(&self) -> &SessionIds {
+        &self.session_ids
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("server_id", &self.instance.id)
+            .finish_non_exhaustive()
+    }
+}

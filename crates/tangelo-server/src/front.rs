@@ -1,0 +1,549 @@
+//! The front loop: one task per client, one poll function, in a fixed order, each step with its
+//! quota. It never awaits a write, so a client that does not read stops nobody.
+
+mod running;
+mod timer;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tangelo_connector::{Connection, Error, Event, Outgoing};
+use tangelo_rpc::{Code, Reply, Status};
+use tangelo_runtime::Stop;
+use tangelo_wire::pomelo::{
+    handshake::{self, State},
+    message::{Kind as MessageKind, Message, Route},
+};
+use tokio::time::Instant;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tracing::{debug, info, warn};
+
+use self::{
+    running::{Added, Running},
+    timer::Timer,
+};
+use crate::{
+    Context, Limits, Request, Session,
+    answer::{self, Reason, Shown},
+    forward,
+    pipeline::{self, Target},
+    session::{FrontSession, Item, Kind},
+};
+
+/// Events handled before other clients get their turn.
+const EVENTS_PER_TURN: usize = 128;
+/// Events read at once.
+const EVENTS_PER_READ: usize = 32;
+/// Things taken from the queue at once.
+const ITEMS_PER_TAKE: usize = 64;
+/// Log lines a client may cause in a second; the rest is counted.
+const LOG_LINES_PER_SECOND: u32 = 5;
+
+/// One client's task.
+pub(crate) struct Front {
+    context: Arc<Context>,
+    session: Arc<FrontSession>,
+    connection: Option<Box<dyn Connection>>,
+    state: State,
+    running: Running,
+    events: Vec<Event>,
+    items: Vec<Item>,
+    /// Some of what was queued on the connection is not written yet.
+    unwritten: bool,
+    timer: Timer,
+    /// When the client is taken for dead, or too slow to shake hands, or to go.
+    patience: Instant,
+    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
+    draining: bool,
+    logged: Logged,
+    now: Instant,
+}
+
+/// Why a client's connection ends.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error(transparent)]
+    Connection(#[from] Error),
+    #[error("no handshake within {:?}", Limits::HANDSHAKE)]
+    HandshakeTimeout,
+    #[error("handshake refused: {0}")]
+    Refused(#[from] handshake::Refusal),
+    #[error("nothing heard for {0:?}")]
+    Silent(Duration),
+    #[error("kicked: {0}")]
+    Kicked(String),
+    #[error("this server leaves")]
+    Leaving,
+}
+
+impl Front {
+    pub(crate) fn new(
+        connection: Box<dyn Connection>,
+        opened: Instant,
+        context: Arc<Context>,
+        stop: &Stop,
+    ) -> Self {
+        let session = context.sessions().open(connection.peer(), &context);
+        let patience = opened + Limits::HANDSHAKE;
+        Self {
+            running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
+            context,
+            session,
+            connection: Some(connection),
+            state: State::default(),
+            events: Vec::new(),
+            items: Vec::new(),
+            unwritten: false,
+            timer: Timer::new(patience),
+            patience,
+            leaving: Box::pin(stop.draining()),
+            draining: false,
+            logged: Logged::default(),
+            now: opened,
+        }
+    }
+
+    /// One turn of an open connection; an error when it ends, which is the reason.
+    fn turn(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
+        self.session.queue().begin_turn();
+        self.flush(task)?;
+        self.watch_timer(task)?;
+        self.watch_leaving(task);
+        self.tell_queued()?;
+        self.poll_running()?;
+        let more = self.read(task)?;
+        self.flush(task)?;
+
+        if self.draining && self.running.is_empty() && !self.unwritten {
+            return Err(End::Leaving);
+        }
+        if more || !self.session.queue().rest() && !self.unwritten {
+            task.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        self.unwritten = match connection.poll_flush(task) {
+            Poll::Ready(flushed) => {
+                flushed?;
+                false
+            }
+            Poll::Pending => true,
+        };
+        Ok(())
+    }
+
+    /// Requests that took too long, and clients that say nothing.
+    fn watch_timer(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
+        while self.timer.poll(task).is_ready() {
+            self.now = Instant::now();
+            for (id, route) in self.running.expire(self.now) {
+                self.reply(id, &route, &Err(Code::RPC_TIMEOUT.into()))?;
+            }
+            if self.now >= self.patience {
+                return Err(match self.state {
+                    State::Working => End::Silent(self.patience_for_silence()),
+                    State::Inited | State::WaitAck => End::HandshakeTimeout,
+                });
+            }
+            let next = self
+                .running
+                .next_deadline()
+                .map_or(self.patience, |at| at.min(self.patience));
+            self.timer.set(next);
+        }
+        Ok(())
+    }
+
+    fn watch_leaving(&mut self, task: &mut TaskContext<'_>) {
+        if !self.draining && self.leaving.as_mut().poll(task).is_ready() {
+            self.draining = true;
+        }
+    }
+
+    /// What other tasks said, unless the client is behind with reading: then it waits in the queue,
+    /// which is bounded.
+    fn tell_queued(&mut self) -> Result<(), End> {
+        while !self.unwritten {
+            let mut items = std::mem::take(&mut self.items);
+            let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
+            taken.map_err(Error::TooSlow)?;
+            let last = items.len() < ITEMS_PER_TAKE;
+            for item in items.drain(..) {
+                self.tell(item)?;
+            }
+            self.items = items;
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, item: Item) -> Result<(), End> {
+        match item {
+            // Nothing but the handshake's answer is said before it is acknowledged.
+            Item::Push(push) if self.state == State::Working => {
+                self.queue(Outgoing::Push(&push))?;
+            }
+            Item::Push(_) => {}
+            Item::Forwarded { token, outcome } => {
+                if let Some((id, route)) = self.running.forwarded(token) {
+                    self.reply(id, &route, &forward::outcome(outcome))?;
+                }
+            }
+            Item::Kick(reason) => return Err(End::Kicked(reason)),
+        }
+        Ok(())
+    }
+
+    /// Handlers that can go on. What a handler had pushed to its own session before it returned goes
+    /// out before its reply.
+    fn poll_running(&mut self) -> Result<(), End> {
+        let mut ready = self.session.wake().take_ready();
+        while ready != 0 {
+            let place = ready.trailing_zeros();
+            ready &= ready - 1;
+            if let Some((id, route, outcome)) = self.running.poll(place) {
+                self.tell_queued()?;
+                self.reply(id, &route, &outcome)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and handles what is there; true when the quota ended it.
+    fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, End> {
+        let mut handled = 0;
+        while handled < EVENTS_PER_TURN && tokio::task::coop::has_budget_remaining() {
+            let Some(connection) = &mut self.connection else {
+                return Ok(false);
+            };
+            let mut events = std::mem::take(&mut self.events);
+            let received = connection.poll_receive(task, &mut events, EVENTS_PER_READ);
+            if received.is_pending() {
+                return Ok(false);
+            }
+            self.now = Instant::now();
+            self.hear();
+            handled += events.len();
+            for event in events.drain(..) {
+                self.handle(event)?;
+            }
+            self.events = events;
+            ready_error(received)?;
+        }
+        Ok(true)
+    }
+
+    /// The client lives.
+    fn hear(&mut self) {
+        if self.state == State::Working {
+            self.patience = self.now + self.patience_for_silence();
+        }
+    }
+
+    fn patience_for_silence(&self) -> Duration {
+        self.context
+            .heartbeat
+            .map_or(Limits::IDLE, |interval| interval * 2)
+    }
+
+    /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match (self.state, event) {
+            (State::Inited, Event::Hello(body)) => self.shake_hands(&body),
+            (State::WaitAck, Event::Ack) => self.begin_work(),
+            (State::Working, Event::Heartbeat) => self.beat(),
+            (State::Working, Event::Message(message)) => self.handle_message(message),
+            (_, event) => {
+                debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");
+                Ok(())
+            }
+        }
+    }
+
+    fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
+        let hello = handshake::decode(body)?;
+        debug!(session = %self.session.id(), ?hello, "handshake");
+        self.queue(Outgoing::Hello(&handshake::accept(self.context.heartbeat)))?;
+        self.state = State::WaitAck;
+        Ok(())
+    }
+
+    fn begin_work(&mut self) -> Result<(), End> {
+        self.state = State::Working;
+        if let Some(connection) = &mut self.connection {
+            connection.handshake_done();
+        }
+        self.hear();
+        self.beat()
+    }
+
+    fn beat(&mut self) -> Result<(), End> {
+        if self.context.heartbeat.is_some() {
+            self.queue(Outgoing::Heartbeat)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn handle_message(&mut self, message: Message) -> Result<(), End> {
+        let id = match message.kind() {
+            MessageKind::Request => message.id(),
+            // Pomelo does not look at the direction: a push from a client is a notify.
+            MessageKind::Notify | MessageKind::Push => 0,
+            MessageKind::Response => return Ok(()),
+        };
+        if let Route::Code(code) = message.route() {
+            let status = Status::new(Code::NOT_FOUND, "there is no route dictionary here");
+            return self.reply(id, &Bytes::from(format!("code {code}")), &Err(status));
+        }
+        let (route, body) = message.into_route_and_body();
+        let request = Request {
+            route: route.clone(),
+            body,
+            session: Session(Kind::Front(Arc::clone(&self.session))),
+            deadline: self.now + self.context.limits().deadline,
+        };
+        match self.start(id, request) {
+            Ok(None) => Ok(()),
+            Ok(Some(outcome)) => {
+                self.tell_queued()?;
+                self.reply(id, &route, &outcome)
+            }
+            Err(status) => self.reply(id, &route, &Err(status)),
+        }
+    }
+
+    /// Starts a request. `Some` when it is answered already; what it waits for is polled in place.
+    fn start(
+        &mut self,
+        id: u32,
+        request: Request,
+    ) -> Result<Option<Result<Reply, Status>>, Status> {
+        if self.draining {
+            return Err(Code::SERVER_SHUTDOWN.into());
+        }
+        let deadline = request.deadline;
+        let place = self.running.place().ok_or_else(|| {
+            Status::new(
+                Code::FLOW_LIMIT,
+                "too many requests of this session are running",
+            )
+        })?;
+        let context = Arc::clone(&self.context);
+        match context.pipeline.find(&request)? {
+            Target::Here(handler) => {
+                let route = request.route.clone();
+                let answer = pipeline::call(handler, request)?;
+                match self.running.add(place, id, route, deadline, answer) {
+                    Added::Answered(outcome) => return Ok(Some(outcome)),
+                    Added::Runs => {}
+                }
+            }
+            Target::There(remote) if id == 0 => {
+                forward::tell(&remote, &self.session, &request)?;
+                return Ok(None);
+            }
+            Target::There(remote) => {
+                let token = self.running.token(place);
+                let (connection, sequence) =
+                    forward::send(&remote, &self.session, token, &request, self.now)?;
+                self.running.add_forwarded(
+                    place,
+                    id,
+                    request.route,
+                    deadline,
+                    connection,
+                    sequence,
+                );
+            }
+        }
+        self.timer.at_latest(deadline);
+        Ok(None)
+    }
+
+    /// Hands a reply on. A notify's is dropped.
+    fn reply(
+        &mut self,
+        id: u32,
+        route: &Bytes,
+        outcome: &Result<Reply, Status>,
+    ) -> Result<(), End> {
+        if let Err(status) = outcome {
+            self.log(id, route, status);
+        }
+        if id == 0 {
+            return Ok(());
+        }
+        self.queue(Outgoing::Response {
+            id,
+            body: &answer::body(outcome),
+        })
+    }
+
+    fn log(&mut self, id: u32, route: &Bytes, status: &Status) {
+        if let Some(left_out) = self.logged.line(self.now) {
+            let (session, code) = (self.session.id(), answer::client_code(status.code()));
+            let (route, reason) = (Shown(route), Reason(status));
+            warn!(%session, id, %route, code, %reason, left_out, "request failed");
+        }
+    }
+
+    fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), End> {
+        match &mut self.connection {
+            Some(connection) => Ok(connection.queue(outgoing)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The client goes: its session closes, its last words are queued, its handlers run on.
+    fn end(&mut self, end: &End) {
+        let (session, peer) = (self.session.id(), self.session.peer());
+        let last_words = match end {
+            End::Connection(error) if error.is_goodbye() => {
+                debug!(%session, "client left");
+                None
+            }
+            End::Leaving => {
+                debug!(%session, "closed as this server leaves");
+                None
+            }
+            End::Refused(refusal) => {
+                info!(%session, %peer, reason = %end, "client refused");
+                Some(handshake::refuse(*refusal))
+            }
+            End::Kicked(reason) => {
+                info!(%session, %peer, %reason, "client kicked");
+                Some(handshake::kick(reason))
+            }
+            End::Connection(_) | End::HandshakeTimeout | End::Silent(_) => {
+                info!(%session, %peer, reason = %end, "connection closed");
+                None
+            }
+        };
+        let refused = matches!(end, End::Refused(_));
+        if let (Some(body), Some(connection)) = (last_words, &mut self.connection) {
+            let words = if refused {
+                Outgoing::Hello(&body)
+            } else {
+                Outgoing::Kick(&body)
+            };
+            // A client that does not read does not hear them.
+            let _ = connection.queue(words);
+        }
+        self.context.sessions().close(&self.session);
+        self.running.forget_forwarded();
+        self.events = Vec::new();
+        self.items = Vec::new();
+        self.patience = Instant::now() + Limits::GOODBYE;
+        self.timer.set(self.patience);
+        if matches!(end, End::Connection(_)) {
+            // There is nobody to say goodbye to.
+            self.connection = None;
+        }
+    }
+
+    /// After the end: the connection closes, and handlers finish within their deadlines.
+    fn finish(&mut self, task: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some(connection) = &mut self.connection
+            && connection.poll_close(task).is_ready()
+        {
+            self.connection = None;
+        }
+        let mut ready = self.session.wake().take_ready();
+        while ready != 0 {
+            let place = ready.trailing_zeros();
+            ready &= ready - 1;
+            self.running.poll(place);
+        }
+        while self.timer.poll(task).is_ready() {
+            self.now = Instant::now();
+            self.running.expire(self.now);
+            if self.now >= self.patience {
+                self.connection = None;
+            }
+            let goodbye = self.connection.as_ref().map(|_| self.patience);
+            let next = goodbye
+                .into_iter()
+                .chain(self.running.next_deadline())
+                .min();
+            let Some(next) = next else { break };
+            self.timer.set(next);
+        }
+        if self.connection.is_none() && self.running.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+fn ready_error(received: Poll<Result<(), Error>>) -> Result<(), End> {
+    match received {
+        Poll::Ready(Err(error)) => Err(error.into()),
+        Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+    }
+}
+
+impl Future for Front {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.session.wake().register(task.waker());
+        if !this.session.is_closed() {
+            match this.turn(task) {
+                Ok(()) => return Poll::Pending,
+                Err(end) => this.end(&end),
+            }
+        }
+        this.finish(task)
+    }
+}
+
+impl Drop for Front {
+    /// A task that is dropped, rather than ended, leaves no session behind either.
+    fn drop(&mut self) {
+        if !self.session.is_closed() {
+            self.context.sessions().close(&self.session);
+        }
+    }
+}
+
+/// Keeps a client from filling the log.
+#[derive(Debug, Default)]
+struct Logged {
+    since: Option<Instant>,
+    lines: u32,
+    left_out: u32,
+}
+
+impl Logged {
+    /// Whether a line may be written now; if so, how many were left out before it.
+    fn line(&mut self, now: Instant) -> Option<u32> {
+        if self
+            .since
+            .is_none_or(|since| now >= since + Duration::from_secs(1))
+        {
+            self.since = Some(now);
+            self.lines = 0;
+        }
+        if self.lines >= LOG_LINES_PER_SECOND {
+            self.left_out += 1;
+            return None;
+        }
+        self.lines += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}

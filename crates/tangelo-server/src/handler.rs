@@ -1,0 +1,124 @@
+//! Handlers: plain async functions, with what they need as arguments.
+
+mod extract;
+mod reply;
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use tangelo_rpc::{Answer, Service};
+
+pub use self::{
+    extract::{Body, FromRequest, Json},
+    reply::IntoReply,
+};
+use crate::{Request, Result};
+
+/// An async function that answers a request: each argument is a [`FromRequest`], what it returns an
+/// [`IntoReply`].
+///
+/// You need not care about `Arguments`: it is what lets functions of any number of arguments be
+/// handlers without the compiler taking two of them for one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler",
+    note = "a handler is an `async fn` whose arguments are extractors, such as `Json<T>` or `Session`, and which returns `Result<Json<T>>`, `Json<T>`, `Bytes` or `()`"
+)]
+pub trait Handler<Arguments>: Send + Sync + 'static {
+    /// Takes the arguments from the request, and calls.
+    ///
+    /// # Errors
+    /// An argument cannot be had from this request.
+    fn call(&self, request: Request) -> Result<Answer>;
+}
+
+/// The handlers of one name, such as `chatHandler`, by method. Made with
+/// [`handlers!`](crate::handlers).
+#[derive(Clone, Default)]
+pub struct Handlers {
+    methods: HashMap<String, Arc<dyn Service<Request>>>,
+}
+
+impl Handlers {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a method; one of the same name is replaced.
+    #[must_use]
+    pub fn add<A: 'static>(mut self, method: &str, handler: impl Handler<A>) -> Self {
+        self.methods.insert(method.to_owned(), erase(handler));
+        self
+    }
+
+    pub(crate) fn into_methods(self) -> impl Iterator<Item = (String, Arc<dyn Service<Request>>)> {
+        self.methods.into_iter()
+    }
+}
+
+/// Makes [`Handlers`](crate::Handlers) of functions, each under its own name.
+///
+/// ```
+/// # use tangelo_server::{handlers, Json};
+/// async fn hello(Json(name): Json<String>) -> Json<String> {
+///     Json(format!("hello {name}"))
+/// }
+///
+/// let handlers = handlers! { hello };
+/// ```
+#[macro_export]
+macro_rules! handlers {
+    ($($method:ident),* $(,)?) => {
+        $crate::Handlers::new()$(.add(stringify!($method), $method))*
+    };
+}
+
+/// From here on a handler is a service like any other.
+fn erase<A: 'static, H: Handler<A>>(handler: H) -> Arc<dyn Service<Request>> {
+    struct Erased<H, A>(H, std::marker::PhantomData<fn(A)>);
+
+    impl<A: 'static, H: Handler<A>> Service<Request> for Erased<H, A> {
+        fn call(&self, request: Request) -> Answer {
+            self.0
+                .call(request)
+                .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_status()))))
+        }
+    }
+
+    Arc::new(Erased(handler, std::marker::PhantomData))
+}
+
+macro_rules! handler {
+    ($($argument:ident),*) => {
+        impl<F, Fut, R, $($argument),*> Handler<($($argument,)*)> for F
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: IntoReply,
+            $($argument: FromRequest,)*
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables,
+                reason = "arguments are named as their types; there may be none")]
+            fn call(&self, mut request: Request) -> Result<Answer> {
+                $(let $argument = $argument::from_request(&mut request)?;)*
+                let answer = self($($argument),*);
+                Ok(Box::pin(async move { answer.await.into_reply() }))
+            }
+        }
+    };
+}
+
+handler!();
+handler!(T1);
+handler!(T1, T2);
+handler!(T1, T2, T3);
+handler!(T1, T2, T3, T4);
+handler!(T1, T2, T3, T4, T5);
+handler!(T1, T2, T3, T4, T5, T6);
+handler!(T1, T2, T3, T4, T5, T6, T7);
+handler!(T1, T2, T3, T4, T5, T6, T7, T8);
+
+impl fmt::Debug for Handlers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.methods.keys()).finish()
+    }
+}

@@ -1,0 +1,83 @@
+//! What a handler may have as an argument.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tangelo_rpc::{Code, Status};
+use tangelo_wire::pomelo::json;
+
+use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+
+/// What a handler may have as an argument.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot have a `{Self}` as an argument",
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc` or a type of yours that implements `FromRequest`"
+)]
+pub trait FromRequest: Sized + Send {
+    /// Takes it from the request.
+    ///
+    /// # Errors
+    /// This request does not have it; the client is answered so and the handler is not called.
+    fn from_request(request: &mut Request) -> Result<Self>;
+}
+
+/// The body as JSON; as a return value, what becomes JSON.
+///
+/// A body that is no JSON of this shape is answered 400; an empty one is taken for `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// The body as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body(pub Bytes);
+
+impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        let body: &[u8] = if request.body.is_empty() {
+            b"{}"
+        } else {
+            &request.body
+        };
+        json::from_slice(body).map(Json).map_err(|error| {
+            let message = format!("the body is not what this route takes: {error}");
+            Status::new(Code::DECODE_REQ_ERROR, message).into()
+        })
+    }
+}
+
+impl FromRequest for Body {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(Self(std::mem::take(&mut request.body)))
+    }
+}
+
+impl FromRequest for Session {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session.clone())
+    }
+}
+
+impl FromRequest for FrontendSession {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Self::of(&request.session).ok_or_else(|| {
+            Error::new("this handler belongs on a front end: it takes a FrontendSession")
+        })
+    }
+}
+
+impl FromRequest for Channels {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session.context().channels().clone())
+    }
+}
+
+impl FromRequest for Servers {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session.context().servers())
+    }
+}
+
+impl FromRequest for Rpc {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session.context().rpc())
+    }
+}

@@ -1,0 +1,45 @@
+//! The application server: what stands between a client's connection and a handler's answer.
+//!
+//! In the order a request meets them: the front loop reads it and finds its [`Session`];
+//! the pipeline finds its handler, here or on another server ([`Routes`]); a [`Handler`] takes what it
+//! needs from the [`Request`] and answers; the reply goes back through the front loop. What the server
+//! says unasked, through [`Channels`] or [`Session::push`], joins there, in order.
+//!
+//! A [`Server`] is all of this for one server of a [`Blueprint`].
+
+mod answer;
+mod blueprint;
+mod channel;
+mod context;
+mod error;
+mod forward;
+mod front;
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+mod generated {
+    #[path = "tangelo.channel.rs"]
+    pub mod channel;
+    #[path = "tangelo.forward.rs"]
+    pub mod forward;
+    #[path = "tangelo.session.rs"]
+    pub mod session;
+}
+mod handler;
+mod limits;
+mod membership;
+mod peers;
+mod pipeline;
+mod request;
+mod route;
+mod server;
+mod session;
+
+pub use blueprint::{Blueprint, Component};
+pub use channel::{Channel, Channels, Member};
+pub use context::Context;
+pub use error::{Error, Result};
+pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json};
+pub use limits::Limits;
+pub use request::Request;
+pub use route::{Routes, Rpc, Servers, crc32};
+pub use server::{Server, StartError};
+pub use session::{FrontendSession, Session, SessionId, Sessions};

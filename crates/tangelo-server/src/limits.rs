@@ -1,0 +1,37 @@
+//! What a client may make a server do at once.
+
+use std::time::Duration;
+
+/// What a client may make a server do at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests of one session that run at once, 1 to 64. Default 64; what comes on top is
+    /// answered 429, a notify dropped.
+    pub in_flight: u32,
+    /// Bytes that other tasks may leave waiting for one session. Default 1 MiB; past it the session
+    /// ends.
+    pub queue: usize,
+    /// How long a request may take. Default 30 s; then it is answered 504.
+    pub deadline: Duration,
+}
+
+impl Limits {
+    /// The most requests of one session that can run at once.
+    pub const MOST_IN_FLIGHT: u32 = 64;
+    /// How long a client may take for its handshake.
+    pub const HANDSHAKE: Duration = Duration::from_secs(10);
+    /// How long a client without heartbeats may be silent.
+    pub const IDLE: Duration = Duration::from_secs(90);
+    /// How long a client that is to go may take to read its last words.
+    pub const GOODBYE: Duration = Duration::from_secs(1);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: Self::MOST_IN_FLIGHT,
+            queue: 1 << 20,
+            deadline: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Servers that come and go, as sessions and channels are concerned.
+
+use std::{sync::Arc, time::Duration};
+
+use tangelo_rpc::{Connection, link::Peers};
+use tangelo_runtime::Tasks;
+use tracing::debug_span;
+
+use crate::{Channels, Sessions, membership};
+
+/// How long a front end that lives may take to dial again before its members are taken for gone.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// On the side that dials, a front end: its members are restored.
+pub(crate) struct BackEnds {
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl Peers for BackEnds {
+    fn arrived(&self, connection: &Connection) {
+        membership::restore(connection, &self.sessions);
+    }
+
+    fn left(&self, _connection: &Connection) {}
+}
+
+/// On the side that is dialed: the members of a front end that is lost leave.
+pub(crate) struct Callers {
+    pub(crate) channels: Channels,
+    pub(crate) tasks: Tasks,
+}
+
+impl Peers for Callers {
+    fn arrived(&self, connection: &Connection) {
+        self.channels.frontends().arrived(connection);
+    }
+
+    fn left(&self, connection: &Connection) {
+        self.channels.frontends().left(connection);
+        if self.tasks.stop().is_draining() {
+            return;
+        }
+        let (channels, connection) = (self.channels.clone(), connection.clone());
+        let stop = self.tasks.stop().clone();
+        self.tasks.spawn(debug_span!("grace"), async move {
+            tokio::select! {
+                () = tokio::time::sleep(GRACE) => channels.connection_lost(&connection),
+                () = stop.draining() => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,314 @@
+//! One server, running.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tangelo_connector::{Listener, Opening};
+use tangelo_registry::{Instance, Registry};
+use tangelo_rpc::{
+    Acceptor, Cluster, Services,
+    link::{Identity, Peers},
+};
+use tangelo_runtime::{Stop, Tasks};
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, debug, error_span, info, info_span, warn};
+
+use crate::{
+    Blueprint, Channels, Context, Limits, Routes, Sessions,
+    channel::{ChannelOnBackEnd, SessionOnBackEnd},
+    forward::Forward,
+    front::Front,
+    membership::ChannelOnFrontEnd,
+    peers::{BackEnds, Callers},
+    session::SessionIds,
+};
+
+/// The most connections kept to another server, however many cores there are.
+const MOST_LANES: usize = 16;
+/// How long to wait when accepting fails, for example because descriptors are used up.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One server, running. Its doors are open; [`drain`](Self::drain) closes them.
+#[derive(Debug)]
+pub struct Server {
+    context: Arc<Context>,
+    registry: Arc<dyn Registry>,
+    /// Clients and what they run.
+    front: Tasks,
+    /// Connections to other servers, and components.
+    back: Tasks,
+    client_address: Option<SocketAddr>,
+    rpc_address: Option<SocketAddr>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{server}: {problem}")]
+pub struct StartError {
+    server: String,
+    problem: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Server {
+    /// Starts a server: what others need of it first, its doors last.
+    ///
+    /// # Errors
+    /// A port cannot be listened on, a component does not start, the blueprint has a mistake.
+    pub async fn start(
+        blueprint: Blueprint,
+        mut instance: Instance,
+        registry: Arc<dyn Registry>,
+        routes: Routes,
+    ) -> Result<Self, StartError> {
+        let span = error_span!("server", id = instance.id);
+        let id = instance.id.clone();
+        let failed =
+            move |problem: String, source: Option<Box<dyn std::error::Error + Send + Sync>>| {
+                StartError {
+                    server: id.clone(),
+                    problem,
+                    source,
+                }
+            };
+        if !blueprint.mistakes.is_empty() {
+            return Err(failed(blueprint.mistakes.join("; "), None));
+        }
+        let start = async {
+            let acceptor = match instance.port {
+                Some(port) => {
+                    let listening = Acceptor::bind(&instance.host, port).await;
+                    let address = |error: std::io::Error| {
+                        let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+                        failed(problem, Some(error.into()))
+                    };
+                    let acceptor = listening.map_err(&address)?;
+                    let address = acceptor.address().map_err(&address)?;
+                    instance.port = Some(address.port());
+                    Some((acceptor, address))
+                }
+                None => None,
+            };
+            let listener = match instance.client_port {
+                Some(port) if instance.frontend => {
+                    let listening = blueprint.connector.listen(&instance.host, port).await;
+                    let listener = listening.map_err(|error| {
+                        let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+                        failed(problem, Some(error.into()))
+                    })?;
+                    instance.client_port = Some(listener.address().port());
+                    Some(listener)
+                }
+                _ => None,
+            };
+
+            let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
+            let sessions = Arc::new(Sessions::default());
+            let channels = Channels::new(blueprint.on_leave.clone());
+            let session_ids = SessionIds::new();
+            let identity = Arc::new(Identity {
+                server_id: instance.id.clone(),
+                server_type: instance.server_type.clone(),
+                epoch: session_ids.epoch(),
+                frontend: instance.frontend,
+            });
+            let cluster = Cluster::new(
+                Arc::clone(&identity),
+                Services::new().with(ChannelOnFrontEnd {
+                    sessions: Arc::clone(&sessions),
+                }),
+                Arc::new(BackEnds {
+                    sessions: Arc::clone(&sessions),
+                }),
+                &*registry,
+                lanes(),
+            );
+            let Blueprint {
+                heartbeat,
+                limits,
+                pipeline,
+                services,
+                components,
+                ..
+            } = blueprint;
+            let context = Arc::new(Context {
+                instance: instance.clone(),
+                limits,
+                heartbeat,
+                session_ids,
+                sessions,
+                channels: channels.clone(),
+                cluster: cluster.clone(),
+                routes,
+                pipeline,
+            });
+
+            let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
+            if let Some((acceptor, address)) = acceptor {
+                let own = Services::new()
+                    .with(Forward {
+                        context: Arc::clone(&context),
+                    })
+                    .with(SessionOnBackEnd(channels.clone()))
+                    .with(ChannelOnBackEnd(channels.clone()));
+                let services = services
+                    .into_iter()
+                    .fold(own, |services, make| make(&context, services));
+                let peers: Arc<dyn Peers> = Arc::new(Callers {
+                    channels,
+                    tasks: back.clone(),
+                });
+                let run = acceptor.run(identity, services, peers, back.clone());
+                back.spawn(info_span!("acceptor"), run);
+                info!(%address, "listening for servers");
+            }
+            if instance.frontend {
+                let dialed = wanted(&instance);
+                let stop = back.stop().clone();
+                let run = cluster.run(dialed, back.clone());
+                back.spawn(info_span!("cluster"), async move {
+                    tokio::select! {
+                        () = run => {}
+                        () = stop.draining() => {}
+                    }
+                });
+            }
+            for (name, component) in components {
+                let run = component(Arc::clone(&context)).await.map_err(|error| {
+                    failed(
+                        format!("component {name} does not start: {error}"),
+                        Some(error),
+                    )
+                })?;
+                let stop = back.stop().clone();
+                back.spawn(info_span!("component", name), async move {
+                    tokio::select! {
+                        () = run => {}
+                        () = stop.draining() => {}
+                    }
+                });
+            }
+            let client_address = listener.as_ref().map(|listener| listener.address());
+            if let Some(listener) = listener {
+                info!(address = %listener.address(), "listening for clients");
+                let run = accept(listener, Arc::clone(&context), front.clone());
+                front.spawn(info_span!("door"), run);
+            }
+            registry.register(instance);
+            Ok(Self {
+                context,
+                registry,
+                front,
+                back,
+                client_address,
+                rpc_address,
+            })
+        };
+        start.instrument(span).await
+    }
+
+    /// What belongs to it.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Where clients connect.
+    pub fn client_address(&self) -> Option<SocketAddr> {
+        self.client_address
+    }
+
+    /// Where other servers connect.
+    pub fn rpc_address(&self) -> Option<SocketAddr> {
+        self.rpc_address
+    }
+
+    /// Resolves when connections to all servers stand that the registry names now.
+    pub async fn connected(&self) {
+        if !self.context.instance.frontend {
+            return;
+        }
+        let dialed = wanted(&self.context.instance);
+        self.context
+            .cluster
+            .wait_until(|cluster| {
+                cluster
+                    .instances()
+                    .iter()
+                    .filter(|instance| dialed(instance))
+                    .all(|instance| {
+                        cluster
+                            .by_id(&instance.id)
+                            .is_some_and(|remote| remote.is_up())
+                    })
+            })
+            .await;
+    }
+
+    /// Closes the doors: clients' requests that run are answered, new ones refused, then their
+    /// connections close. Returns how many clients were cut off at the deadline.
+    pub async fn close_doors(&self, patience: Duration) -> usize {
+        if self.context.instance.frontend {
+            self.registry.deregister(self.context.server_id());
+        }
+        self.front.close(patience).await
+    }
+
+    /// Leaves: what runs for other servers is answered, new requests are refused, then everything
+    /// ends. Returns how much was cut off at the deadline.
+    pub async fn leave(&self, patience: Duration) -> usize {
+        self.registry.deregister(self.context.server_id());
+        self.back.close(patience).await
+    }
+}
+
+/// Connections kept to each other server: as many as cores, since each is one task.
+fn lanes() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_LANES)) as u32
+}
+
+/// Which servers a front end dials: all that can be called, but its own kind.
+fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
+    let own_type = own.server_type.clone();
+    move |instance| instance.port.is_some() && instance.server_type != own_type
+}
+
+/// Lets clients in until the server drains.
+async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
+    let stop = tasks.stop().clone();
+    let accept = async {
+        loop {
+            match listener.accept().await {
+                Ok(opening) => open(opening, &context, &tasks),
+                Err(error) => {
+                    warn!(%error, "cannot accept a client");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = stop.draining() => {}
+    }
+}
+
+fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
+    let Opening { peer, connection } = opening;
+    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
+    let opened = Instant::now();
+    tasks.spawn(
+        info_span!("client", server = context.server_id()),
+        async move {
+            let connection = tokio::select! {
+                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
+                () = stop.draining() => return,
+            };
+            match connection {
+                Ok(Ok(connection)) => Front::new(connection, opened, context, &stop).await,
+                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
+                Ok(Err(error)) => info!(%peer, %error, "client refused"),
+                Err(_) => info!(%peer, "client said nothing"),
+            }
+        },
+    );
+}

@@ -1,0 +1,211 @@
+//! A session on the front end its client is connected to.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use prost::Message as _;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tangelo_connector::Push;
+use tangelo_rpc::{Connection, Reply, Status, Waiter};
+
+use super::{Item, Kind, Queue, Session, SessionId, Wake};
+use crate::{Context, Error, generated::forward, membership::Memberships};
+
+/// A session on the front end its client is connected to: what [`Session`] offers, and what only
+/// the front end can do. As a handler's argument it is refused on a back end.
+#[derive(Clone, Debug)]
+pub struct FrontendSession {
+    session: Session,
+    front: Arc<FrontSession>,
+}
+
+impl FrontendSession {
+    pub(crate) fn of(session: &Session) -> Option<Self> {
+        match &session.0 {
+            Kind::Front(front) => Some(Self {
+                session: session.clone(),
+                front: Arc::clone(front),
+            }),
+            Kind::Back(_) => None,
+        }
+    }
+
+    /// Binds a user to the session. Several sessions may be bound to one user.
+    ///
+    /// # Errors
+    /// It is bound to another user, or the client has gone.
+    pub fn bind(&self, uid: &str) -> Result<(), Error> {
+        self.front.context().sessions().bind(&self.front, uid)
+    }
+
+    /// Sets a setting, for this and every later request.
+    ///
+    /// # Errors
+    /// The value is no JSON.
+    pub fn set<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), Error> {
+        let value = serde_json::to_value(value)?;
+        self.front.change(|state| {
+            state.settings.insert(key.to_owned(), value);
+        });
+        Ok(())
+    }
+
+    /// Tells the client why, then closes its connection.
+    pub fn kick(&self, reason: &str) {
+        self.front.add(Item::Kick(reason.to_owned()));
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.front.peer
+    }
+}
+
+impl std::ops::Deref for FrontendSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FrontSession {
+    id: SessionId,
+    peer: SocketAddr,
+    context: Arc<Context>,
+    state: Mutex<State>,
+    queue: Queue,
+    wake: Arc<Wake>,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) uid: Option<Arc<str>>,
+    settings: Map<String, Value>,
+    version: u32,
+    /// What back ends are shown, until something changes.
+    snapshot: Option<Bytes>,
+    memberships: Memberships,
+    pub(super) closed: bool,
+}
+
+impl FrontSession {
+    pub(crate) fn new(id: SessionId, peer: SocketAddr, context: Arc<Context>) -> Self {
+        let queue = Queue::new(context.limits().queue);
+        Self {
+            id,
+            peer,
+            context,
+            state: Mutex::default(),
+            queue,
+            wake: Arc::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) fn wake(&self) -> &Arc<Wake> {
+        &self.wake
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn uid(&self) -> Option<Arc<str>> {
+        self.state.lock().uid.clone()
+    }
+
+    pub(crate) fn setting(&self, key: &str) -> Option<Value> {
+        self.state.lock().settings.get(key).cloned()
+    }
+
+    pub(crate) fn push(&self, push: Arc<Push>) {
+        self.add(Item::Push(push));
+    }
+
+    fn add(&self, item: Item) {
+        self.queue.add(item, &self.wake);
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let outcome = change(&mut state);
+        state.version = state.version.wrapping_add(1);
+        state.snapshot = None;
+        outcome
+    }
+
+    /// The session as back ends are shown it, encoded.
+    pub(crate) fn snapshot(&self) -> Bytes {
+        let mut state = self.state.lock();
+        if let Some(snapshot) = &state.snapshot {
+            return snapshot.clone();
+        }
+        let settings = match serde_json::to_vec(&state.settings) {
+            Ok(settings) if !state.settings.is_empty() => settings.into(),
+            _ => Bytes::new(),
+        };
+        let snapshot = forward::Session {
+            sid: self.id.0,
+            uid: state.uid.as_deref().unwrap_or_default().to_owned(),
+            settings,
+            version: state.version,
+        };
+        let encoded = Bytes::from(snapshot.encode_to_vec());
+        state.snapshot = Some(encoded.clone());
+        encoded
+    }
+
+    /// What a back end remembers of this session is changed; `false` if the session has closed.
+    pub(crate) fn with_memberships(&self, change: impl FnOnce(&mut Memberships)) -> bool {
+        let mut state = self.state.lock();
+        if !state.closed {
+            change(&mut state.memberships);
+        }
+        !state.closed
+    }
+
+    /// The client is gone: nothing is taken for it any more. Returns who has to be told.
+    pub(super) fn close(&self) -> (Option<Arc<str>>, Vec<Connection>) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.queue.close();
+        let mut state = self.state.lock();
+        state.closed = true;
+        (
+            state.uid.clone(),
+            std::mem::take(&mut state.memberships).into_watchers(),
+        )
+    }
+}
+
+impl Waiter for FrontSession {
+    fn answer(&self, token: u64, outcome: Result<Reply, Status>) {
+        self.add(Item::Forwarded { token, outcome });
+    }
+}

@@ -1,0 +1,165 @@
+//! What other tasks say to a session's client.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
+use tangelo_connector::Push;
+use tangelo_rpc::{Reply, Status};
+
+use super::Wake;
+
+/// What other tasks say to a session's client. Bounded in bytes; many additions cost one wake-up.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    /// Whether the session's task will look here before it sleeps.
+    awake: bool,
+    /// The client did not read, and something had to be left out.
+    overflown: bool,
+    closed: bool,
+}
+
+/// One thing to say.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Something unasked.
+    Push(Arc<Push>),
+    /// A back end's answer to the request under this token.
+    Forwarded {
+        token: u64,
+        outcome: Result<Reply, Status>,
+    },
+    /// The client has to go, for this reason.
+    Kick(String),
+}
+
+impl Item {
+    fn size(&self) -> usize {
+        const FIXED: usize = std::mem::size_of::<Item>();
+        FIXED
+            + match self {
+                Self::Push(push) => push.size(),
+                Self::Forwarded { outcome, .. } => {
+                    outcome.as_ref().map_or(0, |reply| reply.body.len())
+                }
+                Self::Kick(reason) => reason.len(),
+            }
+    }
+}
+
+impl Queue {
+    /// A queue of at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            awake: false,
+            overflown: false,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            limit,
+        }
+    }
+
+    /// Adds something. Once the limit is passed nothing more is taken, and the session ends.
+    pub(crate) fn add(&self, item: Item, wake: &Wake) {
+        let mut state = self.state.lock();
+        if state.closed || state.overflown {
+            return;
+        }
+        state.bytes += item.size();
+        if state.bytes > self.limit {
+            state.overflown = true;
+        } else {
+            state.items.push_back(item);
+        }
+        let sleeps = !std::mem::replace(&mut state.awake, true);
+        drop(state);
+        if sleeps {
+            wake.wake();
+        }
+    }
+
+    /// From here to [`rest`](Self::rest) nobody need wake the session's task.
+    pub(crate) fn begin_turn(&self) {
+        self.state.lock().awake = true;
+    }
+
+    /// Whether all has been taken; if so, the next addition wakes the task.
+    pub(crate) fn rest(&self) -> bool {
+        let mut state = self.state.lock();
+        state.awake = !state.items.is_empty() || state.overflown;
+        !state.awake
+    }
+
+    /// Takes up to `most` things, in the order they were added.
+    ///
+    /// # Errors
+    /// Something had to be left out: how many bytes wait.
+    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
+        let mut state = self.state.lock();
+        if state.overflown {
+            return Err(state.bytes);
+        }
+        let count = state.items.len().min(most);
+        let taken = into.len();
+        into.extend(state.items.drain(..count));
+        state.bytes -= into.iter().skip(taken).map(Item::size).sum::<usize>();
+        if state.items.is_empty() {
+            // An idle session holds no buffer.
+            state.items = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    /// Nothing is taken any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.items = VecDeque::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(bytes: usize) -> Item {
+        Item::Push(Arc::new(Push::new("on", vec![b'x'; bytes]).unwrap()))
+    }
+
+    #[test]
+    fn it_holds_as_much_as_its_limit_and_not_a_byte_more() {
+        let wake = Wake::default();
+        let size = push(100).size();
+        let queue = Queue::new(2 * size);
+        let mut taken = Vec::new();
+        queue.add(push(100), &wake);
+        queue.add(push(100), &wake);
+        assert_eq!(queue.take(&mut taken, 9), Ok(()));
+        assert_eq!(taken.len(), 2);
+
+        queue.add(push(100), &wake);
+        queue.add(push(101), &wake);
+        assert_eq!(queue.take(&mut taken, 9), Err(2 * size + 1));
+    }
+
+    #[test]
+    fn what_was_taken_makes_room() {
+        let (queue, wake) = (Queue::new(push(100).size()), Wake::default());
+        for _ in 0..10 {
+            queue.add(push(100), &wake);
+            assert_eq!(queue.take(&mut Vec::new(), 9), Ok(()));
+        }
+        assert!(queue.rest());
+    }
+}

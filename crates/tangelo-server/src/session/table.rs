@@ -1,0 +1,117 @@
+//! All sessions of a front end.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{FrontSession, Kind, Session, SessionId};
+use crate::{Context, Error, membership};
+
+/// All sessions of a front end: Pomelo's `sessionService`.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_id: RwLock<HashMap<SessionId, Arc<FrontSession>, foldhash::fast::RandomState>>,
+    by_uid: Mutex<HashMap<Arc<str>, Vec<Arc<FrontSession>>>>,
+}
+
+/// Gives out ids that no session of an earlier life had.
+#[derive(Debug)]
+pub(crate) struct SessionIds {
+    epoch: u32,
+    last: AtomicU32,
+}
+
+impl SessionIds {
+    pub(crate) fn new() -> Self {
+        // Any hasher of the standard library begins with numbers nobody can guess.
+        Self {
+            epoch: RandomState::new().hash_one(0) as u32,
+            last: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    fn next(&self) -> SessionId {
+        let count = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        SessionId(u64::from(self.epoch) << 32 | u64::from(count))
+    }
+}
+
+impl Sessions {
+    /// How many clients are connected.
+    pub fn count(&self) -> usize {
+        self.by_id.read().len()
+    }
+
+    /// The sessions bound to this user here.
+    pub fn by_uid(&self, uid: &str) -> Vec<Session> {
+        let by_uid = self.by_uid.lock();
+        let sessions = by_uid.get(uid).into_iter().flatten();
+        sessions
+            .map(|session| Session(Kind::Front(Arc::clone(session))))
+            .collect()
+    }
+
+    pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
+        let id = context.session_ids().next();
+        let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
+        self.by_id.write().insert(id, Arc::clone(&session));
+        session
+    }
+
+    pub(crate) fn find(&self, id: SessionId) -> Option<Arc<FrontSession>> {
+        self.by_id.read().get(&id).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<FrontSession>> {
+        self.by_id.read().values().cloned().collect()
+    }
+
+    pub(super) fn bind(&self, session: &Arc<FrontSession>, uid: &str) -> Result<(), Error> {
+        if uid.is_empty() {
+            return Err(Error::new("a user's id cannot be empty"));
+        }
+        let mut by_uid = self.by_uid.lock();
+        let uid = session.change(|state| match &state.uid {
+            _ if state.closed => Err(Error::new("the client has gone")),
+            Some(bound) if **bound == *uid => Ok(None),
+            Some(bound) => Err(Error::new(format!(
+                "the session is bound to {bound} already"
+            ))),
+            None => Ok(Some(Arc::clone(state.uid.insert(Arc::from(uid))))),
+        })?;
+        if let Some(uid) = uid {
+            by_uid.entry(uid).or_default().push(Arc::clone(session));
+        }
+        Ok(())
+    }
+
+    /// Takes a session out, and tells the back ends that know it.
+    pub(crate) fn close(&self, session: &Arc<FrontSession>) {
+        self.by_id.write().remove(&session.id());
+        let (uid, watchers) = session.close();
+        if let Some(uid) = uid {
+            let mut by_uid = self.by_uid.lock();
+            if let Some(sessions) = by_uid.get_mut(&uid) {
+                sessions.retain(|other| other.id() != session.id());
+                if sessions.is_empty() {
+                    by_uid.remove(&uid);
+                }
+            }
+        }
+        for watcher in watchers {
+            membership::tell_closed(&watcher, session.id());
+        }
+    }
+}

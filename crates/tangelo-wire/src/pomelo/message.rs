@@ -1,0 +1,253 @@
+//! The message layer: what a DATA package carries.
+//!
+//! A flag byte (type, and whether the route is a dictionary code), an id where an answer is wanted
+//! or given, a route where one is needed, then the body.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::varint;
+
+/// The largest request id; Pomelo's own clients and servers count in signed 32 bits.
+pub const MAX_ID: u32 = i32::MAX as u32;
+/// The longest route in bytes; its length is one byte on the wire.
+pub const MAX_ROUTE: usize = u8::MAX as usize;
+
+const ROUTE_IS_CODE: u8 = 0x01;
+const TYPE_SHIFT: u32 = 1;
+const TYPE_MASK: u8 = 0x07;
+const LONGEST_ID: usize = 5;
+
+/// The four types of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Wants an answer under its id.
+    Request = 0,
+    /// Wants none.
+    Notify = 1,
+    /// Answers a request; carries its id and no route.
+    Response = 2,
+    /// What the server says unasked.
+    Push = 3,
+}
+
+/// Where a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// As text; nothing says that the bytes are UTF-8.
+    Name(&'a [u8]),
+    /// As a code of the route dictionary.
+    Code(u16),
+}
+
+/// A decoded message. It keeps the one buffer it came in and copies nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    kind: Kind,
+    id: u32,
+    route: Range,
+    /// The route's text if it has any, then the body.
+    rest: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Range {
+    Name(u8),
+    Code(u16),
+}
+
+/// Why bytes are no message, or cannot become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Types 4 to 7 do not exist.
+    #[error("unknown message type {0}")]
+    UnknownType(u8),
+    /// The message ends before its id or its route does.
+    #[error("message ends within its {0}")]
+    Truncated(&'static str),
+    /// An id beyond [`MAX_ID`].
+    #[error("message id beyond {MAX_ID}")]
+    IdTooLarge,
+    /// A route longer than [`MAX_ROUTE`].
+    #[error("route of {0} bytes, the limit is {MAX_ROUTE}")]
+    RouteTooLong(usize),
+}
+
+/// Reads what a DATA package carries.
+///
+/// # Errors
+/// Any [`Error`]; the bytes are then no Pomelo message.
+pub fn decode(mut bytes: Bytes) -> Result<Message, Error> {
+    let &flag = bytes.first().ok_or(Error::Truncated("flag"))?;
+    let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
+    bytes.advance(1);
+
+    let mut id = 0;
+    if kind.has_id() {
+        let (value, length) =
+            varint::read(&bytes, LONGEST_ID).ok_or(if bytes.len() < LONGEST_ID {
+                Error::Truncated("id")
+            } else {
+                Error::IdTooLarge
+            })?;
+        id = u32::try_from(value)
+            .ok()
+            .filter(|id| *id <= MAX_ID)
+            .ok_or(Error::IdTooLarge)?;
+        bytes.advance(length);
+    }
+
+    let mut route = Range::Name(0);
+    if kind.has_route() {
+        if flag & ROUTE_IS_CODE != 0 {
+            let &[high, low, ..] = &*bytes else {
+                return Err(Error::Truncated("route"));
+            };
+            route = Range::Code(u16::from_be_bytes([high, low]));
+            bytes.advance(2);
+        } else {
+            let &length = bytes.first().ok_or(Error::Truncated("route"))?;
+            bytes.advance(1);
+            if bytes.len() < usize::from(length) {
+                return Err(Error::Truncated("route"));
+            }
+            route = Range::Name(length);
+        }
+    }
+    Ok(Message {
+        kind,
+        id,
+        route,
+        rest: bytes,
+    })
+}
+
+/// Appends a request. Id 0 is what Pomelo treats as a notify.
+///
+/// # Errors
+/// An id or a route beyond what the format can tell.
+pub fn encode_request(id: u32, route: &str, body: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+    if id > MAX_ID {
+        return Err(Error::IdTooLarge);
+    }
+    check(route)?;
+    out.put_u8((Kind::Request as u8) << TYPE_SHIFT);
+    varint::write(id.into(), out);
+    encode_route(route, out);
+    out.put_slice(body);
+    Ok(())
+}
+
+/// Appends a notify.
+///
+/// # Errors
+/// A route beyond what the format can tell.
+pub fn encode_notify(route: &str, body: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+    check(route)?;
+    out.put_u8((Kind::Notify as u8) << TYPE_SHIFT);
+    encode_route(route, out);
+    out.put_slice(body);
+    Ok(())
+}
+
+/// Appends a response to the request of this id.
+pub fn encode_response(id: u32, body: &[u8], out: &mut BytesMut) {
+    out.put_u8((Kind::Response as u8) << TYPE_SHIFT);
+    varint::write(id.into(), out);
+    out.put_slice(body);
+}
+
+/// Appends a push.
+///
+/// # Errors
+/// A route beyond what the format can tell.
+pub fn encode_push(route: &str, body: &[u8], out: &mut BytesMut) -> Result<(), Error> {
+    check(route)?;
+    out.put_u8((Kind::Push as u8) << TYPE_SHIFT);
+    encode_route(route, out);
+    out.put_slice(body);
+    Ok(())
+}
+
+fn check(route: &str) -> Result<(), Error> {
+    if route.len() > MAX_ROUTE {
+        Err(Error::RouteTooLong(route.len()))
+    } else {
+        Ok(())
+    }
+}
+
+fn encode_route(route: &str, out: &mut BytesMut) {
+    out.put_u8(route.len() as u8);
+    out.put_slice(route.as_bytes());
+}
+
+impl Message {
+    /// Its type.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The request's id; 0 where there is none.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Where it is for; an empty name in a response.
+    pub fn route(&self) -> Route<'_> {
+        match self.route {
+            Range::Name(length) => {
+                Route::Name(self.rest.get(..usize::from(length)).unwrap_or_default())
+            }
+            Range::Code(code) => Route::Code(code),
+        }
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &[u8] {
+        self.rest.get(self.body_at()..).unwrap_or_default()
+    }
+
+    /// What it says, as the part of the buffer it came in.
+    pub fn into_body(mut self) -> Bytes {
+        self.rest.advance(self.body_at());
+        self.rest
+    }
+
+    /// Route and body, as the parts of the buffer they came in. A route that is a code has no text.
+    pub fn into_route_and_body(mut self) -> (Bytes, Bytes) {
+        let route = self.rest.split_to(self.body_at());
+        (route, self.rest)
+    }
+
+    fn body_at(&self) -> usize {
+        match self.route {
+            Range::Name(length) => usize::from(length),
+            Range::Code(_) => 0,
+        }
+    }
+}
+
+impl Kind {
+    fn has_id(self) -> bool {
+        matches!(self, Self::Request | Self::Response)
+    }
+
+    fn has_route(self) -> bool {
+        self != Self::Response
+    }
+}
+
+impl TryFrom<u8> for Kind {
+    type Error = Error;
+
+    fn try_from(value: u8) -> Result<Self, Error> {
+        Ok(match value {
+            0 => Self::Request,
+            1 => Self::Notify,
+            2 => Self::Response,
+            3 => Self::Push,
+            other => return Err(Error::UnknownType(other)),
+        })
+    }
+}

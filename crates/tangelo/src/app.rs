@@ -1,0 +1,230 @@
+//! Which servers there are, and what they are made of.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Parser;
+use tangelo_registry::{Fixed, Instance, Memory, Registry};
+use tangelo_server::{Blueprint, Result, Routes, Session};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    ConfigError, Running, StartError,
+    args::{Args, Change},
+    config,
+    running::{self, PATIENCE},
+};
+
+/// An application: its server types, what they are made of, and which of its servers run here.
+#[derive(Default)]
+pub struct App {
+    args: Args,
+    default_config: Option<PathBuf>,
+    blueprints: BTreeMap<String, Make>,
+    routes: Routes,
+    on_ready: Option<OnReady>,
+}
+
+type OnReady = Box<dyn FnOnce(&Running)>;
+type Make = Box<dyn Fn(Blueprint) -> Blueprint>;
+
+impl App {
+    /// An application that runs every server of `config/servers.json` in this process.
+    pub fn new() -> Self {
+        Self {
+            args: Args::parse_from(["tangelo"]),
+            ..Self::default()
+        }
+    }
+
+    /// An application that does what the command line says: `--id`, `--env`, `--config`, `--set`;
+    /// `--help` tells. A mistake there ends the process.
+    pub fn from_args() -> Self {
+        Self {
+            args: Args::parse(),
+            ..Self::default()
+        }
+    }
+
+    /// Folder of the configuration unless the command line names one. Default `config`.
+    #[must_use]
+    pub fn config(mut self, folder: impl AsRef<Path>) -> Self {
+        self.default_config = Some(folder.as_ref().to_path_buf());
+        self
+    }
+
+    /// Runs only the server of this id here, as `--id` does. The others are in processes of their own.
+    #[must_use]
+    pub fn only(mut self, id: &str) -> Self {
+        self.args.id = Some(id.to_owned());
+        self
+    }
+
+    /// Changes a setting of a server, or of all of a type, as `--set` does.
+    #[must_use]
+    pub fn set(mut self, server: &str, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        let change = Change {
+            server: server.to_owned(),
+            key: key.to_owned(),
+            value: value.into(),
+        };
+        self.args.set.push(change);
+        self
+    }
+
+    /// What the servers of a type are made of.
+    #[must_use]
+    pub fn server(
+        mut self,
+        server_type: &str,
+        make: impl Fn(Blueprint) -> Blueprint + 'static,
+    ) -> Self {
+        self.blueprints
+            .insert(server_type.to_owned(), Box::new(make));
+        self
+    }
+
+    /// Servers of this type are chosen by this key of the session: the same key, the same server.
+    /// Without one, by the user.
+    #[must_use]
+    pub fn route(
+        mut self,
+        server_type: &str,
+        key: impl Fn(&Session) -> Result<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.routes = self.routes.with(server_type, key);
+        self
+    }
+
+    /// Called when every server of this process is ready.
+    #[must_use]
+    pub fn on_ready(mut self, on_ready: impl FnOnce(&Running) + 'static) -> Self {
+        self.on_ready = Some(Box::new(on_ready));
+        self
+    }
+
+    /// Runs until Ctrl-C (or SIGTERM), then drains: 10 s at most, or until a second Ctrl-C.
+    ///
+    /// It has a runtime of its own, and logs to stderr as `RUST_LOG` says, `info` by default.
+    pub fn serve(mut self) -> ExitCode {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        // The application may have set up its own already.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .try_init();
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                error!(%error, "cannot start the runtime");
+                return ExitCode::FAILURE;
+            }
+        };
+        let on_ready = self.on_ready.take();
+        runtime.block_on(async {
+            // Heard from the first moment on, so that a start can be called off as well.
+            let mut stop = std::pin::pin!(running::stop_signal());
+            let running = tokio::select! {
+                running = self.start() => running,
+                () = &mut stop => return ExitCode::SUCCESS,
+            };
+            let running = match running {
+                Ok(running) => running,
+                Err(error) => {
+                    error!("{error}");
+                    return ExitCode::FAILURE;
+                }
+            };
+            info!("ready");
+            if let Some(on_ready) = on_ready {
+                on_ready(&running);
+            }
+            stop.await;
+            info!("draining");
+            let cut_off = tokio::select! {
+                cut_off = running.shutdown(PATIENCE) => cut_off,
+                () = running::stop_signal() => {
+                    warn!("ended at once");
+                    return ExitCode::FAILURE;
+                }
+            };
+            if cut_off > 0 {
+                warn!(cut_off, "not everything was done in time");
+            }
+            info!("stopped");
+            ExitCode::SUCCESS
+        })
+    }
+
+    /// Starts the servers within the runtime this is called in. They run until
+    /// [`Running::shutdown`].
+    ///
+    /// # Errors
+    /// A mistake in the configuration, or a server that does not start; those that did are stopped.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let folder = self.args.config.clone().or(self.default_config.clone());
+        let folder = folder.unwrap_or_else(|| PathBuf::from("config"));
+        let all = config::load(&folder, &self.args.env, &self.args.set)?;
+        let (here, registry) = self.here(all)?;
+        running::start(here, registry, self.routes).await
+    }
+
+    /// The servers that run in this process, back ends first, and how they find each other.
+    fn here(&self, all: Vec<Instance>) -> Result<(Vec<Planned>, Arc<dyn Registry>), StartError> {
+        let mut here: Vec<Instance> = match &self.args.id {
+            Some(id) => all
+                .iter()
+                .filter(|instance| instance.id == *id)
+                .cloned()
+                .collect(),
+            None => all.clone(),
+        };
+        if here.is_empty() {
+            let ids = all
+                .iter()
+                .map(|instance| instance.id.as_str())
+                .collect::<Vec<_>>();
+            return Err(StartError::NoSuchServer(ids.join(", ")));
+        }
+        here.sort_by_key(|instance| instance.frontend);
+        let planned = here.into_iter().map(|instance| {
+            let make = self.blueprints.get(&instance.server_type).ok_or_else(|| {
+                StartError::UnknownType(instance.id.clone(), instance.server_type.clone())
+            })?;
+            Ok((make(Blueprint::new(&instance.server_type)), instance))
+        });
+        let planned = planned.collect::<Result<_, StartError>>()?;
+        let registry: Arc<dyn Registry> = match self.args.id {
+            Some(_) => Arc::new(Fixed::new(all)),
+            None => Arc::new(Memory::new()),
+        };
+        Ok((planned, registry))
+    }
+}
+
+/// A server to be, and what it is made of.
+pub(crate) type Planned = (Blueprint, Instance);
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("args", &self.args)
+            .field("servers", &self.blueprints.keys())
+            .finish_non_exhaustive()
+    }
+}

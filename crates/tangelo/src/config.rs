@@ -1,0 +1,180 @@
+//! servers.json: which servers there are.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tangelo_registry::Instance;
+
+use crate::args::Change;
+
+/// What is wrong with the configuration, all of it at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{}:\n  {}", file.display(), mistakes.join("\n  "))]
+pub struct ConfigError {
+    file: PathBuf,
+    mistakes: Vec<String>,
+}
+
+/// A server as servers.json has it. What else it says is the application's.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    id: String,
+    #[serde(default = "loopback")]
+    host: String,
+    port: Option<u16>,
+    client_port: Option<u16>,
+    #[serde(default)]
+    frontend: bool,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
+}
+
+fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+/// Reads servers.json of this folder, in the order it is written.
+pub(crate) fn load(
+    folder: &Path,
+    env: &str,
+    changes: &[Change],
+) -> Result<Vec<Instance>, ConfigError> {
+    let file = folder.join("servers.json");
+    let failed = |mistakes: Vec<String>| ConfigError {
+        file: file.clone(),
+        mistakes,
+    };
+    let text = fs::read_to_string(&file).map_err(|error| failed(vec![error.to_string()]))?;
+    let whole: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| failed(vec![error.to_string()]))?;
+    read(whole, env, changes).map_err(failed)
+}
+
+/// Pomelo's form: server types and their servers, or sections of that, one for each environment.
+fn read(
+    mut whole: Map<String, Value>,
+    env: &str,
+    changes: &[Change],
+) -> Result<Vec<Instance>, Vec<String>> {
+    let types = match whole.remove(env) {
+        Some(Value::Object(section)) => section,
+        None if whole.values().all(Value::is_array) => whole,
+        _ => return Err(vec![format!("no section `{env}`")]),
+    };
+    let mut mistakes = Vec::new();
+    let mut instances: Vec<Instance> = Vec::new();
+    let mut used = HashSet::new();
+    for (server_type, servers) in types {
+        let Value::Array(servers) = servers else {
+            mistakes.push(format!("{server_type}: expected a list of servers"));
+            continue;
+        };
+        for (position, mut server) in servers.into_iter().enumerate() {
+            let place = server.get("id").and_then(Value::as_str).map_or_else(
+                || format!("{server_type}[{position}]"),
+                |id| format!("{server_type}: {id}"),
+            );
+            apply(changes, &server_type, &mut server, &mut used);
+            match serde_json::from_value::<Entry>(server) {
+                Ok(entry) if entry.frontend && entry.client_port.is_none() => {
+                    mistakes.push(format!("{place}: a front end needs a `clientPort`"));
+                }
+                Ok(entry) if instances.iter().any(|other| other.id == entry.id) => {
+                    mistakes.push(format!("{place}: there are two servers of this id"));
+                }
+                Ok(entry) => instances.push(instance(&server_type, entry)),
+                Err(error) => mistakes.push(format!("{place}: {error}")),
+            }
+        }
+    }
+    for (index, change) in changes.iter().enumerate() {
+        if !used.contains(&index) {
+            let Change { server, key, .. } = change;
+            mistakes.push(format!(
+                "--set {server}.{key}: there is no server or type `{server}`"
+            ));
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(instances)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn apply(changes: &[Change], server_type: &str, server: &mut Value, used: &mut HashSet<usize>) {
+    let Value::Object(server) = server else {
+        return;
+    };
+    let id = server.get("id").and_then(Value::as_str).map(str::to_owned);
+    for (index, change) in changes.iter().enumerate() {
+        if change.server == server_type || Some(&change.server) == id.as_ref() {
+            server.insert(change.key.clone(), change.value.clone());
+            used.insert(index);
+        }
+    }
+}
+
+fn instance(server_type: &str, entry: Entry) -> Instance {
+    Instance {
+        id: entry.id,
+        server_type: server_type.to_owned(),
+        host: entry.host,
+        port: entry.port,
+        client_port: entry.client_port,
+        frontend: entry.frontend,
+        settings: entry.settings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str, changes: &[&str]) -> Result<Vec<Instance>, Vec<String>> {
+        let changes: Vec<Change> = changes
+            .iter()
+            .map(|change| change.parse().unwrap())
+            .collect();
+        read(serde_json::from_str(text).unwrap(), "development", &changes)
+    }
+
+    const CHAT: &str = r#"{"id": "chat-1", "port": 6050, "zone": 7}"#;
+
+    #[test]
+    fn with_and_without_sections() {
+        let plain = read_text(&format!(r#"{{"chat": [{CHAT}]}}"#), &[]).unwrap();
+        let sections = format!(r#"{{"development": {{"chat": [{CHAT}]}}, "production": {{}}}}"#);
+        assert_eq!(read_text(&sections, &[]).unwrap(), plain);
+        let [chat] = &*plain else {
+            panic!("one server")
+        };
+        assert_eq!((chat.server_type.as_str(), chat.port), ("chat", Some(6050)));
+        assert_eq!(
+            chat.settings.get("zone"),
+            Some(&Value::from(7)),
+            "free keys are kept"
+        );
+    }
+
+    #[test]
+    fn settings_change_by_id_and_by_type() {
+        let text = r#"{"chat": [{"id": "a", "port": 1}, {"id": "b", "port": 2}]}"#;
+        let servers = read_text(text, &["chat.host=::1", "b.port=3"]).unwrap();
+        let seen: Vec<_> = servers.iter().map(|s| (s.host.as_str(), s.port)).collect();
+        assert_eq!(seen, [("::1", Some(1)), ("::1", Some(3))]);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = r#"{"gate": [{"id": "g", "frontend": true}], "chat": [{"id": "c"}, {"id": "c"}, {"port": 70000}]}"#;
+        let mistakes = read_text(text, &["nobody.port=1"]).unwrap_err();
+        assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+    }
+}

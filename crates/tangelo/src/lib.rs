@@ -1,0 +1,63 @@
+//! Servers that many clients stay connected to, and the services behind them.
+//!
+//! ```no_run
+//! use tangelo::prelude::*;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! async fn greet(Json(greet): Json<Greet>) -> Json<String> {
+//!     Json(format!("hello {}", greet.name))
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     App::from_args()
+//!         .server("connector", |server| server.handler("helloHandler", handlers! { greet }))
+//!         .serve()
+//! }
+//! ```
+//!
+//! With `config/servers.json` naming a server of type `connector`, clients that speak Pomelo's
+//! protocol now request `connector.helloHandler.greet`.
+//!
+//! * [`App`]: which servers there are, and what they are made of.
+//! * [`prelude`]: what handlers need.
+//! * [`rpc`]: services between servers; [`include_proto!`] has them generated from .proto files.
+
+mod app;
+mod args;
+mod config;
+mod running;
+
+pub use app::App;
+pub use config::ConfigError;
+pub use running::{Running, StartError};
+pub use tangelo_connector as connector;
+pub use tangelo_registry as registry;
+pub use tangelo_rpc as rpc;
+pub use tangelo_server as server;
+pub use tangelo_server::{Error, Result, handlers};
+
+/// Everything a handler and a `main` need.
+pub mod prelude {
+    pub use crate::{
+        App, Error, Result,
+        connector::Hybrid,
+        handlers,
+        rpc::{Code, Status},
+        server::{
+            Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
+            SessionId,
+        },
+    };
+}
+
+/// Includes what `tangelo_rpc_build` made of the .proto file of this package.
+#[macro_export]
+macro_rules! include_proto {
+    ($package:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}

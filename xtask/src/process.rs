@@ -1,0 +1,156 @@
+//! Running other programs.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::{Result, root};
+
+/// A command at the root of the workspace.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// Cargo at the root of the workspace: the one that runs us.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    if env::var_os("CI").is_some() {
+        // Nobody attaches a debugger there, and it makes the build smaller and faster.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    }
+    command
+}
+
+/// Says what is run, runs it with its output visible, and fails if it fails.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    println!("$ {}", text(command));
+    let status = command
+        .status()
+        .map_err(|error| format!("{}: {error}", text(command)))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{}: {status}", text(command)).into())
+    }
+}
+
+/// The command as a person would type it at the root of the workspace.
+fn text(command: &Command) -> String {
+    let mut words = Vec::new();
+    if let Some(directory) = command
+        .get_current_dir()
+        .and_then(|path| path.strip_prefix(root()).ok())
+        && !directory.as_os_str().is_empty()
+    {
+        words.push(format!("cd {} &&", directory.display()));
+    }
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            words.push(format!("{}={:?}", name.display(), value));
+        }
+    }
+    let program = PathBuf::from(command.get_program());
+    words.push(
+        program
+            .file_name()
+            .unwrap_or(command.get_program())
+            .display()
+            .to_string(),
+    );
+    words.extend(
+        command
+            .get_args()
+            .map(|argument| argument.display().to_string()),
+    );
+    words.join(" ")
+}
+
+/// Where a program that is on the path lies.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
+}
+
+/// The directory into which cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let output = cargo(&["metadata", "--no-deps", "--format-version", "1"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let directory = metadata["target_directory"]
+        .as_str()
+        .ok_or("cargo names no target directory")?;
+    Ok(directory.into())
+}
+
+/// A process that does not outlive its owner.
+pub(crate) struct Owned(Child);
+
+impl Owned {
+    /// Starts `command` with its standard output kept for us.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", text(command)))?;
+        Ok(Self(child))
+    }
+
+    /// The first line of its output.
+    pub(crate) fn first_line(&mut self, limit: Duration) -> Result<String> {
+        self.read(limit, |output, text| BufReader::new(output).read_line(text))
+    }
+
+    /// All of its output, when it has ended well.
+    pub(crate) fn output(mut self, limit: Duration) -> Result<String> {
+        let text = self.read(limit, |mut output, text| output.read_to_string(text))?;
+        let status = self.0.wait()?;
+        if status.success() {
+            Ok(text)
+        } else {
+            Err(format!("a process failed: {status}").into())
+        }
+    }
+
+    /// Reads in a thread, as reading itself knows no time limit. The thread ends with the process.
+    fn read<R, D>(&mut self, limit: Duration, read: R) -> Result<String>
+    where
+        R: FnOnce(std::process::ChildStdout, &mut String) -> std::io::Result<D> + Send + 'static,
+    {
+        let output = self
+            .0
+            .stdout
+            .take()
+            .ok_or("the output has been read already")?;
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            let mut text = String::new();
+            let read = read(output, &mut text).map(|_| text);
+            // Nobody listens any more when the time was up.
+            let _ = sender.send(read);
+        });
+        let text = receiver
+            .recv_timeout(limit)
+            .map_err(|_| format!("no output within {limit:?}"))?;
+        Ok(text?)
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is just as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
