@@ -1,6 +1,13 @@
 //! Connections to the servers a registry names.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::RwLock;
 use tangelo_registry::{Instance, Instances, Registry};
@@ -36,6 +43,8 @@ struct Shared {
     remotes: RwLock<Arc<[Remote]>>,
     instances: watch::Receiver<Instances>,
     changed: watch::Sender<()>,
+    /// Counts the changes of `remotes`.
+    version: AtomicU64,
 }
 
 /// A server elsewhere, and the connections to it. Clones share them.
@@ -75,6 +84,7 @@ impl Cluster {
                 remotes: RwLock::new(Arc::new([])),
                 instances: registry.watch(),
                 changed: watch::Sender::new(()),
+                version: AtomicU64::new(0),
             }),
         }
     }
@@ -94,6 +104,11 @@ impl Cluster {
     /// Every server the registry names now, in its order, whether connected or not.
     pub fn instances(&self) -> Instances {
         self.shared.instances.borrow().clone()
+    }
+
+    /// Changes whenever the list of servers does: a choice made under the same version still holds.
+    pub fn version(&self) -> u64 {
+        self.shared.version.load(Ordering::Acquire)
     }
 
     /// The servers of a type that this one dials, in the registry's order, whether up or not.
@@ -146,6 +161,7 @@ impl Cluster {
             }
         }
         *self.shared.remotes.write() = next.into();
+        self.shared.version.fetch_add(1, Ordering::Release);
         self.shared.changed.send_replace(());
     }
 

@@ -7,6 +7,7 @@ mod driver;
 mod waiting;
 
 use std::{
+    any::Any,
     fmt,
     net::SocketAddr,
     sync::{
@@ -76,7 +77,10 @@ struct Shared {
     state: Mutex<State>,
     driver: AtomicWaker,
     hello: OnceLock<Hello>,
+    extension: OnceLock<Box<dyn Any + Send + Sync>>,
     peer_leaves: AtomicBool,
+    /// The same as `ended`, for whoever only looks.
+    is_over: AtomicBool,
     ended: CancellationToken,
 }
 
@@ -109,7 +113,9 @@ impl Connection {
                 }),
                 driver: AtomicWaker::new(),
                 hello: OnceLock::new(),
+                extension: OnceLock::new(),
                 peer_leaves: AtomicBool::new(false),
+                is_over: AtomicBool::new(false),
                 ended: CancellationToken::new(),
             }),
         }
@@ -134,6 +140,16 @@ impl Connection {
         self.shared.hello.set(hello).is_ok()
     }
 
+    /// What was laid beside the connection, if it is of this type.
+    pub fn extension<T: Any>(&self) -> Option<&T> {
+        self.shared.extension.get()?.downcast_ref()
+    }
+
+    /// Lays something beside the connection, for those who are asked over it. The first one stays.
+    pub fn set_extension<T: Any + Send + Sync>(&self, extension: T) {
+        let _ = self.shared.extension.set(Box::new(extension));
+    }
+
     /// Whether the other side has said that it leaves and takes nothing new.
     pub fn peer_leaves(&self) -> bool {
         self.shared.peer_leaves.load(Ordering::Relaxed)
@@ -145,7 +161,7 @@ impl Connection {
 
     /// Whether it has ended.
     pub fn is_closed(&self) -> bool {
-        self.shared.ended.is_cancelled()
+        self.shared.is_over.load(Ordering::Acquire)
     }
 
     /// Resolves when it has ended. Cancel safe.
@@ -301,8 +317,8 @@ impl Shared {
         }
     }
 
-    /// Appends the answer to a request of the other side.
-    fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> Result<(), frame::Error> {
+    /// Appends the answer to a request of the other side. Returns how much waits to be written.
+    fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> Result<usize, frame::Error> {
         let mut meta = Meta {
             direction: Direction::Response,
             service_id: to.service_id,
@@ -315,7 +331,9 @@ impl Shared {
             Err(status) => (status.code().0, &[]),
         };
         meta.ret_code = ret_code;
-        frame::encode(&meta, body, self.limits.frame, &mut self.state.lock().out)
+        let mut state = self.state.lock();
+        frame::encode(&meta, body, self.limits.frame, &mut state.out)?;
+        Ok(state.out.len() + state.unsent)
     }
 }
 

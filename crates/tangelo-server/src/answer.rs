@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, fmt};
 
-use bytes::Bytes;
 use serde_json::json;
 use tangelo_rpc::{Code, Reply, Status};
 use tangelo_wire::pomelo::json;
@@ -48,7 +47,7 @@ impl fmt::Display for Reason<'_> {
 }
 
 /// A route in a log line, whatever bytes it has.
-pub(crate) struct Shown<'a>(pub(crate) &'a Bytes);
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,13 +2,23 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tangelo_registry::Instance;
-use tangelo_rpc::Cluster;
+use tangelo_rpc::{Cluster, Status};
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, Sessions, pipeline::Pipeline, route::Routes,
+    Channels, Limits, Rpc, Servers, SessionId, Sessions,
+    answer::{Reason, Shown},
+    log_lines::LogLines,
+    pipeline::Pipeline,
+    route::Routes,
     session::SessionIds,
 };
+
+/// Lines about failed requests in a second; the rest is counted.
+const LOG_LINES_PER_SECOND: u32 = 50;
 
 /// What belongs to one server and is shared by all that runs on it.
 pub struct Context {
@@ -21,6 +31,7 @@ pub struct Context {
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
+    pub(crate) failures: Mutex<LogLines>,
 }
 
 impl Context {
@@ -64,6 +75,18 @@ impl Context {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// A request that a front end forwarded has failed here.
+    pub(crate) fn log_failure(&self, session: SessionId, route: &[u8], status: &Status) {
+        let line = self
+            .failures
+            .lock()
+            .line(Instant::now(), LOG_LINES_PER_SECOND);
+        if let Some(left_out) = line {
+            let (route, code, reason) = (Shown(route), status.code().0, Reason(status));
+            warn!(%session, %route, code, %reason, left_out, "request failed");
+        }
     }
 
     pub(crate) fn session_ids(&self) -> &SessionIds {

@@ -2,65 +2,66 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use prost::{
     Message as _,
     encoding::{self, WireType},
 };
 use tangelo_rpc::{
-    Answer, Code, Connection, Definition, Encoding, Remote, Reply, Sequence, Service, Status,
+    Answer, Code, Connection, Definition, Encoding, Reply, Sequence, Service, Status,
 };
-use tangelo_runtime::guard::Guarded;
+use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
-use tracing::warn;
 
 use crate::{
     Context, Request, Session,
-    answer::{Reason, Shown},
-    generated::forward::{self, ForwardReq, ForwardRes},
+    fields::{Malformed, Value, fields},
+    generated::forward::{self, ForwardRes},
+    pipeline,
     session::{BackSession, FrontSession, Kind},
 };
 
-/// Service and message number; see forward.proto.
+/// Service and message number, and the request's fields; see forward.proto.
 const FORWARD: (i32, i32) = (11, 1);
+const ROUTE: u32 = 1;
+const KIND: u32 = 2;
+const BODY: u32 = 4;
+const SESSION: u32 = 5;
 
 /// Sends a request to a back end. The answer comes to the session's queue under `token`.
 pub(crate) fn send(
-    remote: &Remote,
+    connection: &Connection,
     session: &Arc<FrontSession>,
     token: u64,
     request: &Request,
     now: Instant,
-) -> Result<(Connection, Sequence), Status> {
-    let connection = remote.connection(session.id().0)?;
-    let timeout = request.deadline.saturating_duration_since(now);
+) -> Result<Sequence, Status> {
+    let timeout = request.deadline().saturating_duration_since(now);
     let snapshot = session.snapshot();
     let waiter = Arc::clone(session);
-    let sequence = connection.request(
+    connection.request(
         FORWARD,
         timeout,
         |out| {
             encode(
                 out,
-                &request.route,
+                request.route(),
                 forward::Kind::Request,
-                &request.body,
+                request.body(),
                 &snapshot,
             )
         },
         waiter,
         token,
-    )?;
-    Ok((connection, sequence))
+    )
 }
 
 /// Sends a notify to a back end.
 pub(crate) fn tell(
-    remote: &Remote,
+    connection: &Connection,
     session: &FrontSession,
     request: &Request,
 ) -> Result<(), Status> {
-    let connection = remote.connection(session.id().0)?;
     if connection.peer_leaves() {
         return Err(Code::SERVER_SHUTDOWN.into());
     }
@@ -68,21 +69,17 @@ pub(crate) fn tell(
     connection.tell(FORWARD, |out| {
         encode(
             out,
-            &request.route,
+            request.route(),
             forward::Kind::Notify,
-            &request.body,
+            request.body(),
             &snapshot,
         );
     })
 }
 
-/// [`ForwardReq`], written by hand: the body is copied once, straight into what will be sent, and
+/// [`ForwardReq`](forward::ForwardReq), written by hand: the body is copied once, straight into what will be sent, and
 /// the session is encoded once for all its requests.
 fn encode(out: &mut BytesMut, route: &[u8], kind: forward::Kind, body: &[u8], session: &[u8]) {
-    const ROUTE: u32 = 1;
-    const KIND: u32 = 2;
-    const BODY: u32 = 4;
-    const SESSION: u32 = 5;
     if kind != forward::Kind::Request {
         encoding::encode_key(KIND, WireType::Varint, out);
         encoding::encode_varint(kind as u64, out);
@@ -126,23 +123,33 @@ impl Definition for Forward {
 
 impl Service for Forward {
     fn call(&self, request: tangelo_rpc::Request) -> Answer {
-        let (request, kind) = match self.decode(request) {
+        let (request, kind) = match decode(request) {
             Ok(request) => request,
             Err(status) => return Box::pin(std::future::ready(Err(status))),
         };
-        let route = request.route.clone();
-        let session = request.session.id();
-        let answer = self.context.pipeline.here(request).map(Guarded::new);
+        let session = request.session().clone();
+        let pipeline = &self.context.pipeline;
+        let number = pipeline.find(request.route());
+        let Some((number, known)) = number.and_then(|n| Some((n, pipeline.get(n)?))) else {
+            let status = pipeline::not_found(request.route());
+            self.context
+                .log_failure(session.id(), request.route(), &status);
+            return Box::pin(std::future::ready(Ok(answered(Err(status)))));
+        };
+        // A panic while the handler takes its arguments is answered like one while it runs.
+        let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
         Box::pin(async move {
             let outcome = match answer {
-                Ok(answer) => answer.await.unwrap_or_else(|panicked| {
-                    Err(Status::from(Code::BUSINESS_ERROR).with_cause(panicked))
-                }),
-                Err(status) => Err(status),
+                Ok(answer) => answer.await.unwrap_or_else(|p| Err(pipeline::failed(p))),
+                Err(panicked) => Err(pipeline::failed(panicked)),
             };
             if let Err(status) = &outcome {
-                let (route, reason) = (Shown(&route), Reason(status));
-                warn!(%session, %route, code = status.code().0, %reason, "request failed");
+                let context = session.context();
+                let route = context
+                    .pipeline
+                    .get(number)
+                    .map_or(&[][..], |known| &known.route);
+                context.log_failure(session.id(), route, status);
             }
             Ok(match kind {
                 forward::Kind::Notify => Reply::default(),
@@ -152,33 +159,41 @@ impl Service for Forward {
     }
 }
 
-impl Forward {
-    fn decode(&self, request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Status> {
-        if (request.service_id, request.msg_id) != FORWARD {
-            return Err(Code::NOT_FOUND.into());
-        }
-        let message = ForwardReq::decode(request.body)
-            .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        let connection = request
-            .connection
-            .filter(|connection| connection.hello().is_some());
-        let (Some(connection), Some(deadline)) = (connection, request.deadline) else {
-            return Err(Status::new(
-                Code::DECODE_REQ_ERROR,
-                "forwarded by a stranger",
-            ));
-        };
-        let kind = message.kind();
-        let snapshot = message.session.unwrap_or_default();
-        let session = BackSession::new(snapshot, connection, Arc::clone(&self.context));
-        let request = Request {
-            route: Bytes::from(message.route),
-            body: message.body,
-            session: Session(Kind::Back(Arc::new(session))),
-            deadline,
-        };
-        Ok((request, kind))
+/// [`ForwardReq`](forward::ForwardReq), read by hand: route, body and session stay parts of the
+/// frame they came in.
+fn decode(request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Status> {
+    if (request.service_id, request.msg_id) != FORWARD {
+        return Err(Code::NOT_FOUND.into());
     }
+    let connection = request
+        .connection
+        .filter(|connection| connection.hello().is_some());
+    let (Some(connection), Some(deadline)) = (connection, request.deadline) else {
+        return Err(Status::new(
+            Code::DECODE_REQ_ERROR,
+            "forwarded by a stranger",
+        ));
+    };
+    let bytes = request.body;
+    let (mut route, mut body, mut session, mut kind) = (0..0, 0..0, 0..0, 0);
+    for field in fields(&bytes) {
+        match field.map_err(undecodable)? {
+            (ROUTE, Value::Bytes(range)) => route = range,
+            (KIND, Value::Number(number)) => kind = number,
+            (BODY, Value::Bytes(range)) => body = range,
+            (SESSION, Value::Bytes(range)) => session = range,
+            _ => {}
+        }
+    }
+    let session = BackSession::decode(bytes.slice(session), connection).map_err(undecodable)?;
+    let session = Session(Kind::Back(Arc::new(session)));
+    let kind = forward::Kind::try_from(kind as i32)
+        .map_err(|error| undecodable(Malformed(error.to_string())))?;
+    Ok((Request::new(bytes, route, body, session, deadline), kind))
+}
+
+fn undecodable(error: Malformed) -> Status {
+    Status::from(Code::DECODE_REQ_ERROR).with_cause(error)
 }
 
 fn answered(outcome: Result<Reply, Status>) -> Reply {

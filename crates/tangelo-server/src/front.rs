@@ -1,6 +1,7 @@
 //! The front loop: one task per client, one poll function, in a fixed order, each step with its
 //! quota. It never awaits a write, so a client that does not read stops nobody.
 
+mod choices;
 mod running;
 mod timer;
 
@@ -11,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
 use tangelo_rpc::{Code, Reply, Status};
 use tangelo_runtime::Stop;
@@ -23,15 +23,12 @@ use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, info, warn};
 
-use self::{
-    running::{Added, Running},
-    timer::Timer,
-};
+use self::{choices::Choices, running::Running, timer::Timer};
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Reason, Shown},
     forward,
-    pipeline::{self, Target},
+    log_lines::LogLines,
     session::{FrontSession, Item, Kind},
 };
 
@@ -51,6 +48,7 @@ pub(crate) struct Front {
     connection: Option<Box<dyn Connection>>,
     state: State,
     running: Running,
+    choices: Choices,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection is not written yet.
@@ -60,7 +58,7 @@ pub(crate) struct Front {
     patience: Instant,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
     draining: bool,
-    logged: Logged,
+    logged: LogLines,
     now: Instant,
 }
 
@@ -92,6 +90,7 @@ impl Front {
         let patience = opened + Limits::HANDSHAKE;
         Self {
             running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
+            choices: Choices::default(),
             context,
             session,
             connection: Some(connection),
@@ -103,7 +102,7 @@ impl Front {
             patience,
             leaving: Box::pin(stop.draining()),
             draining: false,
-            logged: Logged::default(),
+            logged: LogLines::default(),
             now: opened,
         }
     }
@@ -146,8 +145,8 @@ impl Front {
     fn watch_timer(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            for (id, route) in self.running.expire(self.now) {
-                self.reply(id, &route, &Err(Code::RPC_TIMEOUT.into()))?;
+            for entry in self.running.expire(self.now) {
+                self.reply(entry.id, entry.route(), &Err(Code::RPC_TIMEOUT.into()))?;
             }
             if self.now >= self.patience {
                 return Err(match self.state {
@@ -160,8 +159,16 @@ impl Front {
                 .next_deadline()
                 .map_or(self.patience, |at| at.min(self.patience));
             self.timer.set(next);
+            self.release_buffers();
         }
         Ok(())
+    }
+
+    /// Between bursts a session holds none.
+    fn release_buffers(&mut self) {
+        self.events = Vec::new();
+        self.items = Vec::new();
+        self.session.queue().shrink();
     }
 
     fn watch_leaving(&mut self, task: &mut TaskContext<'_>) {
@@ -197,8 +204,8 @@ impl Front {
             }
             Item::Push(_) => {}
             Item::Forwarded { token, outcome } => {
-                if let Some((id, route)) = self.running.forwarded(token) {
-                    self.reply(id, &route, &forward::outcome(outcome))?;
+                if let Some(entry) = self.running.forwarded(token) {
+                    self.reply(entry.id, entry.route(), &forward::outcome(outcome))?;
                 }
             }
             Item::Kick(reason) => return Err(End::Kicked(reason)),
@@ -213,9 +220,9 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((id, route, outcome)) = self.running.poll(place) {
+            if let Some((entry, outcome)) = self.running.poll(place) {
                 self.tell_queued()?;
-                self.reply(id, &route, &outcome)?;
+                self.reply(entry.id, entry.route(), &outcome)?;
             }
         }
         Ok(())
@@ -223,6 +230,8 @@ impl Front {
 
     /// Reads and handles what is there; true when the quota ended it.
     fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, End> {
+        // Once for all requests of this turn: its count is shared by all clients.
+        let context = Arc::clone(&self.context);
         let mut handled = 0;
         while handled < EVENTS_PER_TURN && tokio::task::coop::has_budget_remaining() {
             let Some(connection) = &mut self.connection else {
@@ -237,7 +246,7 @@ impl Front {
             self.hear();
             handled += events.len();
             for event in events.drain(..) {
-                self.handle(event)?;
+                self.handle(&context, event)?;
             }
             self.events = events;
             ready_error(received)?;
@@ -259,12 +268,12 @@ impl Front {
     }
 
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
-    fn handle(&mut self, event: Event) -> Result<(), End> {
+    fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
             (State::Inited, Event::Hello(body)) => self.shake_hands(&body),
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
-            (State::Working, Event::Message(message)) => self.handle_message(message),
+            (State::Working, Event::Message(message)) => self.handle_message(context, message),
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");
                 Ok(())
@@ -297,89 +306,83 @@ impl Front {
         }
     }
 
-    fn handle_message(&mut self, message: Message) -> Result<(), End> {
+    fn handle_message(&mut self, context: &Context, message: Message) -> Result<(), End> {
         let id = match message.kind() {
             MessageKind::Request => message.id(),
             // Pomelo does not look at the direction: a push from a client is a notify.
             MessageKind::Notify | MessageKind::Push => 0,
             MessageKind::Response => return Ok(()),
         };
-        if let Route::Code(code) = message.route() {
-            let status = Status::new(Code::NOT_FOUND, "there is no route dictionary here");
-            return self.reply(id, &Bytes::from(format!("code {code}")), &Err(status));
-        }
-        let (route, body) = message.into_route_and_body();
-        let request = Request {
-            route: route.clone(),
-            body,
-            session: Session(Kind::Front(Arc::clone(&self.session))),
-            deadline: self.now + self.context.limits().deadline,
-        };
-        match self.start(id, request) {
-            Ok(None) => Ok(()),
-            Ok(Some(outcome)) => {
-                self.tell_queued()?;
-                self.reply(id, &route, &outcome)
+        let route = match message.route() {
+            Route::Name(name) => 0..name.len(),
+            Route::Code(code) => {
+                let status = Status::new(Code::NOT_FOUND, "there is no route dictionary here");
+                return self.reply(id, format!("code {code}").as_bytes(), &Err(status));
             }
-            Err(status) => self.reply(id, &route, &Err(status)),
+        };
+        let bytes = message.into_route_and_body();
+        let (body, deadline) = (route.end..bytes.len(), self.now + context.limits().deadline);
+        let session = Session(Kind::Front(Arc::clone(&self.session)));
+        self.start(
+            context,
+            id,
+            Request::new(bytes, route, body, session, deadline),
+        )
+    }
+
+    /// Starts a request: it is answered at once, or takes a place among those that run.
+    fn start(&mut self, context: &Context, id: u32, request: Request) -> Result<(), End> {
+        let deadline = request.deadline();
+        let handler = context.pipeline.find(request.route());
+        let handler = handler.and_then(|number| context.pipeline.get(number));
+        let started = match (self.admit(), handler) {
+            (Ok(place), Some(handler)) => {
+                if let Some(outcome) = self.running.add(place, id, handler, request) {
+                    self.tell_queued()?;
+                    return self.reply(id, &handler.route, &outcome);
+                }
+                self.timer.at_latest(deadline);
+                return Ok(());
+            }
+            (Ok(place), None) => self.forward(context, (id, place), &request),
+            (Err(status), _) => Err(status),
+        };
+        match started {
+            Ok(()) => Ok(()),
+            Err(status) => self.reply(id, request.route(), &Err(status)),
         }
     }
 
-    /// Starts a request. `Some` when it is answered already; what it waits for is polled in place.
-    fn start(
-        &mut self,
-        id: u32,
-        request: Request,
-    ) -> Result<Option<Result<Reply, Status>>, Status> {
+    /// The place a request takes that may start.
+    fn admit(&mut self) -> Result<u32, Status> {
         if self.draining {
-            return Err(Code::SERVER_SHUTDOWN.into());
+            Err(Code::SERVER_SHUTDOWN.into())
+        } else {
+            self.running.place()
         }
-        let deadline = request.deadline;
-        let place = self.running.place().ok_or_else(|| {
-            Status::new(
-                Code::FLOW_LIMIT,
-                "too many requests of this session are running",
-            )
-        })?;
-        let context = Arc::clone(&self.context);
-        match context.pipeline.find(&request)? {
-            Target::Here(handler) => {
-                let route = request.route.clone();
-                let answer = pipeline::call(handler, request)?;
-                match self.running.add(place, id, route, deadline, answer) {
-                    Added::Answered(outcome) => return Ok(Some(outcome)),
-                    Added::Runs => {}
-                }
-            }
-            Target::There(remote) if id == 0 => {
-                forward::tell(&remote, &self.session, &request)?;
-                return Ok(None);
-            }
-            Target::There(remote) => {
-                let token = self.running.token(place);
-                let (connection, sequence) =
-                    forward::send(&remote, &self.session, token, &request, self.now)?;
-                self.running.add_forwarded(
-                    place,
-                    id,
-                    request.route,
-                    deadline,
-                    connection,
-                    sequence,
-                );
-            }
+    }
+
+    /// Another server answers.
+    fn forward(
+        &mut self,
+        context: &Context,
+        (id, place): (u32, u32),
+        request: &Request,
+    ) -> Result<(), Status> {
+        let chosen = self.choices.choose(context, &self.session, request)?;
+        if id == 0 {
+            return forward::tell(&chosen.connection, &self.session, request);
         }
-        self.timer.at_latest(deadline);
-        Ok(None)
+        let token = self.running.token(place);
+        let sequence = forward::send(&chosen.connection, &self.session, token, request, self.now)?;
+        self.running
+            .add_forwarded((id, token), request.deadline(), chosen, sequence);
+        self.timer.at_latest(request.deadline());
+        Ok(())
     }
 
     /// Hands a reply on. A notify's is dropped.
-    fn reply(
-        &mut self,
-        id: u32,
-        route: &Bytes,
-        outcome: &Result<Reply, Status>,
-    ) -> Result<(), End> {
+    fn reply(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) -> Result<(), End> {
         if let Err(status) = outcome {
             self.log(id, route, status);
         }
@@ -392,8 +395,8 @@ impl Front {
         })
     }
 
-    fn log(&mut self, id: u32, route: &Bytes, status: &Status) {
-        if let Some(left_out) = self.logged.line(self.now) {
+    fn log(&mut self, id: u32, route: &[u8], status: &Status) {
+        if let Some(left_out) = self.logged.line(self.now, LOG_LINES_PER_SECOND) {
             let (session, code) = (self.session.id(), answer::client_code(status.code()));
             let (route, reason) = (Shown(route), Reason(status));
             warn!(%session, id, %route, code, %reason, left_out, "request failed");
@@ -444,8 +447,7 @@ impl Front {
         }
         self.context.sessions().close(&self.session);
         self.running.forget_forwarded();
-        self.events = Vec::new();
-        self.items = Vec::new();
+        self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);
         if matches!(end, End::Connection(_)) {
@@ -518,32 +520,5 @@ impl Drop for Front {
         if !self.session.is_closed() {
             self.context.sessions().close(&self.session);
         }
-    }
-}
-
-/// Keeps a client from filling the log.
-#[derive(Debug, Default)]
-struct Logged {
-    since: Option<Instant>,
-    lines: u32,
-    left_out: u32,
-}
-
-impl Logged {
-    /// Whether a line may be written now; if so, how many were left out before it.
-    fn line(&mut self, now: Instant) -> Option<u32> {
-        if self
-            .since
-            .is_none_or(|since| now >= since + Duration::from_secs(1))
-        {
-            self.since = Some(now);
-            self.lines = 0;
-        }
-        if self.lines >= LOG_LINES_PER_SECOND {
-            self.left_out += 1;
-            return None;
-        }
-        self.lines += 1;
-        Some(std::mem::take(&mut self.left_out))
     }
 }

@@ -12,6 +12,7 @@ mod blueprint;
 mod channel;
 mod context;
 mod error;
+mod fields;
 mod forward;
 mod front;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
@@ -25,6 +26,7 @@ mod generated {
 }
 mod handler;
 mod limits;
+mod log_lines;
 mod membership;
 mod peers;
 mod pipeline;

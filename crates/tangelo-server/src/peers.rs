@@ -6,7 +6,7 @@ use tangelo_rpc::{Connection, link::Peers};
 use tangelo_runtime::Tasks;
 use tracing::debug_span;
 
-use crate::{Channels, Sessions, membership};
+use crate::{Context, Sessions, membership};
 
 /// How long a front end that lives may take to dial again before its members are taken for gone.
 const GRACE: Duration = Duration::from_secs(3);
@@ -26,21 +26,23 @@ impl Peers for BackEnds {
 
 /// On the side that is dialed: the members of a front end that is lost leave.
 pub(crate) struct Callers {
-    pub(crate) channels: Channels,
+    pub(crate) context: Arc<Context>,
     pub(crate) tasks: Tasks,
 }
 
 impl Peers for Callers {
     fn arrived(&self, connection: &Connection) {
-        self.channels.frontends().arrived(connection);
+        // Requests that come over it find their server through it, without a count all would share.
+        connection.set_extension(Arc::clone(&self.context));
+        self.context.channels().frontends().arrived(connection);
     }
 
     fn left(&self, connection: &Connection) {
-        self.channels.frontends().left(connection);
+        self.context.channels().frontends().left(connection);
         if self.tasks.stop().is_draining() {
             return;
         }
-        let (channels, connection) = (self.channels.clone(), connection.clone());
+        let (channels, connection) = (self.context.channels().clone(), connection.clone());
         let stop = self.tasks.stop().clone();
         self.tasks.spawn(debug_span!("grace"), async move {
             tokio::select! {

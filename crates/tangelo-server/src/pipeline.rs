@@ -1,102 +1,130 @@
 //! What happens to a request: a handler here, or a server elsewhere.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use tangelo_rpc::{Answer, Code, Remote, Service, Status};
-use tangelo_runtime::guard;
+use tangelo_rpc::{Code, Remote, Reply, Service, Status};
+use tangelo_runtime::guard::{self, Guarded, Panicked};
 
-use crate::{Context, Handlers, Request, Session, route::Route};
-
-/// Who answers a request.
-pub(crate) enum Target<'a> {
-    /// A handler of this server.
-    Here(&'a Arc<dyn Service<Request>>),
-    /// Another server.
-    There(Remote),
-}
+use crate::{Handlers, Request, route::Route};
 
 /// The handlers of one server, by their whole route.
 #[derive(Default)]
 pub(crate) struct Pipeline {
-    handlers: HashMap<Box<[u8]>, Arc<dyn Service<Request>>, foldhash::fast::RandomState>,
+    handlers: Vec<Registered>,
+    by_route: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
+}
+
+/// A handler and its route.
+pub(crate) struct Registered {
+    pub(crate) route: Box<[u8]>,
+    pub(crate) handler: Arc<dyn Service<Request>>,
 }
 
 impl Pipeline {
     pub(crate) fn add(&mut self, server_type: &str, name: &str, handlers: Handlers) {
         for (method, handler) in handlers.into_methods() {
-            let route = format!("{server_type}.{name}.{method}");
-            self.handlers.insert(route.into_bytes().into(), handler);
+            let route: Box<[u8]> = format!("{server_type}.{name}.{method}").into_bytes().into();
+            self.by_route.insert(route.clone(), self.handlers.len());
+            self.handlers.push(Registered { route, handler });
         }
     }
 
-    /// On a front end: here or there.
-    pub(crate) fn find(&self, request: &Request) -> Result<Target<'_>, Status> {
-        if let Some(handler) = self.handlers.get(&*request.route) {
-            return Ok(Target::Here(handler));
-        }
-        let context = request.session.context();
-        let route = Route::parse(&request.route).ok_or_else(not_a_route)?;
-        if route.server_type == context.server_type() {
-            return Err(no_handler(route));
-        }
-        there(context, route, &request.session).map(Target::There)
+    /// The number of the handler that answers this route here.
+    pub(crate) fn find(&self, route: &[u8]) -> Option<usize> {
+        self.by_route.get(route).copied()
     }
 
-    /// On a back end: here.
-    pub(crate) fn here(&self, request: Request) -> Result<Answer, Status> {
-        match self.handlers.get(&*request.route) {
-            Some(handler) => call(handler, request),
-            None => Err(Route::parse(&request.route).map_or_else(not_a_route, no_handler)),
-        }
+    /// The handler of this number.
+    pub(crate) fn get(&self, number: usize) -> Option<&Registered> {
+        self.handlers.get(number)
     }
 }
 
-/// Calls a handler; a panic while it takes its arguments is its failure.
-pub(crate) fn call(
-    handler: &Arc<dyn Service<Request>>,
-    request: Request,
-) -> Result<Answer, Status> {
-    guard::catch(|| handler.call(request))
-        .map_err(|panicked| Status::from(Code::BUSINESS_ERROR).with_cause(panicked))
-}
-
-fn there(context: &Context, route: Route<'_>, session: &Session) -> Result<Remote, Status> {
-    let known = |server_type| {
-        context
-            .cluster
-            .instances()
-            .iter()
-            .any(|i| i.server_type == server_type)
-    };
-    let remote = context
+/// The server that answers a request which no handler of this one does.
+pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Remote, Status> {
+    let route = Route::parse(request.route()).ok_or_else(|| not_found(request.route()))?;
+    if route.server_type == context.server_type() {
+        return Err(not_found(request.route()));
+    }
+    let chosen = context
         .routes
-        .choose(route.server_type, session, &context.cluster);
-    match remote {
-        Err(status) if status.code() == Code::NO_CONNECTION && !known(route.server_type) => {
+        .choose(route.server_type, request.session(), &context.cluster);
+    let known = || {
+        let instances = context.cluster.instances();
+        instances
+            .iter()
+            .any(|instance| instance.server_type == route.server_type)
+    };
+    match chosen {
+        Err(status) if status.code() == Code::NO_CONNECTION && !known() => {
             let message = format!("no servers of type `{}`", route.server_type);
             Err(Status::new(Code::NOT_FOUND, message))
         }
-        remote => remote,
+        chosen => chosen,
     }
 }
 
-fn not_a_route() -> Status {
-    Status::new(Code::NOT_FOUND, "a route is `serverType.handler.method`")
+/// Why nothing here answers a route.
+pub(crate) fn not_found(route: &[u8]) -> Status {
+    match Route::parse(route) {
+        Some(Route {
+            handler, method, ..
+        }) => Status::new(Code::NOT_FOUND, format!("no handler `{handler}.{method}`")),
+        None => Status::new(Code::NOT_FOUND, "a route is `serverType.handler.method`"),
+    }
 }
 
-fn no_handler(route: Route<'_>) -> Status {
-    Status::new(
-        Code::NOT_FOUND,
-        format!("no handler `{}.{}`", route.handler, route.method),
-    )
+/// Calls a handler and polls it once, in place. A panic in either, or when what is done is dropped,
+/// is the handler's failure.
+pub(crate) fn begin(
+    handler: &Arc<dyn Service<Request>>,
+    request: Request,
+    task: &mut Context<'_>,
+) -> Begun {
+    let mut answer = None;
+    let polled = guard::catch(|| {
+        let begun = answer.insert(handler.call(request));
+        let polled = begun.as_mut().poll(task);
+        if polled.is_ready() {
+            answer = None;
+        }
+        polled
+    });
+    match (polled, answer) {
+        (Ok(Poll::Ready(outcome)), _) => Begun::Answered(outcome),
+        (Ok(Poll::Pending), Some(answer)) => Begun::Runs(Guarded::new(answer)),
+        (Ok(Poll::Pending), None) => Begun::Answered(Err(Code::BUSINESS_ERROR.into())),
+        (Err(panicked), answer) => {
+            drop(answer.map(Guarded::new));
+            Begun::Answered(Err(failed(panicked)))
+        }
+    }
+}
+
+/// What became of a handler that was begun.
+pub(crate) enum Begun {
+    /// It has answered.
+    Answered(Result<Reply, Status>),
+    /// It has not.
+    Runs(Guarded<dyn Future<Output = Result<Reply, Status>> + Send>),
+}
+
+/// A handler's panic as its caller is told it.
+pub(crate) fn failed(panicked: Panicked) -> Status {
+    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
 }
 
 impl fmt::Debug for Pipeline {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let routes = self
             .handlers
-            .keys()
-            .map(|route| route.escape_ascii().to_string());
+            .iter()
+            .map(|known| known.route.escape_ascii().to_string());
         formatter.debug_set().entries(routes).finish()
     }
 }

@@ -29,6 +29,7 @@ impl<'a> Route<'a> {
 }
 
 /// What a session's server of some type is chosen by: sessions with the same key share a server.
+/// It is asked again when the session or the list of servers has changed.
 pub(crate) type RouteKey = Arc<dyn Fn(&Session) -> Result<String> + Send + Sync>;
 
 /// Chooses servers for sessions: Pomelo's `app.route`.
@@ -65,8 +66,8 @@ impl Routes {
         let key = match self.keys.get(server_type) {
             Some(key) => key(session).map_err(Error::into_status)?,
             None => session
-                .uid()
-                .map_or_else(|_| session.id().to_string(), |uid| uid.to_string()),
+                .bound_uid()
+                .map_or_else(|| session.id().to_string(), |uid| uid.to_string()),
         };
         let count = cluster.of_type(server_type).count();
         let index = (crc32(&key) as usize).checked_rem(count);

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tangelo_connector::{Listener, Opening};
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
@@ -141,6 +142,7 @@ impl Server {
                 cluster: cluster.clone(),
                 routes,
                 pipeline,
+                failures: Mutex::default(),
             });
 
             let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
@@ -150,12 +152,12 @@ impl Server {
                         context: Arc::clone(&context),
                     })
                     .with(SessionOnBackEnd(channels.clone()))
-                    .with(ChannelOnBackEnd(channels.clone()));
+                    .with(ChannelOnBackEnd(channels));
                 let services = services
                     .into_iter()
                     .fold(own, |services, make| make(&context, services));
                 let peers: Arc<dyn Peers> = Arc::new(Callers {
-                    channels,
+                    context: Arc::clone(&context),
                     tasks: back.clone(),
                 });
                 let run = acceptor.run(identity, services, peers, back.clone());

@@ -63,11 +63,15 @@ impl Session {
     /// # Errors
     /// None is.
     pub fn uid(&self) -> Result<Arc<str>, Error> {
-        let uid = match &self.0 {
+        self.bound_uid()
+            .ok_or_else(|| Error::new("the session is not bound to a user"))
+    }
+
+    pub(crate) fn bound_uid(&self) -> Option<Arc<str>> {
+        match &self.0 {
             Kind::Front(session) => session.uid(),
             Kind::Back(session) => session.uid(),
-        };
-        uid.ok_or_else(|| Error::new("the session is not bound to a user"))
+        }
     }
 
     /// The setting of this name.

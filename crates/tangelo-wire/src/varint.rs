@@ -6,6 +6,11 @@ use bytes::BufMut;
 ///
 /// `None` when the number does not end within `bytes` or within `longest` bytes.
 pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
+    if let Some(&first) = bytes.first()
+        && first < 0x80
+    {
+        return Some((first.into(), 1));
+    }
     let mut value = 0u64;
     for (at, byte) in bytes.iter().take(longest).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * at);

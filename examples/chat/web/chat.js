@@ -95,6 +95,7 @@ async function send(content, to) {
 }
 
 const ANSWERS = {
+  404: 'Nobody of that name is in the room any more. Your message was not sent.',
   429: 'That was too much at once. Please wait a moment and send it again.',
   502: 'The room’s server went away just now. Your message may not have arrived.',
   503: 'The room’s server is not there at the moment. Your message was not sent; please try again.',

@@ -16,6 +16,9 @@ use crate::{Connection, Error, Event, Limits, Outgoing};
 /// Room made for a read.
 const READ_BUFFER: usize = 8 << 10;
 
+/// Room made for the first reply of a turn, so that the others find some.
+const WRITE_BUFFER: usize = 2 << 10;
+
 /// Packages over TCP. An idle one holds no buffer.
 #[derive(Debug)]
 pub(super) struct Tcp {
@@ -78,6 +81,9 @@ impl Connection for Tcp {
     }
 
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error> {
+        if self.writing.capacity() == 0 {
+            self.writing.reserve(WRITE_BUFFER);
+        }
         write(outgoing, &mut self.writing)?;
         if self.writing.len() > self.limits.outgoing {
             return Err(Error::TooSlow(self.writing.len()));

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -252,10 +252,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             out.extend_from_slice(&frame::HEARTBEAT_RESPONSE);
             return Ok(());
         }
-        let service = match self.admit(&meta) {
-            Ok(service) => service,
-            Err(code) => return self.respond(to, &Err(code.into())),
-        };
         let deadline = self.now
             + u64::try_from(meta.timeout_ms)
                 .ok()
@@ -268,9 +264,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             deadline: Some(deadline),
             connection: Some(self.connection.clone()),
         };
-        let mut answer = match guard::catch(|| service.call(request)) {
+        let called = match self.admit(&meta) {
+            Ok(service) => guard::catch(|| service.call(request)).map_err(failed),
+            Err(code) => Err(code.into()),
+        };
+        let mut answer = match called {
             Ok(answer) => Guarded::new(answer),
-            Err(panicked) => return self.respond(to, &Err(failed(panicked))),
+            Err(status) => return self.respond(to, &Err(status)),
         };
         match Pin::new(&mut answer).poll(context) {
             Poll::Ready(outcome) => self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p)))),
@@ -288,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    fn admit(&self, meta: &Meta) -> Result<Arc<dyn crate::Service>, Code> {
+    fn admit(&self, meta: &Meta) -> Result<&Arc<dyn crate::Service>, Code> {
         if meta.compress != 0 || meta.encrypt != 0 {
             return Err(Code::DECODE_REQ_ERROR);
         }
@@ -299,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         if self.running.len() >= self.connection.shared.limits.running {
             return Err(Code::QUEUE_FULL);
         }
-        Ok(Arc::clone(service))
+        Ok(service)
     }
 
     fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> io::Result<()> {
@@ -310,17 +310,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             return Ok(());
         }
         let shared = &self.connection.shared;
-        if let Err(error) = shared.respond(to, outcome) {
-            warn!(service = to.service_id, message = to.msg_id, %error, "a reply could not be sent");
-            let status = Err(Status::from(Code::BUSINESS_ERROR).with_cause(error));
-            shared.respond(to, &status).map_err(io::Error::other)?;
-        }
-        let state = shared.state.lock();
-        if state.out.len() + state.unsent > shared.limits.outgoing {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "the peer does not read",
-            ));
+        let waits = shared.respond(to, outcome).or_else(|error| {
+            let (service, message) = (to.service_id, to.msg_id);
+            warn!(service, message, %error, "a reply could not be sent");
+            shared.respond(to, &Err(Code::BUSINESS_ERROR.into()))
+        });
+        if waits.map_err(io::Error::other)? > shared.limits.outgoing {
+            let error = io::Error::new(io::ErrorKind::StorageFull, "the peer does not read");
+            return Err(error);
         }
         Ok(())
     }
@@ -379,6 +376,7 @@ impl super::Shared {
             state.out = BytesMut::new();
             state.waiting.drain()
         };
+        self.is_over.store(true, Ordering::Release);
         self.ended.cancel();
         for (waiter, token) in waiting {
             waiter.answer(token, Err(Code::CONNECTION_BROKEN.into()));

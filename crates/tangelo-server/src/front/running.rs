@@ -6,12 +6,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use tangelo_rpc::{Answer, Code, Connection, Reply, Sequence, Status};
-use tangelo_runtime::guard::{Guarded, Panicked};
+use tangelo_rpc::{Code, Reply, Sequence, Status};
+use tangelo_runtime::guard::Guarded;
 use tokio::time::Instant;
 
-use crate::{Limits, session::Wake};
+use super::choices::Chosen;
+use crate::{
+    Limits, Request,
+    pipeline::{self, Begun, Registered},
+    session::Wake,
+};
 
 /// The requests of one session that run now: handlers, polled in place when they can go on, and
 /// requests a back end answers. Bounded by a bit set.
@@ -26,31 +30,27 @@ pub(super) struct Running {
 
 struct Place {
     waker: Waker,
-    request: Option<Entry>,
+    entry: Option<Entry>,
 }
 
-struct Entry {
-    id: u32,
-    route: Bytes,
+/// One request that runs.
+pub(super) struct Entry {
+    pub(super) id: u32,
     deadline: Instant,
     work: Work,
 }
 
 enum Work {
-    Handler(Guarded<dyn Future<Output = Result<Reply, Status>> + Send>),
-    Forwarded(Forwarded),
-}
-
-struct Forwarded {
-    token: u64,
-    connection: Connection,
-    sequence: Sequence,
-}
-
-/// What became of a handler that was added.
-pub(super) enum Added {
-    Answered(Result<Reply, Status>),
-    Runs,
+    Handler {
+        /// For the log. A copy: the request's own would keep the whole read buffer.
+        route: Box<[u8]>,
+        answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
+    },
+    Forwarded {
+        chosen: Arc<Chosen>,
+        token: u64,
+        sequence: Sequence,
+    },
 }
 
 const PLACE_BITS: u32 = 6;
@@ -67,49 +67,44 @@ impl Running {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.places.iter().all(|place| place.request.is_none())
+        self.places.iter().all(|place| place.entry.is_none())
     }
 
-    /// A free place, if there is one. It stays free until something is added there.
-    pub(super) fn place(&mut self) -> Option<u32> {
+    /// A free place. It stays free until something is added there.
+    ///
+    /// # Errors
+    /// As many requests run as may.
+    pub(super) fn place(&mut self) -> Result<u32, Status> {
         let place = self.free.trailing_zeros();
         if place == u64::BITS {
-            return None;
+            let message = "too many requests of this session are running";
+            return Err(Status::new(Code::FLOW_LIMIT, message));
         }
         while self.places.len() <= place as usize {
             let waker = self.wake.waker_of(self.places.len() as u32);
-            self.places.push(Place {
-                waker,
-                request: None,
-            });
+            self.places.push(Place { waker, entry: None });
         }
-        Some(place)
+        Ok(place)
     }
 
-    /// Polls a handler once; it takes the place only if it is not ready.
+    /// Begins a handler; it takes the place only if it is not ready. `Some` when it has answered.
     pub(super) fn add(
         &mut self,
         place: u32,
         id: u32,
-        route: Bytes,
-        deadline: Instant,
-        answer: Answer,
-    ) -> Added {
-        let mut answer = Guarded::new(answer);
-        let Some(slot) = self.places.get_mut(place as usize) else {
-            return Added::Answered(Err(Code::FLOW_LIMIT.into()));
-        };
-        match Pin::new(&mut answer).poll(&mut Context::from_waker(&slot.waker)) {
-            Poll::Ready(outcome) => Added::Answered(settled(outcome)),
-            Poll::Pending => {
-                slot.request = Some(Entry {
-                    id,
-                    route,
-                    deadline,
-                    work: Work::Handler(answer),
-                });
-                self.free &= !(1 << place);
-                Added::Runs
+        handler: &Registered,
+        request: Request,
+    ) -> Option<Result<Reply, Status>> {
+        let waker = self.places.get(place as usize).map(|place| &place.waker);
+        let mut task = Context::from_waker(waker.unwrap_or(Waker::noop()));
+        let deadline = request.deadline();
+        match pipeline::begin(&handler.handler, request, &mut task) {
+            Begun::Answered(outcome) => Some(outcome),
+            Begun::Runs(answer) => {
+                let route = handler.route.clone();
+                let work = Work::Handler { route, answer };
+                self.occupy(place, Entry { id, deadline, work });
+                None
             }
         }
     }
@@ -120,97 +115,101 @@ impl Running {
         self.uses << PLACE_BITS | u64::from(place)
     }
 
-    /// A back end answers this one, under the last [`token`](Self::token).
+    /// A back end answers this one.
     pub(super) fn add_forwarded(
         &mut self,
-        place: u32,
-        id: u32,
-        route: Bytes,
+        (id, token): (u32, u64),
         deadline: Instant,
-        connection: Connection,
+        chosen: Arc<Chosen>,
         sequence: Sequence,
     ) {
-        let token = self.uses << PLACE_BITS | u64::from(place);
-        if let Some(slot) = self.places.get_mut(place as usize) {
-            let work = Work::Forwarded(Forwarded {
-                token,
-                connection,
-                sequence,
-            });
-            slot.request = Some(Entry {
-                id,
-                route,
-                deadline,
-                work,
-            });
-            self.free &= !(1 << place);
-        }
+        let work = Work::Forwarded {
+            chosen,
+            token,
+            sequence,
+        };
+        self.occupy(place_of(token), Entry { id, deadline, work });
     }
 
     /// The request a back end has answered; none if it was given up.
-    pub(super) fn forwarded(&mut self, token: u64) -> Option<(u32, Bytes)> {
-        let place = (token & ((1 << PLACE_BITS) - 1)) as u32;
-        let entry = self.places.get_mut(place as usize)?.request.take_if(
-            |entry| matches!(&entry.work, Work::Forwarded(known) if known.token == token),
-        )?;
-        self.free |= 1 << place;
-        Some((entry.id, entry.route))
+    pub(super) fn forwarded(&mut self, token: u64) -> Option<Entry> {
+        self.vacate(
+            place_of(token),
+            |entry| matches!(entry.work, Work::Forwarded { token: known, .. } if known == token),
+        )
     }
 
     /// Polls the handler in this place; `Some` when it has answered.
-    pub(super) fn poll(&mut self, place: u32) -> Option<(u32, Bytes, Result<Reply, Status>)> {
+    pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Result<Reply, Status>)> {
         let slot = self.places.get_mut(place as usize)?;
-        let entry = slot.request.as_mut()?;
-        let Work::Handler(answer) = &mut entry.work else {
+        let Work::Handler { answer, .. } = &mut slot.entry.as_mut()?.work else {
             return None;
         };
         match Pin::new(answer).poll(&mut Context::from_waker(&slot.waker)) {
             Poll::Pending => None,
             Poll::Ready(outcome) => {
-                let entry = slot.request.take()?;
-                self.free |= 1 << place;
-                Some((entry.id, entry.route, settled(outcome)))
+                let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
+                Some((self.vacate(place, |_| true)?, outcome))
             }
         }
     }
 
     /// Gives up what should have been answered by now.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u32, Bytes)> {
-        let mut expired = Vec::new();
-        for (place, slot) in self.places.iter_mut().enumerate() {
-            if let Some(entry) = slot.request.take_if(|entry| entry.deadline <= now) {
-                self.free |= 1 << place;
-                expired.push((entry.id, entry.route.clone()));
-            }
-        }
-        expired
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.places
-            .iter()
-            .filter_map(|place| Some(place.request.as_ref()?.deadline))
-            .min()
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Entry> {
+        self.give_up(|entry| entry.deadline <= now)
     }
 
     /// The client is gone: nobody waits for back ends any more. Handlers run on.
     pub(super) fn forget_forwarded(&mut self) {
-        for (place, slot) in self.places.iter_mut().enumerate() {
-            let forwarded = |entry: &mut Entry| matches!(entry.work, Work::Forwarded(_));
-            if slot.request.take_if(forwarded).is_some() {
-                self.free |= 1 << place;
-            }
+        self.give_up(|entry| matches!(entry.work, Work::Forwarded { .. }));
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let running = self.places.iter().filter_map(|place| place.entry.as_ref());
+        running.map(|entry| entry.deadline).min()
+    }
+
+    fn give_up(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let places = 0..self.places.len() as u32;
+        let given_up = places.filter_map(|place| self.vacate(place, &which));
+        given_up.inspect(Entry::forget).collect()
+    }
+
+    fn occupy(&mut self, place: u32, entry: Entry) {
+        if let Some(slot) = self.places.get_mut(place as usize) {
+            slot.entry = Some(entry);
+            self.free &= !(1 << place);
+        }
+    }
+
+    fn vacate(&mut self, place: u32, which: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let slot = self.places.get_mut(place as usize)?;
+        let entry = slot.entry.take_if(|entry| which(entry))?;
+        self.free |= 1 << place;
+        Some(entry)
+    }
+}
+
+impl Entry {
+    /// For the log.
+    pub(super) fn route(&self) -> &[u8] {
+        match &self.work {
+            Work::Handler { route, .. } => route,
+            Work::Forwarded { chosen, .. } => &chosen.route,
+        }
+    }
+
+    /// An answer that comes nevertheless finds nobody.
+    fn forget(&self) {
+        if let Work::Forwarded {
+            chosen, sequence, ..
+        } = &self.work
+        {
+            chosen.connection.forget(*sequence);
         }
     }
 }
 
-fn settled(outcome: Result<Result<Reply, Status>, Panicked>) -> Result<Reply, Status> {
-    outcome.unwrap_or_else(|panicked| Err(Status::from(Code::BUSINESS_ERROR).with_cause(panicked)))
-}
-
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        // An answer that comes nevertheless finds nobody.
-        self.connection.forget(self.sequence);
-    }
+fn place_of(token: u64) -> u32 {
+    (token & ((1 << PLACE_BITS) - 1)) as u32
 }

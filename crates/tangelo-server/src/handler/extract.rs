@@ -32,10 +32,9 @@ pub struct Body(pub Bytes);
 
 impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
     fn from_request(request: &mut Request) -> Result<Self> {
-        let body: &[u8] = if request.body.is_empty() {
-            b"{}"
-        } else {
-            &request.body
+        let body = match request.body() {
+            b"" => b"{}",
+            body => body,
         };
         json::from_slice(body).map(Json).map_err(|error| {
             let message = format!("the body is not what this route takes: {error}");
@@ -46,19 +45,19 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
 
 impl FromRequest for Body {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(Self(std::mem::take(&mut request.body)))
+        Ok(Self(request.take_body()))
     }
 }
 
 impl FromRequest for Session {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session.clone())
+        Ok(request.session().clone())
     }
 }
 
 impl FromRequest for FrontendSession {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Self::of(&request.session).ok_or_else(|| {
+        Self::of(request.session()).ok_or_else(|| {
             Error::new("this handler belongs on a front end: it takes a FrontendSession")
         })
     }
@@ -66,18 +65,18 @@ impl FromRequest for FrontendSession {
 
 impl FromRequest for Channels {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session.context().channels().clone())
+        Ok(request.session().context().channels().clone())
     }
 }
 
 impl FromRequest for Servers {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session.context().servers())
+        Ok(request.session().context().servers())
     }
 }
 
 impl FromRequest for Rpc {
     fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session.context().rpc())
+        Ok(request.session().context().rpc())
     }
 }

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -83,6 +83,8 @@ pub(crate) struct FrontSession {
     peer: SocketAddr,
     context: Arc<Context>,
     state: Mutex<State>,
+    /// Counts the changes of uid and settings.
+    version: AtomicU32,
     queue: Queue,
     wake: Arc<Wake>,
     closed: AtomicBool,
@@ -92,7 +94,6 @@ pub(crate) struct FrontSession {
 pub(super) struct State {
     pub(super) uid: Option<Arc<str>>,
     settings: Map<String, Value>,
-    version: u32,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
@@ -107,6 +108,7 @@ impl FrontSession {
             peer,
             context,
             state: Mutex::default(),
+            version: AtomicU32::new(0),
             queue,
             wake: Arc::default(),
             closed: AtomicBool::new(false),
@@ -119,6 +121,10 @@ impl FrontSession {
 
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -156,7 +162,7 @@ impl FrontSession {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let outcome = change(&mut state);
-        state.version = state.version.wrapping_add(1);
+        self.version.fetch_add(1, Ordering::Release);
         state.snapshot = None;
         outcome
     }
@@ -175,7 +181,7 @@ impl FrontSession {
             sid: self.id.0,
             uid: state.uid.as_deref().unwrap_or_default().to_owned(),
             settings,
-            version: state.version,
+            version: self.version(),
         };
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());

@@ -1,6 +1,12 @@
 //! What other tasks say to a session's client.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tangelo_connector::Push;
@@ -12,6 +18,8 @@ use super::Wake;
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
+    /// Whether there is anything to take: looked at before every reply.
+    filled: AtomicBool,
     limit: usize,
 }
 
@@ -66,6 +74,7 @@ impl Queue {
         };
         Self {
             state: Mutex::new(state),
+            filled: AtomicBool::new(false),
             limit,
         }
     }
@@ -82,6 +91,7 @@ impl Queue {
         } else {
             state.items.push_back(item);
         }
+        self.filled.store(true, Ordering::Release);
         let sleeps = !std::mem::replace(&mut state.awake, true);
         drop(state);
         if sleeps {
@@ -106,6 +116,9 @@ impl Queue {
     /// # Errors
     /// Something had to be left out: how many bytes wait.
     pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
+        if !self.filled.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut state = self.state.lock();
         if state.overflown {
             return Err(state.bytes);
@@ -115,10 +128,14 @@ impl Queue {
         into.extend(state.items.drain(..count));
         state.bytes -= into.iter().skip(taken).map(Item::size).sum::<usize>();
         if state.items.is_empty() {
-            // An idle session holds no buffer.
-            state.items = VecDeque::new();
+            self.filled.store(false, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Gives back room that nothing is in.
+    pub(crate) fn shrink(&self) {
+        self.state.lock().items.shrink_to_fit();
     }
 
     /// Nothing is taken any more.

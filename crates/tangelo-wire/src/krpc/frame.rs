@@ -77,7 +77,8 @@ pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, Erro
     }
     let mut bytes = buffer.split_to(HEADER + rest).freeze();
     bytes.advance(HEADER);
-    let meta = Meta::decode(&bytes.split_to(meta_length))?;
+    let meta = Meta::decode_front(&bytes, meta_length)?;
+    bytes.advance(meta_length);
     Ok(Some(Frame { meta, body: bytes }))
 }
 

@@ -3,7 +3,7 @@
 //! The field numbers are those of krpc 0.2.51. The message is written and read by hand because every
 //! frame has one, most of its fields are small numbers, and the trace can stay unread.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes};
 
 use crate::varint;
 
@@ -73,10 +73,15 @@ impl Meta {
     /// # Errors
     /// Bytes that are no protobuf message, an unknown direction, a target below 1.
     pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
+        Self::decode_front(bytes, bytes.len())
+    }
+
+    /// Reads the meta that is the first `length` bytes; the rest is somebody else's.
+    pub(super) fn decode_front(bytes: &Bytes, length: usize) -> Result<Self, Error> {
         let mut meta = Self::default();
         let mut direction = 0;
-        let mut rest = bytes.clone();
-        while rest.has_remaining() {
+        let mut rest = bytes.get(..length).ok_or(Error::Malformed)?;
+        while !rest.is_empty() {
             let key = number(&mut rest)?;
             match (key >> 3, key & 7) {
                 (0, _) => return Err(Error::Malformed),
@@ -96,17 +101,20 @@ impl Meta {
                     }
                 }
                 (field, LENGTH_DELIMITED) => {
-                    let length =
-                        usize::try_from(number(&mut rest)?).map_err(|_| Error::Malformed)?;
-                    let value = take(&mut rest, length)?;
+                    let size = usize::try_from(number(&mut rest)?).map_err(|_| Error::Malformed)?;
+                    let value = take(&mut rest, size)?;
                     match field {
-                        7 => meta.trace = value,
-                        8 => meta.attachment = value,
+                        7 => meta.trace = bytes.slice_ref(value),
+                        8 => meta.attachment = bytes.slice_ref(value),
                         _ => {}
                     }
                 }
-                (_, FIXED_64) => drop(take(&mut rest, 8)?),
-                (_, FIXED_32) => drop(take(&mut rest, 4)?),
+                (_, FIXED_64) => {
+                    take(&mut rest, 8)?;
+                }
+                (_, FIXED_32) => {
+                    take(&mut rest, 4)?;
+                }
                 _ => return Err(Error::Malformed),
             }
         }
@@ -156,16 +164,14 @@ impl Meta {
     }
 }
 
-fn number(bytes: &mut Bytes) -> Result<u64, Error> {
+fn number(bytes: &mut &[u8]) -> Result<u64, Error> {
     let (value, length) = varint::read(bytes, LONGEST).ok_or(Error::Malformed)?;
-    bytes.advance(length);
+    *bytes = bytes.get(length..).unwrap_or_default();
     Ok(value)
 }
 
-fn take(bytes: &mut Bytes, length: usize) -> Result<Bytes, Error> {
-    if length > bytes.len() {
-        Err(Error::Malformed)
-    } else {
-        Ok(bytes.split_to(length))
-    }
+fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], Error> {
+    let (taken, rest) = bytes.split_at_checked(length).ok_or(Error::Malformed)?;
+    *bytes = rest;
+    Ok(taken)
 }

@@ -214,10 +214,10 @@ impl Message {
         self.rest
     }
 
-    /// Route and body, as the parts of the buffer they came in. A route that is a code has no text.
-    pub fn into_route_and_body(mut self) -> (Bytes, Bytes) {
-        let route = self.rest.split_to(self.body_at());
-        (route, self.rest)
+    /// Route and body, one after the other, as the part of the buffer they came in. A route that is
+    /// a code has no text.
+    pub fn into_route_and_body(self) -> Bytes {
+        self.rest
     }
 
     fn body_at(&self) -> usize {

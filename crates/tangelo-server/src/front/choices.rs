@@ -1,0 +1,61 @@
+//! The back ends chosen for a session's routes.
+
+use std::sync::Arc;
+
+use tangelo_rpc::{Connection, Status};
+
+use crate::{Context, Request, pipeline, session::FrontSession};
+
+/// Routes remembered for one session. A session uses few; more are chosen anew each time.
+const MOST: usize = 16;
+
+/// The back ends chosen for a session's routes, remembered until the session or the list of servers
+/// changes: choosing asks the application, and touches what all sessions share.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    session_version: u32,
+    cluster_version: u64,
+    chosen: Vec<Arc<Chosen>>,
+}
+
+/// The back end of a route, and the connection that belongs to the session.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) route: Box<[u8]>,
+    pub(super) connection: Connection,
+}
+
+impl Choices {
+    /// The back end that answers this request.
+    pub(super) fn choose(
+        &mut self,
+        context: &Context,
+        session: &FrontSession,
+        request: &Request,
+    ) -> Result<Arc<Chosen>, Status> {
+        let versions = (session.version(), context.cluster.version());
+        if versions != (self.session_version, self.cluster_version) {
+            (self.session_version, self.cluster_version) = versions;
+            self.chosen.clear();
+        }
+        let known = self
+            .chosen
+            .iter()
+            .position(|chosen| *chosen.route == *request.route());
+        if let Some(known) = known {
+            match self.chosen.get(known) {
+                Some(chosen) if !chosen.connection.is_closed() => return Ok(Arc::clone(chosen)),
+                _ => drop(self.chosen.swap_remove(known)),
+            }
+        }
+        let remote = pipeline::elsewhere(context, request)?;
+        let chosen = Arc::new(Chosen {
+            route: request.route().into(),
+            connection: remote.connection(session.id().into())?,
+        });
+        if self.chosen.len() < MOST {
+            self.chosen.push(Arc::clone(&chosen));
+        }
+        Ok(chosen)
+    }
+}

@@ -1,0 +1,154 @@
+// The clients under test, each behind the same few methods:
+//
+//   const peer = await kind.open(port)     connected, hands shaken
+//   await peer.request(route, body)        the answer's body
+//   peer.pushes                            every push so far, as { route, body }
+//   peer.close()
+//
+// All but our own are published packages that nobody here wrote, used as their users use them.
+import { EventEmitter, once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import vm from 'node:vm'
+import WebSocket from 'ws'
+import { connect } from '../../clients/js/tangelo.js'
+import { soon } from './wait.mjs'
+
+// The published clients are from the days of `new Buffer`.
+process.noDeprecation = true
+
+const HOST = '127.0.0.1'
+const ROUTES = ['onChat', 'onAdd', 'onLeave']
+const require = createRequire(import.meta.url)
+
+class Peer {
+  pushes = []
+
+  constructor(kind, { request, on, close }) {
+    this.kind = kind
+    this.request = (route, body) => soon(`${kind.name}: ${route}`, request(route, body))
+    this.close = close
+    for (const route of ROUTES) on(route, (body) => this.pushes.push({ route, body }))
+  }
+}
+
+class Kind {
+  constructor(manifest, open, { onePackagePerRead = false } = {}) {
+    const { name, version } = JSON.parse(readFileSync(manifest))
+    this.name = name
+    this.version = version
+    /** Looks at the first package of what it reads from its socket, and drops what follows in the same read. */
+    this.onePackagePerRead = onePackagePerRead
+    this.open = async (port) => new Peer(this, await soon(`${name} connects`, open(port)))
+  }
+
+  toString() {
+    return `${this.name} ${this.version}`
+  }
+}
+
+// ---------------------------------------------------------------------------------- tangelo-client
+
+const tangelo = new Kind(new URL('../../clients/js/package.json', import.meta.url), async (port) => {
+  const client = await connect(`ws://${HOST}:${port}`, { WebSocket })
+  return {
+    request: (route, body) => client.request(route, body),
+    on: (route, listener) => client.on(route, listener),
+    close: () => client.close(),
+  }
+})
+
+// ----------------------------------------------------------------------- pomelo-jsclient-websocket
+
+// Written for pages with script tags, and one client for each page: so it gets a page, or what it needs of
+// one. With `window` there, pomelo-protocol takes its browser half, which has a UTF-8 of its own.
+function page() {
+  const window = { EventEmitter, WebSocket, console: quiet, setTimeout, clearTimeout, module: {}, localStorage: storage() }
+  window.window = window
+  return vm.createContext(window)
+}
+
+const quiet = { log() {}, info() {}, warn() {}, error() {}, debug() {}, trace() {} }
+
+function storage() {
+  const items = new Map()
+  return { getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value) }
+}
+
+function scriptTag(page, module) {
+  const file = require.resolve(module)
+  vm.runInContext(readFileSync(file, 'utf8'), page, file)
+}
+
+const jsWebsocket = new Kind(require.resolve('pomelo-jsclient-websocket/package.json'), async (port) => {
+  const window = page()
+  scriptTag(window, 'pomelo-protocol/lib/protocol.js')
+  scriptTag(window, 'pomelo-jsclient-websocket')
+  const { pomelo } = window
+  await new Promise((resolve, reject) => {
+    pomelo.on('error', reject)
+    pomelo.init({ host: HOST, port }, resolve)
+  })
+  return {
+    request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
+    on: (route, listener) => pomelo.on(route, listener),
+    close: () => pomelo.disconnect(),
+  }
+})
+
+// ------------------------------------------------------------------- pomelo-nodejsclient-websocket
+
+const nodeWebsocket = new Kind(require.resolve('pomelo-nodejsclient-websocket/package.json'), async (port) => {
+  const Pomelo = require('pomelo-nodejsclient-websocket')
+  const pomelo = new Pomelo({ logger: quiet })
+  await new Promise((resolve, reject) => {
+    pomelo.on('error', reject)
+    pomelo.init({ host: HOST, port }, resolve)
+  })
+  return {
+    request: (route, body) => new Promise((resolve) => pomelo.request(route, body, (_, reply) => resolve(reply))),
+    on: (route, listener) => pomelo.on(route, listener),
+    close: () => pomelo.disconnect(),
+  }
+})
+
+// -------------------------------------------------------------------------- pomelo-node-tcp-client
+
+// As published it cannot live on any Node of the last ten years. It takes a handshake without protobuf
+// definitions for one that has some, and its `bytearray` writes bytes as signed numbers and throws at
+// the first one over 127, so at any letter beyond ASCII. Both are mended from outside; the rest is as it is.
+function mendTcpClient() {
+  const protobuf = require('pomelo-node-tcp-client/src/libs/protobuf.js')
+  const { init } = protobuf
+  protobuf.init = (protos) => init(protos ?? {})
+
+  const bytearray = require('bytearray')
+  bytearray.writeByte = (buffer, value) => {
+    const at = buffer.position ?? 0
+    buffer[at] = value
+    buffer.position = at + 1
+  }
+}
+
+const nodeTcp = new Kind(
+  require.resolve('pomelo-node-tcp-client/package.json'),
+  async (port) => {
+    mendTcpClient()
+    const Pomelo = require('pomelo-node-tcp-client')
+    const pomelo = new Pomelo()
+    pomelo.consoleLogs = false
+    await new Promise((resolve) => pomelo.init(HOST, port, {}, resolve))
+    // The heartbeat with which the server answers the ACK. A reply in the same read would be dropped.
+    await once(pomelo._socket, 'data')
+    return {
+      request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
+      on: (route, listener) => pomelo.on(route, listener),
+      // Its `disconnect` looks for a property that sockets do not have, and closes nothing.
+      close: () => pomelo._socket.destroy(),
+    }
+  },
+  { onePackagePerRead: true },
+)
+
+export { tangelo }
+export const everyClient = [tangelo, jsWebsocket, nodeWebsocket, nodeTcp]
