@@ -6,7 +6,7 @@
 //   peer.close()
 //
 // All but our own are published packages that nobody here wrote, used as their users use them.
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import vm from 'node:vm'
@@ -33,12 +33,10 @@ class Peer {
 }
 
 class Kind {
-  constructor(manifest, open, { onePackagePerRead = false } = {}) {
+  constructor(manifest, open) {
     const { name, version } = JSON.parse(readFileSync(manifest))
     this.name = name
     this.version = version
-    /** Looks at the first package of what it reads from its socket, and drops what follows in the same read. */
-    this.onePackagePerRead = onePackagePerRead
     this.open = async (port) => new Peer(this, await soon(`${name} connects`, open(port)))
   }
 
@@ -138,8 +136,6 @@ const nodeTcp = new Kind(
     const pomelo = new Pomelo()
     pomelo.consoleLogs = false
     await new Promise((resolve) => pomelo.init(HOST, port, {}, resolve))
-    // The heartbeat with which the server answers the ACK. A reply in the same read would be dropped.
-    await once(pomelo._socket, 'data')
     return {
       request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
       on: (route, listener) => pomelo.on(route, listener),
@@ -147,7 +143,6 @@ const nodeTcp = new Kind(
       close: () => pomelo._socket.destroy(),
     }
   },
-  { onePackagePerRead: true },
 )
 
 export { tangelo }

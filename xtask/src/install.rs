@@ -8,22 +8,23 @@ use crate::{Result, root};
 /// A program that a check needs.
 struct Tool {
     program: &'static str,
-    /// Debian's package.
-    package: &'static str,
+    /// Debian's packages.
+    packages: &'static [&'static str],
 }
 
 const TOOLS: &[Tool] = &[
     Tool {
         program: "node",
-        package: "nodejs",
+        packages: &["nodejs"],
     },
     Tool {
         program: "npm",
-        package: "npm",
+        packages: &["npm"],
     },
     Tool {
         program: "chromium",
-        package: "chromium",
+        // The fonts are for the screenshots: without them Chinese and emoji are boxes.
+        packages: &["chromium", "fonts-noto-cjk", "fonts-noto-color-emoji"],
     },
 ];
 
@@ -61,20 +62,24 @@ pub(crate) fn tools() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
-    let packages = packages.join(" ");
+    let packages: Vec<_> = missing
+        .iter()
+        .flat_map(|tool| tool.packages)
+        .copied()
+        .collect();
+    let names = packages.join(" ");
     if find("apt-get").is_none() || !is_root()? {
         return Err(format!(
-            "missing: {packages} (Debian's names; as root on Debian they are installed for you, \
+            "missing: {names} (Debian's names; as root on Debian they are installed for you, \
              and `--skip` leaves out the steps that need them)"
         )
         .into());
     }
-    println!("installing with apt-get: {packages}");
+    println!("installing with apt-get: {names}");
     run(command("apt-get").args(["-q", "update"]))?;
     run(command("apt-get")
         .args(["-q", "-y", "--no-install-recommends", "install"])
-        .args(missing.iter().map(|tool| tool.package))
+        .args(packages)
         .env("DEBIAN_FRONTEND", "noninteractive"))
 }
 

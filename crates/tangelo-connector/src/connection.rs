@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use tangelo_wire::pomelo::{
+    handshake::Hello,
     message::{self, Message},
     package,
 };
@@ -49,6 +50,9 @@ pub trait Connection: Send {
 
     /// Writes what was queued, says goodbye as the protocol has it, and closes.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// The client has said who it is: some kinds are served in their own way.
+    fn met(&mut self, client: &Hello);
 
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);

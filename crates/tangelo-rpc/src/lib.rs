@@ -10,6 +10,7 @@ mod acceptor;
 mod cluster;
 mod connection;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+#[rustfmt::skip]
 mod generated {
     #[path = "tangelo.link.rs"]
     pub mod tangelo_link;

@@ -284,6 +284,9 @@ impl Front {
     fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
         let hello = handshake::decode(body)?;
         debug!(session = %self.session.id(), ?hello, "handshake");
+        if let Some(connection) = &mut self.connection {
+            connection.met(&hello);
+        }
         self.queue(Outgoing::Hello(&handshake::accept(self.context.heartbeat)))?;
         self.state = State::WaitAck;
         Ok(())

@@ -16,6 +16,7 @@ mod fields;
 mod forward;
 mod front;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+#[rustfmt::skip]
 mod generated {
     #[path = "tangelo.channel.rs"]
     pub mod channel;

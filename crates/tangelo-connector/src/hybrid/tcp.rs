@@ -7,12 +7,21 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tangelo_wire::pomelo::package::{self, Package};
+use tangelo_wire::pomelo::{
+    handshake::Hello,
+    package::{self, Package},
+};
 use tokio::{io::AsyncWrite, net::TcpStream};
 
-use super::package::{Source, poll_receive, write};
+use super::{
+    pace::Pace,
+    package::{Source, poll_receive, write},
+};
 use crate::{Connection, Error, Event, Limits, Outgoing};
 
+/// `pomelo-node-tcp-client` as it names itself in the handshake: of all that arrives in one piece it
+/// takes the first package and drops the rest.
+const READS_ONE_PACKAGE: &str = "pomelo-node-tcp-client";
 /// Room made for a read.
 const READ_BUFFER: usize = 8 << 10;
 
@@ -29,6 +38,8 @@ pub(super) struct Tcp {
     longest: usize,
     reading: BytesMut,
     writing: BytesMut,
+    /// For a client that takes only the first package of what it reads.
+    pace: Option<Box<Pace>>,
 }
 
 impl Tcp {
@@ -40,6 +51,7 @@ impl Tcp {
             longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
             reading: BytesMut::new(),
             writing: BytesMut::new(),
+            pace: None,
         }
     }
 }
@@ -84,7 +96,11 @@ impl Connection for Tcp {
         if self.writing.capacity() == 0 {
             self.writing.reserve(WRITE_BUFFER);
         }
+        let before = self.writing.len();
         write(outgoing, &mut self.writing)?;
+        if let Some(pace) = &mut self.pace {
+            pace.queued(self.writing.len() - before);
+        }
         if self.writing.len() > self.limits.outgoing {
             return Err(Error::TooSlow(self.writing.len()));
         }
@@ -93,10 +109,18 @@ impl Connection for Tcp {
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while !self.writing.is_empty() {
-            let stream = Pin::new(&mut self.stream);
-            match ready!(stream.poll_write(context, &self.writing)?) {
-                0 => return Poll::Ready(Err(Error::Closed)),
-                written => self.writing.advance(written),
+            let most = match &mut self.pace {
+                Some(pace) => ready!(pace.poll_most(context)),
+                None => self.writing.len(),
+            };
+            let part = self.writing.get(..most).unwrap_or(&self.writing);
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, part)?);
+            if written == 0 {
+                return Poll::Ready(Err(Error::Closed));
+            }
+            self.writing.advance(written);
+            if let Some(pace) = &mut self.pace {
+                pace.written(written);
             }
         }
         self.writing = BytesMut::new();
@@ -109,6 +133,12 @@ impl Connection for Tcp {
             let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(context));
         }
         Poll::Ready(())
+    }
+
+    fn met(&mut self, client: &Hello) {
+        if client.client_type.as_deref() == Some(READS_ONE_PACKAGE) {
+            self.pace = Some(Box::new(Pace::new(self.writing.len())));
+        }
     }
 
     fn handshake_done(&mut self) {

@@ -12,7 +12,10 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
-use tangelo_wire::pomelo::package::{self, Package};
+use tangelo_wire::pomelo::{
+    handshake::Hello,
+    package::{self, Package},
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -142,6 +145,8 @@ impl Connection for WebSocket {
         let _ = ready!(Pin::new(&mut self.stream).poll_close(context));
         Poll::Ready(())
     }
+
+    fn met(&mut self, _client: &Hello) {}
 
     fn handshake_done(&mut self) {
         self.longest = self.limits.package;
