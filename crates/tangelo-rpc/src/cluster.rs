@@ -180,6 +180,7 @@ impl Cluster {
             tasks.spawn(span, async move {
                 let gone = remote.shared.gone.clone();
                 tokio::select! {
+                    biased;
                     () = gone.cancelled() => {}
                     () = tasks_of_lane.stop().draining() => {}
                     () = cluster.keep(&remote, lane, &tasks_of_lane) => {}
@@ -197,7 +198,6 @@ impl Cluster {
                 Ok(connection) => {
                     pause = FIRST_PAUSE;
                     connection.closed().await;
-                    warn!("connection lost");
                 }
                 Err(status) => debug!(%status, "cannot connect"),
             }
@@ -236,15 +236,23 @@ impl Cluster {
             .await
             .inspect_err(|status| warn!(%status, "hello failed"))?;
         self.shared.peers.arrived(&connection);
+        if !remote.is_up() {
+            let server = &self.shared.identity.server_id;
+            info!(server, to = instance.id, %peer, "connected");
+        }
         remote.set_lane(lane, Some(connection.clone()));
         self.shared.changed.send_replace(());
-        info!(%peer, "connected");
 
         let (shared, watched, remote) =
             (Arc::clone(&self.shared), connection.clone(), remote.clone());
+        let stop = tasks.stop().clone();
         let watch = async move {
             watched.closed().await;
             remote.set_lane(lane, None);
+            if !remote.is_up() && !stop.is_draining() {
+                let server = &shared.identity.server_id;
+                warn!(server, to = remote.instance().id, "connection lost");
+            }
             shared.peers.left(&watched);
             shared.changed.send_replace(());
         };

@@ -85,7 +85,8 @@ impl Context {
             .line(Instant::now(), LOG_LINES_PER_SECOND);
         if let Some(left_out) = line {
             let (route, code, reason) = (Shown(route), status.code().0, Reason(status));
-            warn!(%session, %route, code, %reason, left_out, "request failed");
+            let server = self.server_id();
+            warn!(server, %session, %route, code, %reason, left_out, "request failed");
         }
     }
 

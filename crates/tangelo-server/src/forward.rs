@@ -92,22 +92,25 @@ fn encode(out: &mut BytesMut, route: &[u8], kind: forward::Kind, body: &[u8], se
 }
 
 /// What a back end answered, as the front end's handlers would have.
-pub(crate) fn outcome(answered: Result<Reply, Status>) -> Result<Reply, Status> {
+///
+/// # Errors
+/// There is no answer of the back end's.
+pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, Status>, Status> {
     let answer = ForwardRes::decode(answered?.body)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
     if answer.ret_code != 0 {
-        return Err(Status::new(Code(answer.ret_code), answer.ret_msg));
+        return Ok(Err(Status::new(Code(answer.ret_code), answer.ret_msg)));
     }
     let encoding = match answer.encoding() {
         forward::Encoding::Json => Encoding::Json,
         forward::Encoding::Protobuf => Encoding::Protobuf,
         forward::Encoding::Raw => Encoding::Raw,
     };
-    Ok(Reply {
+    Ok(Ok(Reply {
         ret_code: 0,
         encoding,
         body: answer.body,
-    })
+    }))
 }
 
 /// Answers service Forward on a back end: its pipeline.

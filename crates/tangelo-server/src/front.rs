@@ -205,7 +205,11 @@ impl Front {
             Item::Push(_) => {}
             Item::Forwarded { token, outcome } => {
                 if let Some(entry) = self.running.forwarded(token) {
-                    self.reply(entry.id, entry.route(), &forward::outcome(outcome))?;
+                    match forward::answer(outcome) {
+                        // What failed there is in the log there.
+                        Ok(answer) => self.respond(entry.id, &answer)?,
+                        Err(lost) => self.reply(entry.id, entry.route(), &Err(lost))?,
+                    }
                 }
             }
             Item::Kick(reason) => return Err(End::Kicked(reason)),
@@ -384,18 +388,21 @@ impl Front {
         Ok(())
     }
 
-    /// Hands a reply on. A notify's is dropped.
+    /// Hands a reply on; why there is none goes to the log.
     fn reply(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) -> Result<(), End> {
         if let Err(status) = outcome {
             self.log(id, route, status);
         }
+        self.respond(id, outcome)
+    }
+
+    /// A notify is not answered.
+    fn respond(&mut self, id: u32, outcome: &Result<Reply, Status>) -> Result<(), End> {
         if id == 0 {
             return Ok(());
         }
-        self.queue(Outgoing::Response {
-            id,
-            body: &answer::body(outcome),
-        })
+        let body = &answer::body(outcome);
+        self.queue(Outgoing::Response { id, body })
     }
 
     fn log(&mut self, id: u32, route: &[u8], status: &Status) {

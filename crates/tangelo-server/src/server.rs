@@ -299,7 +299,7 @@ fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
     let (context, stop) = (Arc::clone(context), tasks.stop().clone());
     let opened = Instant::now();
     tasks.spawn(
-        info_span!("client", server = context.server_id()),
+        info_span!(parent: None, "client", server = context.server_id()),
         async move {
             let connection = tokio::select! {
                 connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
