@@ -94,6 +94,18 @@ pub enum Outgoing<'a> {
     Kick(&'a [u8]),
 }
 
+impl Outgoing<'_> {
+    /// Bytes it takes, or a little less.
+    pub fn size(&self) -> usize {
+        package::HEADER
+            + match self {
+                Self::Hello(body) | Self::Kick(body) | Self::Response { body, .. } => body.len(),
+                Self::Heartbeat => 0,
+                Self::Push(push) => push.size(),
+            }
+    }
+}
+
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -240,7 +240,7 @@ impl Cluster {
             let server = &self.shared.identity.server_id;
             info!(server, to = instance.id, %peer, "connected");
         }
-        remote.set_lane(lane, Some(connection.clone()));
+        remote.set_lane(lane, connection.clone());
         self.shared.changed.send_replace(());
 
         let (shared, watched, remote) =
@@ -248,7 +248,7 @@ impl Cluster {
         let stop = tasks.stop().clone();
         let watch = async move {
             watched.closed().await;
-            remote.set_lane(lane, None);
+            remote.clear_lane(lane, &watched);
             if !remote.is_up() && !stop.is_draining() {
                 let server = &shared.identity.server_id;
                 warn!(server, to = remote.instance().id, "connection lost");
@@ -315,9 +315,16 @@ impl Remote {
         })
     }
 
-    fn set_lane(&self, lane: u32, connection: Option<Connection>) {
+    fn set_lane(&self, lane: u32, connection: Connection) {
         if let Some(slot) = self.shared.lanes.get(lane as usize) {
-            *slot.write() = connection;
+            *slot.write() = Some(connection);
+        }
+    }
+
+    /// This connection has ended; another may have taken its place already.
+    fn clear_lane(&self, lane: u32, connection: &Connection) {
+        if let Some(slot) = self.shared.lanes.get(lane as usize) {
+            slot.write().take_if(|known| known.id() == connection.id());
         }
     }
 }

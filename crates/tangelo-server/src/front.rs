@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
 use tangelo_rpc::{Code, Reply, Status};
 use tangelo_runtime::Stop;
@@ -38,6 +39,8 @@ const EVENTS_PER_TURN: usize = 128;
 const EVENTS_PER_READ: usize = 32;
 /// Things taken from the queue at once.
 const ITEMS_PER_TAKE: usize = 64;
+/// Bytes gathered for one write; what else waits in the queue goes with the next.
+const WRITE_AT: usize = 64 << 10;
 /// Log lines a client may cause in a second; the rest is counted.
 const LOG_LINES_PER_SECOND: u32 = 5;
 
@@ -51,8 +54,10 @@ pub(crate) struct Front {
     choices: Choices,
     events: Vec<Event>,
     items: Vec<Item>,
-    /// Some of what was queued on the connection is not written yet.
+    /// Some of what was queued on the connection could not be written yet.
     unwritten: bool,
+    /// Bytes queued on the connection since all was written.
+    gathered: usize,
     timer: Timer,
     /// When the client is taken for dead, or too slow to shake hands, or to go.
     patience: Instant,
@@ -98,6 +103,7 @@ impl Front {
             events: Vec::new(),
             items: Vec::new(),
             unwritten: false,
+            gathered: 0,
             timer: Timer::new(patience),
             patience,
             leaving: Box::pin(stop.draining()),
@@ -109,7 +115,7 @@ impl Front {
 
     /// One turn of an open connection; an error when it ends, which is the reason.
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
-        self.session.queue().begin_turn();
+        self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.flush(task)?;
         self.watch_timer(task)?;
         self.watch_leaving(task);
@@ -134,6 +140,7 @@ impl Front {
         self.unwritten = match connection.poll_flush(task) {
             Poll::Ready(flushed) => {
                 flushed?;
+                self.gathered = 0;
                 false
             }
             Poll::Pending => true,
@@ -177,21 +184,16 @@ impl Front {
         }
     }
 
-    /// What other tasks said, unless the client is behind with reading: then it waits in the queue,
-    /// which is bounded.
+    /// What other tasks said, as long as the client keeps up with reading; else it waits in the
+    /// queue, which is bounded.
     fn tell_queued(&mut self) -> Result<(), End> {
-        while !self.unwritten {
+        while self.session.queue().is_filled() && !self.unwritten && self.gathered < WRITE_AT {
             let mut items = std::mem::take(&mut self.items);
-            let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
-            taken.map_err(Error::TooSlow)?;
-            let last = items.len() < ITEMS_PER_TAKE;
+            self.session.queue().take(&mut items, ITEMS_PER_TAKE);
             for item in items.drain(..) {
                 self.tell(item)?;
             }
             self.items = items;
-            if last {
-                break;
-            }
         }
         Ok(())
     }
@@ -207,25 +209,27 @@ impl Front {
                 if let Some(entry) = self.running.forwarded(token) {
                     match forward::answer(outcome) {
                         // What failed there is in the log there.
-                        Ok(answer) => self.respond(entry.id, &answer)?,
-                        Err(lost) => self.reply(entry.id, entry.route(), &Err(lost))?,
+                        Ok(answer) => self.respond(entry.id, &answer::body(&answer))?,
+                        Err(lost) => {
+                            self.log(entry.id, entry.route(), &lost);
+                            self.respond(entry.id, &answer::body(&Err(lost)))?;
+                        }
                     }
                 }
             }
+            Item::Response { id, body } => self.respond(id, &body)?,
             Item::Kick(reason) => return Err(End::Kicked(reason)),
         }
         Ok(())
     }
 
-    /// Handlers that can go on. What a handler had pushed to its own session before it returned goes
-    /// out before its reply.
+    /// Handlers that can go on.
     fn poll_running(&mut self) -> Result<(), End> {
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
             if let Some((entry, outcome)) = self.running.poll(place) {
-                self.tell_queued()?;
                 self.reply(entry.id, entry.route(), &outcome)?;
             }
         }
@@ -345,7 +349,6 @@ impl Front {
         let started = match (self.admit(), handler) {
             (Ok(place), Some(handler)) => {
                 if let Some(outcome) = self.running.add(place, id, handler, request) {
-                    self.tell_queued()?;
                     return self.reply(id, &handler.route, &outcome);
                 }
                 self.timer.at_latest(deadline);
@@ -388,20 +391,26 @@ impl Front {
         Ok(())
     }
 
-    /// Hands a reply on; why there is none goes to the log.
+    /// Hands a reply on, behind all that was said before: what its handler pushed is in the queue.
+    /// Why there is none goes to the log. A notify is not answered.
     fn reply(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) -> Result<(), End> {
         if let Err(status) = outcome {
             self.log(id, route, status);
         }
-        self.respond(id, outcome)
-    }
-
-    /// A notify is not answered.
-    fn respond(&mut self, id: u32, outcome: &Result<Reply, Status>) -> Result<(), End> {
         if id == 0 {
             return Ok(());
         }
-        let body = &answer::body(outcome);
+        self.tell_queued()?;
+        let body = answer::body(outcome);
+        if self.session.queue().is_filled() {
+            let body = Bytes::copy_from_slice(&body);
+            self.session.add(Item::Response { id, body });
+            return Ok(());
+        }
+        self.respond(id, &body)
+    }
+
+    fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
         self.queue(Outgoing::Response { id, body })
     }
 
@@ -414,6 +423,7 @@ impl Front {
     }
 
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), End> {
+        self.gathered += outgoing.size();
         match &mut self.connection {
             Some(connection) => Ok(connection.queue(outgoing)?),
             None => Ok(()),

@@ -120,8 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         self.begin_turn()?;
         self.watch_leaving(context);
         self.tick(context)?;
-        self.finish_running(context)?;
         let more = self.read(context)?;
+        self.finish_running(context)?;
         let flushed = self.write(context)?;
         if self.phase == Phase::Leaving && flushed && self.running.is_empty() {
             return Poll::Ready(Ok(()));
@@ -281,8 +281,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     deadline,
                     to,
                 });
-                // The set polls it again with a waker of its own when it next has its turn.
-                context.waker().wake_by_ref();
                 Ok(())
             }
         }

@@ -155,7 +155,7 @@ impl FrontSession {
         self.add(Item::Push(push));
     }
 
-    fn add(&self, item: Item) {
+    pub(crate) fn add(&self, item: Item) {
         self.queue.add(item, &self.wake);
     }
 

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tangelo_connector::Push;
 use tangelo_rpc::{Reply, Status};
@@ -39,6 +40,8 @@ struct State {
 pub(crate) enum Item {
     /// Something unasked.
     Push(Arc<Push>),
+    /// An answer that must not overtake what is here already.
+    Response { id: u32, body: Bytes },
     /// A back end's answer to the request under this token.
     Forwarded {
         token: u64,
@@ -54,6 +57,7 @@ impl Item {
         FIXED
             + match self {
                 Self::Push(push) => push.size(),
+                Self::Response { body, .. } => body.len(),
                 Self::Forwarded { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
@@ -92,16 +96,32 @@ impl Queue {
             state.items.push_back(item);
         }
         self.filled.store(true, Ordering::Release);
-        let sleeps = !std::mem::replace(&mut state.awake, true);
+        // While its client does not read, the task sleeps though something is here; that it ends it
+        // has to hear nevertheless.
+        let wakes = !std::mem::replace(&mut state.awake, true) || state.overflown;
         drop(state);
-        if sleeps {
+        if wakes {
             wake.wake();
         }
     }
 
+    /// Whether there is anything to take.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Acquire)
+    }
+
     /// From here to [`rest`](Self::rest) nobody need wake the session's task.
-    pub(crate) fn begin_turn(&self) {
-        self.state.lock().awake = true;
+    ///
+    /// # Errors
+    /// Something had to be left out: how many bytes wait.
+    pub(crate) fn begin_turn(&self) -> Result<(), usize> {
+        let mut state = self.state.lock();
+        state.awake = true;
+        if state.overflown {
+            Err(state.bytes)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether all has been taken; if so, the next addition wakes the task.
@@ -112,17 +132,8 @@ impl Queue {
     }
 
     /// Takes up to `most` things, in the order they were added.
-    ///
-    /// # Errors
-    /// Something had to be left out: how many bytes wait.
-    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
-        if !self.filled.load(Ordering::Acquire) {
-            return Ok(());
-        }
+    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) {
         let mut state = self.state.lock();
-        if state.overflown {
-            return Err(state.bytes);
-        }
         let count = state.items.len().min(most);
         let taken = into.len();
         into.extend(state.items.drain(..count));
@@ -130,7 +141,6 @@ impl Queue {
         if state.items.is_empty() {
             self.filled.store(false, Ordering::Release);
         }
-        Ok(())
     }
 
     /// Gives back room that nothing is in.
@@ -154,20 +164,24 @@ mod tests {
         Item::Push(Arc::new(Push::new("on", vec![b'x'; bytes]).unwrap()))
     }
 
+    fn taken(queue: &Queue) -> usize {
+        let mut items = Vec::new();
+        queue.take(&mut items, 9);
+        items.len()
+    }
+
     #[test]
     fn it_holds_as_much_as_its_limit_and_not_a_byte_more() {
         let wake = Wake::default();
         let size = push(100).size();
         let queue = Queue::new(2 * size);
-        let mut taken = Vec::new();
         queue.add(push(100), &wake);
         queue.add(push(100), &wake);
-        assert_eq!(queue.take(&mut taken, 9), Ok(()));
-        assert_eq!(taken.len(), 2);
+        assert_eq!((queue.begin_turn(), taken(&queue)), (Ok(()), 2));
 
         queue.add(push(100), &wake);
         queue.add(push(101), &wake);
-        assert_eq!(queue.take(&mut taken, 9), Err(2 * size + 1));
+        assert_eq!(queue.begin_turn(), Err(2 * size + 1));
     }
 
     #[test]
@@ -175,7 +189,7 @@ mod tests {
         let (queue, wake) = (Queue::new(push(100).size()), Wake::default());
         for _ in 0..10 {
             queue.add(push(100), &wake);
-            assert_eq!(queue.take(&mut Vec::new(), 9), Ok(()));
+            assert_eq!((queue.begin_turn(), taken(&queue)), (Ok(()), 1));
         }
         assert!(queue.rest());
     }
