@@ -52,8 +52,10 @@ pub(crate) fn compile(builder: &Builder, files: &[impl AsRef<Path>]) -> Result<(
     config
         .bytes(["."])
         .type_attribute(".", generate::ALLOW)
-        .prost_path(format!("{}::codegen::prost", builder.rpc_path))
-        .service_generator(Box::new(Generator::new(builder.rpc_path.clone(), ids)));
+        .prost_path(format!("{}::codegen::prost", builder.rpc_path));
+    if builder.services {
+        config.service_generator(Box::new(Generator::new(builder.rpc_path.clone(), ids)));
+    }
     if let Some(out_dir) = &builder.out_dir {
         config.out_dir(out_dir);
     }

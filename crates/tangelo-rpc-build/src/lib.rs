@@ -36,6 +36,7 @@ pub fn compile(files: &[impl AsRef<Path>]) -> Result<(), Error> {
 pub struct Builder {
     rpc_path: String,
     out_dir: Option<PathBuf>,
+    services: bool,
 }
 
 /// Why .proto files have not become Rust.
@@ -64,6 +65,7 @@ impl Default for Builder {
         Self {
             rpc_path: "::tangelo::rpc".to_owned(),
             out_dir: None,
+            services: true,
         }
     }
 }
@@ -85,6 +87,13 @@ impl Builder {
     #[must_use]
     pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.out_dir = Some(path.into());
+        self
+    }
+
+    /// Messages alone: for services that are implemented by hand.
+    #[must_use]
+    pub fn messages_only(mut self) -> Self {
+        self.services = false;
         self
     }
 

@@ -11,6 +11,7 @@ fn generated_code_is_current() {
     fs::create_dir_all(&out).unwrap();
     tangelo_rpc_build::Builder::new()
         .rpc_path("crate")
+        .messages_only()
         .out_dir(&out)
         .compile(&[root.join("proto/link.proto")])
         .unwrap();

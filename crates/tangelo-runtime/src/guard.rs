@@ -109,7 +109,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_while_dropped_is_an_error_too() {
-        struct Ready(#[expect(dead_code, reason = "held for its drop")] Thrower);
+        struct Ready(Thrower);
         impl Future for Ready {
             type Output = u8;
             fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u8> {

@@ -18,7 +18,7 @@ use crate::{
     ConfigError, Running, StartError,
     args::{Args, Change},
     config,
-    running::{self, PATIENCE},
+    running::{self, PATIENCE, Planned},
 };
 
 /// An application: its server types, what they are made of, and which of its servers run here.
@@ -211,9 +211,6 @@ impl App {
         Ok((planned, registry))
     }
 }
-
-/// A server to be, and what it is made of.
-pub(crate) type Planned = (Blueprint, Instance);
 
 impl From<ConfigError> for StartError {
     fn from(error: ConfigError) -> Self {

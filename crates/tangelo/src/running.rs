@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tangelo_registry::Registry;
-use tangelo_server::{Routes, Server};
+use tangelo_registry::{Instance, Registry};
+use tangelo_server::{Blueprint, Routes, Server};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use crate::{ConfigError, app::Planned};
+use crate::ConfigError;
 
 /// How long draining may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,6 +37,9 @@ pub enum StartError {
     #[error(transparent)]
     Server(#[from] tangelo_server::StartError),
 }
+
+/// A server to be, and what it is made of.
+pub(crate) type Planned = (Blueprint, Instance);
 
 pub(crate) async fn start(
     planned: Vec<Planned>,
