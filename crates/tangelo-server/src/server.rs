@@ -28,7 +28,7 @@ const MOST_LANES: usize = 16;
 /// How long to wait when accepting fails, for example because descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One server, running. Its doors are open; [`drain`](Self::drain) closes them.
+/// One server, running. its doors are open.
 #[derive(Debug)]
 pub struct Server {
     context: Arc<Context>,
