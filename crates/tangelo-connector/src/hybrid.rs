@@ -3,6 +3,7 @@
 //! The first byte tells them apart: a Pomelo package begins with its kind, 1 to 5, an HTTP request
 //! with a letter. So the first bytes may come as slowly as they like.
 
+mod buffers;
 mod pace;
 mod package;
 mod tcp;

@@ -1,6 +1,7 @@
 //! Connections to the servers a registry names.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc,
@@ -43,6 +44,8 @@ struct Shared {
     remotes: RwLock<Arc<[Remote]>>,
     instances: watch::Receiver<Instances>,
     changed: watch::Sender<()>,
+    /// Types of which there is, or was, a server.
+    types: RwLock<HashSet<String>>,
     /// Counts the changes of `remotes`.
     version: AtomicU64,
 }
@@ -84,6 +87,7 @@ impl Cluster {
                 remotes: RwLock::new(Arc::new([])),
                 instances: registry.watch(),
                 changed: watch::Sender::new(()),
+                types: RwLock::default(),
                 version: AtomicU64::new(0),
             }),
         }
@@ -104,6 +108,13 @@ impl Cluster {
     /// Every server the registry names now, in its order, whether connected or not.
     pub fn instances(&self) -> Instances {
         self.shared.instances.borrow().clone()
+    }
+
+    /// Whether there is, or was, a server of this type.
+    pub fn knows_type(&self, server_type: &str) -> bool {
+        let named = |instance: &Arc<Instance>| instance.server_type == server_type;
+        self.shared.types.read().contains(server_type)
+            || self.shared.instances.borrow().iter().any(named)
     }
 
     /// Changes whenever the list of servers does: a choice made under the same version still holds.
@@ -143,6 +154,8 @@ impl Cluster {
     }
 
     fn follow(&self, instances: &Instances, wanted: &impl Fn(&Instance) -> bool, tasks: &Tasks) {
+        let types = instances.iter().map(|known| known.server_type.clone());
+        self.shared.types.write().extend(types);
         let known = Arc::clone(&self.shared.remotes.read());
         let mut next = Vec::new();
         for instance in instances.iter().filter(|instance| wanted(instance)) {
@@ -291,6 +304,11 @@ impl Remote {
                 .as_ref()
                 .is_some_and(|connection| !connection.peer_leaves())
         })
+    }
+
+    /// Whether all connections to it stand, so that every session finds its own.
+    pub fn is_connected(&self) -> bool {
+        self.shared.lanes.iter().all(|lane| lane.read().is_some())
     }
 
     /// The connection for what belongs to `key`, such as a session's id: always the same one, so

@@ -2,14 +2,12 @@
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Says, in two steps, that work should end: first *drain* (take nothing new, finish what was
-/// taken), then *now* (drop what is left).
+/// Says that work should end: take nothing new, finish what was taken.
 ///
-/// Clones speak of the same stop. What is told to a [child](Self::child) does not reach its parent.
+/// Clones speak of the same stop.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     drain: CancellationToken,
-    now: CancellationToken,
 }
 
 impl Stop {
@@ -18,26 +16,12 @@ impl Stop {
         Self::default()
     }
 
-    /// A stop that follows this one and can be asked for on its own.
-    pub fn child(&self) -> Self {
-        Self {
-            drain: self.drain.child_token(),
-            now: self.now.child_token(),
-        }
-    }
-
     /// Asks to drain.
     pub fn drain(&self) {
         self.drain.cancel();
     }
 
-    /// Asks to end at once; whoever drains is released too.
-    pub fn now(&self) {
-        self.drain.cancel();
-        self.now.cancel();
-    }
-
-    /// Whether draining, or more, was asked for.
+    /// Whether draining was asked for. It takes a lock that all who watch share: not for every message.
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
@@ -45,10 +29,5 @@ impl Stop {
     /// Resolves when draining is asked for. Cancel safe.
     pub fn draining(&self) -> WaitForCancellationFutureOwned {
         self.drain.clone().cancelled_owned()
-    }
-
-    /// Resolves when everything must end. Cancel safe.
-    pub fn ended(&self) -> WaitForCancellationFutureOwned {
-        self.now.clone().cancelled_owned()
     }
 }

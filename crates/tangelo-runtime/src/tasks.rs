@@ -1,7 +1,12 @@
 //! Tasks with an owner.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use slab::Slab;
+use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, error};
 
@@ -14,14 +19,20 @@ use crate::{Stop, guard::Guarded};
 pub struct Tasks {
     tracker: TaskTracker,
     stop: Stop,
+    handles: Arc<Handles>,
 }
+
+/// What ends tasks that do not end by themselves. Looked at when a task begins or ends, and never
+/// while it runs.
+#[derive(Debug, Default)]
+struct Handles(Mutex<Slab<AbortHandle>>);
 
 impl Tasks {
     /// A group that is asked to stop by `stop`.
     pub fn new(stop: Stop) -> Self {
         Self {
-            tracker: TaskTracker::new(),
             stop,
+            ..Self::default()
         }
     }
 
@@ -47,19 +58,21 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let ended = self.stop.ended();
-        let task = async move {
-            tokio::select! {
-                () = ended => {}
-                () = task => {}
-            }
-        };
         let task = Guarded::new(Box::pin(task.instrument(span)));
-        self.tracker.spawn(async move {
+        let mut handles = self
+            .handles
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let place = handles.vacant_entry();
+        let registered = Registered(Arc::clone(&self.handles), place.key());
+        let handle = self.tracker.spawn(async move {
+            let _registered = registered;
             if let Err(panicked) = task.await {
                 error!(%panicked, "a task ended early");
             }
         });
+        place.insert(handle.abort_handle());
     }
 
     /// Asks every task to drain, gives them `patience`, then drops the rest. Returns how many had
@@ -71,9 +84,38 @@ impl Tasks {
             .await
             .is_ok();
         let left = if finished { 0 } else { self.tracker.len() };
-        self.stop.now();
-        self.tracker.wait().await;
+        // A task that runs on may still begin another, which has to end as well.
+        while !self.tracker.is_empty() {
+            self.handles.abort_all();
+            tokio::select! {
+                () = self.tracker.wait() => {}
+                () = tokio::time::sleep(ABORT_AGAIN) => {}
+            }
+        }
         left
+    }
+}
+
+/// How long to wait for tasks to be dropped before looking for new ones.
+const ABORT_AGAIN: Duration = Duration::from_millis(10);
+
+impl Handles {
+    fn abort_all(&self) {
+        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, handle) in handles.iter() {
+            handle.abort();
+        }
+    }
+}
+
+/// A task's place among the handles; left when the task ends, however it does.
+struct Registered(Arc<Handles>, usize);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let Self(handles, place) = self;
+        let mut handles = handles.0.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.try_remove(*place);
     }
 }
 

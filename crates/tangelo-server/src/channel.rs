@@ -49,6 +49,7 @@ pub struct Channels {
 
 pub(crate) struct Shared {
     shards: [Mutex<Shard>; SHARDS],
+    /// Locked after a shard, if both are.
     sessions: Mutex<Sessions>,
     frontends: FrontEnds,
     on_leave: Option<OnLeave>,
@@ -103,8 +104,10 @@ impl Channels {
 
     /// A session is gone: it leaves every channel, and the application hears of it.
     pub(crate) fn session_closed(&self, frontend_id: &str, session: SessionId) {
-        for name in self.shared.sessions.lock().remove(frontend_id, session) {
-            self.drop_out(&name, frontend_id, session);
+        // Not held while the application is told, which may use the channels.
+        let channels = self.shared.sessions.lock().remove(frontend_id, session);
+        for name in channels {
+            self.drop_out(&name, frontend_id, session, None);
         }
     }
 
@@ -127,11 +130,7 @@ impl Channels {
             .collect();
         debug!(members = lost.len(), "members of a lost front end leave");
         for (name, member) in lost {
-            self.shared
-                .sessions
-                .lock()
-                .left(&member.frontend_id, member.session, &name);
-            self.drop_out(&name, &member.frontend_id, member.session);
+            self.drop_out(&name, &member.frontend_id, member.session, Some(connection));
         }
     }
 
@@ -139,16 +138,28 @@ impl Channels {
     pub(crate) fn restore(&self, name: &str, member: Member, connection: &Connection) {
         let (frontend_id, session) = (Arc::clone(&member.frontend_id), member.session);
         self.with(name, |members| {
-            members.add(member, connection, Joined::Again)
+            members.add(member, connection, Joined::Again);
+            let mut sessions = self.shared.sessions.lock();
+            sessions.joined(&frontend_id, session, name);
         });
-        self.shared
-            .sessions
-            .lock()
-            .joined(&frontend_id, session, name);
     }
 
-    fn drop_out(&self, name: &str, frontend_id: &str, session: SessionId) {
-        let left = self.with(name, |members| members.remove(frontend_id, session));
+    /// A member is gone, unless it has been restored over another connection than the `lost` one.
+    fn drop_out(
+        &self,
+        name: &str,
+        frontend_id: &str,
+        session: SessionId,
+        lost: Option<&Connection>,
+    ) {
+        let left = self.with(name, |members| {
+            if lost.is_some_and(|lost| !members.is_behind(frontend_id, session, lost)) {
+                return None;
+            }
+            let mut sessions = self.shared.sessions.lock();
+            sessions.left(frontend_id, session, name);
+            members.remove(frontend_id, session)
+        });
         if let (Some(member), Some(on_leave)) = (left, &self.shared.on_leave) {
             let channel = self.get(name);
             if let Err(panicked) = tangelo_runtime::guard::catch(|| on_leave(&channel, &member)) {
@@ -217,15 +228,13 @@ impl Channel {
                 channel: self.name.to_string(),
                 uid: uid.to_owned(),
             };
+            // Before the front end can answer that the session has closed.
+            let mut sessions = shared.sessions.lock();
             connection.tell(JOINED, |out| prost::Message::encode_raw(&message, out))?;
             members.add(member, &connection, Joined::Now);
+            sessions.joined(frontend_id, session, &self.name);
             Ok(())
-        })?;
-        shared
-            .sessions
-            .lock()
-            .joined(frontend_id, session, &self.name);
-        Ok(())
+        })
     }
 
     /// Takes a user out; `false` if it was not in.
@@ -234,22 +243,19 @@ impl Channel {
             let member = members.by_uid(uid)?.clone();
             let connection = members.connection(&member);
             members.remove(&member.frontend_id, member.session);
-            Some((member, connection))
+            let mut sessions = self.channels.shared.sessions.lock();
+            sessions.left(&member.frontend_id, member.session, &self.name);
+            if let Some(connection) = connection {
+                let message = LeftReq {
+                    sid: member.session.0,
+                    channel: self.name.to_string(),
+                };
+                // A connection that has ended takes its members along.
+                let _ = connection.tell(LEFT, |out| prost::Message::encode_raw(&message, out));
+            }
+            Some(())
         });
-        let Some((member, connection)) = left else {
-            return false;
-        };
-        let mut sessions = self.channels.shared.sessions.lock();
-        sessions.left(&member.frontend_id, member.session, &self.name);
-        if let Some(connection) = connection {
-            let message = LeftReq {
-                sid: member.session.0,
-                channel: self.name.to_string(),
-            };
-            // A connection that has ended takes its members along.
-            let _ = connection.tell(LEFT, |out| prost::Message::encode_raw(&message, out));
-        }
-        true
+        left.is_some()
     }
 
     /// Its members, in the order they came.

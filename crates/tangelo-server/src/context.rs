@@ -1,6 +1,13 @@
 //! What belongs to one server and is shared by all that runs on it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tangelo_registry::Instance;
@@ -32,6 +39,7 @@ pub struct Context {
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
     pub(crate) failures: Mutex<LogLines>,
+    pub(crate) draining: AtomicBool,
 }
 
 impl Context {
@@ -75,6 +83,19 @@ impl Context {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether this server closes its doors.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// This server closes its doors, and every client's task hears of it.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        for session in self.sessions.all() {
+            session.wake().wake();
+        }
     }
 
     /// A request that a front end forwarded has failed here.

@@ -15,13 +15,11 @@ use std::{
 use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
 use tangelo_rpc::{Code, Reply, Status};
-use tangelo_runtime::Stop;
 use tangelo_wire::pomelo::{
     handshake::{self, State},
     message::{Kind as MessageKind, Message, Route},
 };
 use tokio::time::Instant;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, info, warn};
 
 use self::{choices::Choices, running::Running, timer::Timer};
@@ -61,8 +59,6 @@ pub(crate) struct Front {
     timer: Timer,
     /// When the client is taken for dead, or too slow to shake hands, or to go.
     patience: Instant,
-    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
-    draining: bool,
     logged: LogLines,
     now: Instant,
 }
@@ -89,7 +85,6 @@ impl Front {
         connection: Box<dyn Connection>,
         opened: Instant,
         context: Arc<Context>,
-        stop: &Stop,
     ) -> Self {
         let session = context.sessions().open(connection.peer(), &context);
         let patience = opened + Limits::HANDSHAKE;
@@ -106,8 +101,6 @@ impl Front {
             gathered: 0,
             timer: Timer::new(patience),
             patience,
-            leaving: Box::pin(stop.draining()),
-            draining: false,
             logged: LogLines::default(),
             now: opened,
         }
@@ -118,13 +111,13 @@ impl Front {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.flush(task)?;
         self.watch_timer(task)?;
-        self.watch_leaving(task);
         self.tell_queued()?;
-        self.poll_running()?;
+        self.poll_running(task)?;
         let more = self.read(task)?;
         self.flush(task)?;
 
-        if self.draining && self.running.is_empty() && !self.unwritten {
+        let all_said = !self.unwritten && !self.session.queue().is_filled();
+        if self.context.is_draining() && self.running.is_empty() && all_said {
             return Err(End::Leaving);
         }
         if more || !self.session.queue().rest() && !self.unwritten {
@@ -145,6 +138,15 @@ impl Front {
             }
             Poll::Pending => true,
         };
+        Ok(())
+    }
+
+    /// Writes before the turn is over when much has gathered: the limit of what may wait is for clients
+    /// that do not read.
+    fn relieve(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
+        if self.gathered >= WRITE_AT && !self.unwritten {
+            self.flush(task)?;
+        }
         Ok(())
     }
 
@@ -178,18 +180,13 @@ impl Front {
         self.session.queue().shrink();
     }
 
-    fn watch_leaving(&mut self, task: &mut TaskContext<'_>) {
-        if !self.draining && self.leaving.as_mut().poll(task).is_ready() {
-            self.draining = true;
-        }
-    }
-
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
     /// queue, which is bounded.
     fn tell_queued(&mut self) -> Result<(), End> {
         while self.session.queue().is_filled() && !self.unwritten && self.gathered < WRITE_AT {
             let mut items = std::mem::take(&mut self.items);
-            self.session.queue().take(&mut items, ITEMS_PER_TAKE);
+            let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
+            taken.map_err(Error::TooSlow)?;
             for item in items.drain(..) {
                 self.tell(item)?;
             }
@@ -224,13 +221,14 @@ impl Front {
     }
 
     /// Handlers that can go on.
-    fn poll_running(&mut self) -> Result<(), End> {
+    fn poll_running(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
             if let Some((entry, outcome)) = self.running.poll(place) {
                 self.reply(entry.id, entry.route(), &outcome)?;
+                self.relieve(task)?;
             }
         }
         Ok(())
@@ -255,6 +253,7 @@ impl Front {
             handled += events.len();
             for event in events.drain(..) {
                 self.handle(&context, event)?;
+                self.relieve(task)?;
             }
             self.events = events;
             ready_error(received)?;
@@ -306,6 +305,8 @@ impl Front {
             connection.handshake_done();
         }
         self.hear();
+        // The handshake may have had longer than silence has.
+        self.timer.at_latest(self.patience);
         self.beat()
     }
 
@@ -365,7 +366,7 @@ impl Front {
 
     /// The place a request takes that may start.
     fn admit(&mut self) -> Result<u32, Status> {
-        if self.draining {
+        if self.context.is_draining() {
             Err(Code::SERVER_SHUTDOWN.into())
         } else {
             self.running.place()
@@ -411,7 +412,16 @@ impl Front {
     }
 
     fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
-        self.queue(Outgoing::Response { id, body })
+        match self.queue(Outgoing::Response { id, body }) {
+            Err(End::Connection(Error::Package(too_long))) => {
+                let status = Status::from(Code::BUSINESS_ERROR).with_cause(too_long);
+                self.log(id, b"", &status);
+                let failed = Err(status);
+                let body = &answer::body(&failed);
+                self.queue(Outgoing::Response { id, body })
+            }
+            queued => queued,
+        }
     }
 
     fn log(&mut self, id: u32, route: &[u8], status: &Status) {

@@ -54,12 +54,7 @@ pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<R
     let chosen = context
         .routes
         .choose(route.server_type, request.session(), &context.cluster);
-    let known = || {
-        let instances = context.cluster.instances();
-        instances
-            .iter()
-            .any(|instance| instance.server_type == route.server_type)
-    };
+    let known = || context.cluster.knows_type(route.server_type);
     match chosen {
         Err(status) if status.code() == Code::NO_CONNECTION && !known() => {
             let message = format!("no servers of type `{}`", route.server_type);

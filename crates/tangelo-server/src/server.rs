@@ -1,6 +1,10 @@
 //! One server, running.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tangelo_connector::{Listener, Opening};
@@ -143,6 +147,7 @@ impl Server {
                 routes,
                 pipeline,
                 failures: Mutex::default(),
+                draining: AtomicBool::new(false),
             });
 
             let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
@@ -240,7 +245,7 @@ impl Server {
                     .all(|instance| {
                         cluster
                             .by_id(&instance.id)
-                            .is_some_and(|remote| remote.is_up())
+                            .is_some_and(|remote| remote.is_connected())
                     })
             })
             .await;
@@ -252,6 +257,7 @@ impl Server {
         if self.context.instance.frontend {
             self.registry.deregister(self.context.server_id());
         }
+        self.context.drain();
         self.front.close(patience).await
     }
 
@@ -306,7 +312,7 @@ fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
                 () = stop.draining() => return,
             };
             match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context, &stop).await,
+                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
                 Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
                 Ok(Err(error)) => info!(%peer, %error, "client refused"),
                 Err(_) => info!(%peer, "client said nothing"),

@@ -1,6 +1,5 @@
 //! One client: keeps its requests in flight and checks every answer.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -27,8 +26,10 @@ const DRAIN: Duration = Duration::from_secs(3);
 pub(crate) struct Plan {
     /// Each frame goes in a WebSocket message of its own.
     pub(crate) websocket: bool,
-    /// Where Pomelo requests go; none says that the server is a bare one.
-    pub(crate) route: Option<String>,
+    /// The server is a bare one: it needs no handshake, and its answer is the request again.
+    pub(crate) bare: bool,
+    /// Where requests go.
+    pub(crate) route: String,
     pub(crate) in_flight: u16,
     pub(crate) payload: usize,
 }
@@ -88,7 +89,7 @@ impl Client {
             pipe,
             requests: Requests::new(plan)?,
         };
-        if client.requests.plan.route.is_some() {
+        if !client.requests.plan.bare {
             client.greet().await?;
         }
         Ok(client)
@@ -168,8 +169,6 @@ struct Requests {
     slots: Vec<Slot>,
     /// The slots that wait for nothing.
     free: Vec<u16>,
-    /// The slots of a bare server's requests in the order of their answers.
-    order: VecDeque<u16>,
     outstanding: u64,
     /// Kept for its memory.
     package: Vec<u8>,
@@ -204,7 +203,6 @@ impl Requests {
                 })
                 .collect(),
             free: (0..plan.in_flight).collect(),
-            order: VecDeque::with_capacity(plan.in_flight.into()),
             outstanding: 0,
             package: Vec::new(),
             body,
@@ -237,13 +235,9 @@ impl Requests {
             self.outstanding += 1;
             let mut body = std::mem::take(&mut self.body);
             stamp(&mut body, id);
-            match &plan.route {
-                Some(route) => self.send(output, |package| put_request(package, id, route, &body)),
-                None => {
-                    self.order.push_back(number);
-                    self.send(output, |package| frame::put(package, frame::DATA, &body));
-                }
-            }
+            self.send(output, |package| {
+                put_request(package, id, &plan.route, &body);
+            });
             self.body = body;
         }
     }
@@ -273,11 +267,7 @@ impl Requests {
         let mut rest = bytes;
         while let Some((kind, body, next)) = frame::split(rest) {
             match kind {
-                frame::DATA if self.plan.route.is_some() => self.response(body, now)?,
-                frame::DATA => {
-                    let number = self.order.pop_front();
-                    self.answered(number, None, body, now);
-                }
+                frame::DATA => self.response(body, now)?,
                 // The server answers heartbeats and never asks for one; a run is shorter than any
                 // time-out.
                 frame::HEARTBEAT => {}
@@ -302,11 +292,18 @@ impl Requests {
         Ok(rest)
     }
 
-    /// An answer in a Pomelo message.
+    /// An answer: a response, or from a bare server the request itself. So that the generator has
+    /// the same work with both, and what differs is the server's.
     fn response(&mut self, message: &[u8], now: Instant) -> io::Result<()> {
+        let expected = if self.plan.bare { REQUEST } else { RESPONSE };
         let parsed = message.split_first().and_then(|(&flag, rest)| {
             let (id, body) = split_varint(rest)?;
-            (flag == RESPONSE && id > 0).then_some((id, body))
+            let route = if self.plan.bare {
+                1 + self.plan.route.len()
+            } else {
+                0
+            };
+            (flag == expected && id > 0).then_some((id, body.get(route..)?))
         });
         let Some((id, body)) = parsed else {
             return Err(io::Error::other(format!(
@@ -314,26 +311,25 @@ impl Requests {
             )));
         };
         let number = ((id - 1) % u32::from(self.plan.in_flight)) as u16;
-        self.answered(Some(number), Some(id), body, now);
+        self.answered(number, id, body, now);
         Ok(())
     }
 
-    /// Takes an answer out of its slot; `claimed` is the id that it bears, if it bears one.
-    fn answered(&mut self, number: Option<u16>, claimed: Option<u32>, body: &[u8], now: Instant) {
-        let waiting = number.and_then(|number| {
-            let slot = &mut self.slots[usize::from(number)];
-            if claimed.is_some_and(|id| id != slot.id) {
-                return None;
-            }
-            let since = slot.since.take()?;
-            self.free.push(number);
-            Some((slot.id, since))
-        });
-        let Some((id, since)) = waiting else {
+    /// Takes an answer out of its slot; `claimed` is the id that it bears.
+    fn answered(&mut self, number: u16, claimed: u32, body: &[u8], now: Instant) {
+        let slot = &mut self.slots[usize::from(number)];
+        let waiting = if slot.id == claimed {
+            slot.since.take()
+        } else {
+            None
+        };
+        let Some(since) = waiting else {
             self.measured
-                .error(1, || format!("an answer to no request: id {claimed:?}"));
+                .error(1, || format!("an answer to no request: id {claimed}"));
             return;
         };
+        let id = claimed;
+        self.free.push(number);
         self.outstanding -= 1;
         stamp(&mut self.body, id);
         if body != self.body {
@@ -395,7 +391,8 @@ mod tests {
     fn requests(in_flight: u16) -> Requests {
         let plan = Plan {
             websocket: false,
-            route: Some("a.b.c".into()),
+            bare: false,
+            route: "a.b.c".into(),
             in_flight,
             payload: 10,
         };

@@ -57,9 +57,9 @@ enum Kind {
     Tcp,
     /// Pomelo over WebSocket.
     Ws,
-    /// Frames over TCP, answered in their order.
+    /// The same requests over TCP, to a server that sends each frame back.
     BareTcp,
-    /// Frames over WebSocket, answered in their order.
+    /// The same over WebSocket.
     BareWs,
 }
 
@@ -100,7 +100,8 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 async fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
     let plan = Arc::new(Plan {
         websocket: matches!(arguments.kind, Kind::Ws | Kind::BareWs),
-        route: matches!(arguments.kind, Kind::Tcp | Kind::Ws).then(|| arguments.route.clone()),
+        bare: matches!(arguments.kind, Kind::BareTcp | Kind::BareWs),
+        route: arguments.route.clone(),
         in_flight: arguments.in_flight,
         payload: arguments.payload as usize,
     });

@@ -14,6 +14,7 @@ use tangelo_wire::pomelo::{
 use tokio::{io::AsyncWrite, net::TcpStream};
 
 use super::{
+    buffers,
     pace::Pace,
     package::{Source, poll_receive, write},
 };
@@ -64,12 +65,12 @@ impl Source for Tcp {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.stream.poll_read_ready(context)?.is_pending() {
             if self.reading.is_empty() {
-                self.reading = BytesMut::new();
+                buffers::leave(&mut self.reading);
             }
             return Poll::Pending;
         }
         // Never more than this at once, whatever length a package claims: what is stored is what came.
-        self.reading.reserve(READ_BUFFER);
+        buffers::reserve(&mut self.reading, READ_BUFFER);
         let stream = Pin::new(&mut self.stream);
         match ready!(tokio_util::io::poll_read_buf(
             stream,
@@ -94,7 +95,7 @@ impl Connection for Tcp {
 
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error> {
         if self.writing.capacity() == 0 {
-            self.writing.reserve(WRITE_BUFFER);
+            buffers::reserve(&mut self.writing, WRITE_BUFFER);
         }
         let before = self.writing.len();
         write(outgoing, &mut self.writing)?;
@@ -123,7 +124,7 @@ impl Connection for Tcp {
                 pace.written(written);
             }
         }
-        self.writing = BytesMut::new();
+        buffers::leave(&mut self.writing);
         Poll::Ready(Ok(()))
     }
 

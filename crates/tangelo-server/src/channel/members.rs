@@ -80,6 +80,17 @@ impl Members {
         theirs.map(|(member, _)| member.clone())
     }
 
+    /// Whether this session is a member, and this its connection.
+    pub(super) fn is_behind(
+        &self,
+        frontend_id: &str,
+        session: SessionId,
+        connection: &Connection,
+    ) -> bool {
+        self.behind(connection)
+            .any(|member| member.session == session && *member.frontend_id == *frontend_id)
+    }
+
     /// The sessions that are wanted, by connection.
     pub(super) fn groups(
         &self,

@@ -132,8 +132,14 @@ impl Queue {
     }
 
     /// Takes up to `most` things, in the order they were added.
-    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) {
+    ///
+    /// # Errors
+    /// Something had to be left out, and what comes after it must not be said: how many bytes wait.
+    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
         let mut state = self.state.lock();
+        if state.overflown {
+            return Err(state.bytes);
+        }
         let count = state.items.len().min(most);
         let taken = into.len();
         into.extend(state.items.drain(..count));
@@ -141,6 +147,7 @@ impl Queue {
         if state.items.is_empty() {
             self.filled.store(false, Ordering::Release);
         }
+        Ok(())
     }
 
     /// Gives back room that nothing is in.
@@ -166,7 +173,7 @@ mod tests {
 
     fn taken(queue: &Queue) -> usize {
         let mut items = Vec::new();
-        queue.take(&mut items, 9);
+        queue.take(&mut items, 9).unwrap();
         items.len()
     }
 
@@ -182,6 +189,7 @@ mod tests {
         queue.add(push(100), &wake);
         queue.add(push(101), &wake);
         assert_eq!(queue.begin_turn(), Err(2 * size + 1));
+        assert_eq!(queue.take(&mut Vec::new(), 9), Err(2 * size + 1));
     }
 
     #[test]

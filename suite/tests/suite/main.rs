@@ -1,0 +1,21 @@
+//! What Tangelo promises, each promise a test over real sockets.
+//!
+//! Every test has servers of its own, on ports the system chooses. Nothing sleeps: a test waits for what
+//! must happen, with a deadline that only failures reach, or runs on a clock of its own.
+
+#![allow(clippy::unwrap_used, reason = "every function here belongs to a test")]
+
+mod answers;
+mod channels;
+mod client;
+mod handshake;
+mod heartbeats;
+mod krpc;
+mod limits;
+mod lost_back_ends;
+mod order;
+mod rpc;
+mod sessions;
+mod shutdown;
+mod upgrade;
+mod world;
