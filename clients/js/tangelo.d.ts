@@ -1,5 +1,5 @@
 export interface ConnectOptions {
-  /** Sent in the handshake, for the server's handshake hook. */
+  /** Sent in the handshake, for servers that look at it. */
   user?: unknown
   /** How long a request waits for its answer, in milliseconds; 0 for ever. Default 30 000. */
   timeout?: number
@@ -52,7 +52,7 @@ export function connect(url: string, options?: ConnectOptions): Promise<Client>
 
 export interface Client {
   readonly connected: boolean
-  /** What the server's handshake hook answered, if anything. */
+  /** What the server answered under `user` in the handshake, if anything. */
   readonly user: unknown
 
   /**

@@ -392,7 +392,7 @@ export class Client {
     return this.#connected
   }
 
-  /** What the server's handshake hook put under `user`, if anything. */
+  /** What the server put under `user` in the handshake, if anything. */
   get user() {
     return this.#user
   }

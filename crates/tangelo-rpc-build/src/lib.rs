@@ -14,12 +14,18 @@
 //! `Service` of an implementation (`UserServer`) and a client (`UserClient`). The numbers come from the options
 //! `(krpc.serviceId)` and `(krpc.msgId)`; `import "krpcext.proto"` finds the file within this crate,
 //! unless one lies beside the importing file, as krpc's own projects have it.
+//!
+//! A message that answers needs `int32 retCode = 1;`, krpc's outcome: 0, or a negative code of the
+//! application's, with words in a `string retMsg` if it likes.
 
 mod compile;
 mod generate;
 mod ids;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Compiles .proto files into `OUT_DIR`, for `tangelo::include_proto!`.
 ///
@@ -40,7 +46,7 @@ pub struct Builder {
 }
 
 /// Why .proto files have not become Rust.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or is no valid .proto file; the message names file and line.
     #[error("{0}")]
@@ -58,6 +64,13 @@ pub enum Error {
     /// The Rust code cannot be written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+/// As it reads: a build script's `main` shows errors in this form.
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 impl Default for Builder {

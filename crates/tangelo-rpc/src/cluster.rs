@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -59,6 +59,8 @@ pub struct Remote {
 struct RemoteShared {
     instance: Arc<Instance>,
     lanes: Box<[RwLock<Option<Connection>>]>,
+    /// How many of them stand.
+    standing: AtomicUsize,
     /// The registry no longer names it.
     gone: CancellationToken,
 }
@@ -184,6 +186,7 @@ impl Cluster {
             shared: Arc::new(RemoteShared {
                 instance: Arc::clone(instance),
                 lanes,
+                standing: AtomicUsize::new(0),
                 gone: CancellationToken::new(),
             }),
         };
@@ -212,7 +215,18 @@ impl Cluster {
                     pause = FIRST_PAUSE;
                     connection.closed().await;
                 }
-                Err(status) => debug!(%status, "cannot connect"),
+                Err(status) => {
+                    // Once, by one of the lanes: servers that start in any order wait for each other.
+                    let (server, to) = (&self.shared.identity.server_id, remote.instance());
+                    let reason = std::error::Error::source(&status).map(ToString::to_string);
+                    let reason = reason.unwrap_or_else(|| status.to_string());
+                    let (host, port) = (&to.host, to.port.unwrap_or_default());
+                    if lane == 0 && pause == FIRST_PAUSE {
+                        warn!(server, to = to.id, host, port, reason, "not there yet");
+                    } else {
+                        debug!(server, to = to.id, host, port, reason, "cannot connect");
+                    }
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -249,11 +263,10 @@ impl Cluster {
             .await
             .inspect_err(|status| warn!(%status, "hello failed"))?;
         self.shared.peers.arrived(&connection);
-        if !remote.is_up() {
+        if remote.set_lane(lane, connection.clone()) {
             let server = &self.shared.identity.server_id;
             info!(server, to = instance.id, %peer, "connected");
         }
-        remote.set_lane(lane, connection.clone());
         self.shared.changed.send_replace(());
 
         let (shared, watched, remote) =
@@ -261,10 +274,13 @@ impl Cluster {
         let stop = tasks.stop().clone();
         let watch = async move {
             watched.closed().await;
-            remote.clear_lane(lane, &watched);
-            if !remote.is_up() && !stop.is_draining() {
-                let server = &shared.identity.server_id;
-                warn!(server, to = remote.instance().id, "connection lost");
+            if remote.clear_lane(lane, &watched) && !stop.is_draining() {
+                let (server, to) = (&shared.identity.server_id, &remote.instance().id);
+                if watched.peer_leaves() {
+                    info!(server, to, "left");
+                } else {
+                    warn!(server, to, "connection lost");
+                }
             }
             shared.peers.left(&watched);
             shared.changed.send_replace(());
@@ -333,17 +349,22 @@ impl Remote {
         })
     }
 
-    fn set_lane(&self, lane: u32, connection: Connection) {
-        if let Some(slot) = self.shared.lanes.get(lane as usize) {
-            *slot.write() = Some(connection);
-        }
+    /// Whether it is the first that stands.
+    fn set_lane(&self, lane: u32, connection: Connection) -> bool {
+        let Some(slot) = self.shared.lanes.get(lane as usize) else {
+            return false;
+        };
+        let before = slot.write().replace(connection);
+        before.is_none() && self.shared.standing.fetch_add(1, Ordering::AcqRel) == 0
     }
 
-    /// This connection has ended; another may have taken its place already.
-    fn clear_lane(&self, lane: u32, connection: &Connection) {
-        if let Some(slot) = self.shared.lanes.get(lane as usize) {
-            slot.write().take_if(|known| known.id() == connection.id());
-        }
+    /// This connection has ended; another may have taken its place already. Whether it was the last.
+    fn clear_lane(&self, lane: u32, connection: &Connection) -> bool {
+        let Some(slot) = self.shared.lanes.get(lane as usize) else {
+            return false;
+        };
+        let cleared = slot.write().take_if(|known| known.id() == connection.id());
+        cleared.is_some() && self.shared.standing.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 

@@ -75,6 +75,9 @@ impl fmt::Display for Code {
 
 /// Why a call has no reply: a code and words that the caller may see, and a cause that only the log
 /// sees.
+///
+/// Between servers only the code travels: a service that has more to say answers with a negative
+/// `retCode`, and words in its `retMsg`.
 #[derive(Clone, Debug)]
 pub struct Status {
     code: Code,

@@ -203,6 +203,12 @@ impl Channel {
     /// It is not bound to a user, that user is in the channel already, or its front end cannot be
     /// reached.
     pub fn add(&self, session: &Session) -> Result<(), Error> {
+        if session.is_front() {
+            let here = session.context().server_id();
+            let problem =
+                format!("channels live on back ends, and {here} is this session's front end");
+            return Err(Error::new(problem));
+        }
         self.add_by_id(&session.uid()?, session.id(), session.frontend_id())
     }
 

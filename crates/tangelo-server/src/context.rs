@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::{
     Channels, Limits, Rpc, Servers, SessionId, Sessions,
-    answer::{Reason, Shown},
+    answer::{Reason, Shown, client_code},
     log_lines::LogLines,
     pipeline::Pipeline,
     route::Routes,
@@ -105,7 +105,7 @@ impl Context {
             .lock()
             .line(Instant::now(), LOG_LINES_PER_SECOND);
         if let Some(left_out) = line {
-            let (route, code, reason) = (Shown(route), status.code().0, Reason(status));
+            let (route, code, reason) = (Shown(route), client_code(status.code()), Reason(status));
             let server = self.server_id();
             warn!(server, %session, %route, code, %reason, left_out, "request failed");
         }

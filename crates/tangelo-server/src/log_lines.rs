@@ -13,8 +13,8 @@ pub(crate) struct LogLines {
 }
 
 impl LogLines {
-    /// Whether a line may be written now; if so, how many were left out before it.
-    pub(crate) fn line(&mut self, now: Instant, per_second: u32) -> Option<u32> {
+    /// Whether a line may be written now; if so, how many were left out before it, if any.
+    pub(crate) fn line(&mut self, now: Instant, per_second: u32) -> Option<Option<u32>> {
         if self
             .since
             .is_none_or(|since| now >= since + Duration::from_secs(1))
@@ -27,7 +27,8 @@ impl LogLines {
             return None;
         }
         self.lines += 1;
-        Some(std::mem::take(&mut self.left_out))
+        let left_out = std::mem::take(&mut self.left_out);
+        Some((left_out > 0).then_some(left_out))
     }
 }
 
@@ -40,7 +41,8 @@ mod tests {
         let (mut lines, start) = (LogLines::default(), Instant::now());
         let written = (0..10).filter(|_| lines.line(start, 3).is_some()).count();
         assert_eq!(written, 3);
-        assert_eq!(lines.line(start + Duration::from_secs(1), 3), Some(7));
-        assert_eq!(lines.line(start + Duration::from_secs(1), 3), Some(0));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(lines.line(later, 3), Some(Some(7)));
+        assert_eq!(lines.line(later, 3), Some(None));
     }
 }

@@ -4,7 +4,9 @@
 //! session closes; and when a back end comes back without its memory, or over a new connection, the
 //! front end brings the members again before anything else.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
 
 use prost::Message as _;
 use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service, Status};
@@ -20,6 +22,8 @@ use crate::{
 
 /// One-way, front end to back end: a session is gone.
 pub(crate) const CLOSED: (i32, i32) = (12, 1);
+/// Sessions remembered that have gone while their back end was away; the oldest are forgotten.
+const MOST_DEPARTED: usize = 4096;
 /// Channels one session may be in on one back end.
 const MAX_CHANNELS: usize = 1024;
 
@@ -87,9 +91,57 @@ impl Memberships {
         Some(server.channels.clone())
     }
 
-    /// Everybody who has to be told that the session is gone.
-    pub(crate) fn into_watchers(self) -> Vec<Connection> {
-        self.0.into_iter().map(|server| server.connection).collect()
+    /// Tells the back ends that know the session that it is gone. Those that cannot be reached are
+    /// told when they are back.
+    pub(crate) fn tell_closed(self, session: SessionId, departed: &Departed) {
+        for server in self.0 {
+            if server.connection.is_closed() {
+                departed.add(session, server);
+            } else {
+                tell_closed(&server.connection, session);
+            }
+        }
+    }
+}
+
+/// Sessions that have gone while a back end that knew them could not be reached.
+#[derive(Debug, Default)]
+pub(crate) struct Departed(Mutex<VecDeque<(SessionId, OnServer)>>);
+
+impl Departed {
+    fn add(&self, session: SessionId, server: OnServer) {
+        let mut departed = self.0.lock();
+        if departed.len() >= MOST_DEPARTED {
+            departed.pop_front();
+        }
+        departed.push_back((session, server));
+    }
+
+    /// Those that belong to this new connection.
+    pub(crate) fn take(&self, connection: &Connection) -> Vec<RestoreReq> {
+        let mut departed = self.0.lock();
+        let all = std::mem::take(&mut *departed);
+        let (theirs, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(session, server)| {
+            connection.hello().is_some_and(|hello| {
+                let lanes = u64::from(hello.lanes.max(1));
+                server.server_id == hello.identity.server_id
+                    && session.0 % lanes == u64::from(hello.lane)
+            })
+        });
+        departed.extend(others);
+        let restored = theirs.into_iter().map(|(session, server)| RestoreReq {
+            sid: session.0,
+            memberships: server.channels,
+        });
+        restored.collect()
+    }
+}
+
+/// Brings members that have gone, and takes them away: so the channels hear of it.
+pub(crate) fn tell_departed(back_end: &Connection, departed: Vec<RestoreReq>) {
+    for message in departed {
+        let _ = back_end.tell(RESTORE, |out| message.encode_raw(out));
+        tell_closed(back_end, SessionId(message.sid));
     }
 }
 

@@ -51,17 +51,9 @@ pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<R
     if route.server_type == context.server_type() {
         return Err(not_found(request.route()));
     }
-    let chosen = context
+    context
         .routes
-        .choose(route.server_type, request.session(), &context.cluster);
-    let known = || context.cluster.knows_type(route.server_type);
-    match chosen {
-        Err(status) if status.code() == Code::NO_CONNECTION && !known() => {
-            let message = format!("no servers of type `{}`", route.server_type);
-            Err(Status::new(Code::NOT_FOUND, message))
-        }
-        chosen => chosen,
-    }
+        .choose(route.server_type, request.session(), &context.cluster)
 }
 
 /// Why nothing here answers a route.

@@ -73,7 +73,13 @@ impl Routes {
         let index = (crc32(&key) as usize).checked_rem(count);
         index
             .and_then(|index| cluster.of_type(server_type).nth(index))
-            .ok_or_else(|| Code::NO_CONNECTION.into())
+            .ok_or_else(|| match cluster.knows_type(server_type) {
+                true => Code::NO_CONNECTION.into(),
+                false => {
+                    let message = format!("no servers of type `{server_type}`");
+                    Status::new(Code::NOT_FOUND, message)
+                }
+            })
     }
 }
 

@@ -32,7 +32,7 @@ const MOST_LANES: usize = 16;
 /// How long to wait when accepting fails, for example because descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One server, running. its doors are open.
+/// One server, running, its doors open.
 #[derive(Debug)]
 pub struct Server {
     context: Arc<Context>,
@@ -124,6 +124,7 @@ impl Server {
                 }),
                 Arc::new(BackEnds {
                     sessions: Arc::clone(&sessions),
+                    tasks: back.clone(),
                 }),
                 &*registry,
                 lanes(),
@@ -169,17 +170,14 @@ impl Server {
                 back.spawn(info_span!("acceptor"), run);
                 info!(%address, "listening for servers");
             }
-            if instance.frontend {
-                let dialed = wanted(&instance);
-                let stop = back.stop().clone();
-                let run = cluster.run(dialed, back.clone());
-                back.spawn(info_span!("cluster"), async move {
-                    tokio::select! {
-                        () = run => {}
-                        () = stop.draining() => {}
-                    }
-                });
-            }
+            let (dialed, stop) = (wanted(&instance), back.stop().clone());
+            let run = cluster.run(dialed, back.clone());
+            back.spawn(info_span!("cluster"), async move {
+                tokio::select! {
+                    () = run => {}
+                    () = stop.draining() => {}
+                }
+            });
             for (name, component) in components {
                 let run = component(Arc::clone(&context)).await.map_err(|error| {
                     failed(
@@ -231,9 +229,6 @@ impl Server {
 
     /// Resolves when connections to all servers stand that the registry names now.
     pub async fn connected(&self) {
-        if !self.context.instance.frontend {
-            return;
-        }
         let dialed = wanted(&self.context.instance);
         self.context
             .cluster
@@ -269,15 +264,20 @@ impl Server {
     }
 }
 
-/// Connections kept to each other server: as many as cores, since each is one task.
+/// Connections kept to each other server: as many as cores, since each is one task, up to a limit.
 fn lanes() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_LANES)) as u32
 }
 
-/// Which servers a front end dials: all that can be called, but its own kind.
+/// Which servers this one dials: all of other types that can be called. Only front ends dial front
+/// ends, as a gate does to know which are up.
 fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let own_type = own.server_type.clone();
-    move |instance| instance.port.is_some() && instance.server_type != own_type
+    let (own_type, frontend) = (own.server_type.clone(), own.frontend);
+    move |instance| {
+        instance.port.is_some()
+            && instance.server_type != own_type
+            && (frontend || !instance.frontend)
+    }
 }
 
 /// Lets clients in until the server drains.

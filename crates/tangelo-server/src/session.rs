@@ -67,6 +67,10 @@ impl Session {
             .ok_or_else(|| Error::new("the session is not bound to a user"))
     }
 
+    pub(crate) fn is_front(&self) -> bool {
+        matches!(self.0, Kind::Front(_))
+    }
+
     pub(crate) fn bound_uid(&self) -> Option<Arc<str>> {
         match &self.0 {
             Kind::Front(session) => session.uid(),

@@ -45,7 +45,14 @@ const FILES: [(&str, &str, &str); 5] = [
 pub(crate) async fn serve(context: Arc<Context>) -> io::Result<impl Future<Output = ()>> {
     let instance = context.instance();
     let port = instance.client_port.unwrap_or_default();
-    let listener = TcpListener::bind((instance.host.as_str(), port)).await?;
+    let listener = TcpListener::bind((instance.host.as_str(), port))
+        .await
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {}:{port}: {error}", instance.host),
+            )
+        })?;
 
     let mut pages = Router::new().route("/config.json", get(config));
     for (path, kind, text) in FILES {

@@ -14,29 +14,31 @@ pub(crate) struct FrontEnds {
 }
 
 impl FrontEnds {
-    /// A connection of a front end stands.
-    pub(crate) fn arrived(&self, connection: &Connection) {
-        let Some(hello) = connection.hello() else {
-            return;
+    /// A connection of a front end stands. Whether it is its first.
+    pub(crate) fn arrived(&self, connection: &Connection) -> bool {
+        let Some(hello) = connection.hello().filter(|hello| hello.identity.frontend) else {
+            return false;
         };
         let mut frontends = self.lanes.write();
         let lanes = frontends
             .entry(hello.identity.server_id.clone())
             .or_default();
+        let first = lanes.iter().all(Option::is_none);
         lanes.resize(hello.lanes as usize, None);
         if let Some(lane) = lanes.get_mut(hello.lane as usize) {
             *lane = Some(connection.clone());
         }
+        first
     }
 
-    /// It has ended.
-    pub(crate) fn left(&self, connection: &Connection) {
+    /// It has ended. Whether it was the front end's last.
+    pub(crate) fn left(&self, connection: &Connection) -> bool {
         let Some(hello) = connection.hello() else {
-            return;
+            return false;
         };
         let mut frontends = self.lanes.write();
         let Some(lanes) = frontends.get_mut(&hello.identity.server_id) else {
-            return;
+            return false;
         };
         for lane in lanes.iter_mut() {
             // Another may have taken its place already.
@@ -47,9 +49,11 @@ impl FrontEnds {
                 *lane = None;
             }
         }
-        if lanes.iter().all(Option::is_none) {
+        let last = lanes.iter().all(Option::is_none);
+        if last {
             frontends.remove(&hello.identity.server_id);
         }
+        last
     }
 
     /// The connection that belongs to a session of this front end.

@@ -14,7 +14,7 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
-use tangelo_rpc::{Connection, Reply, Status, Waiter};
+use tangelo_rpc::{Reply, Status, Waiter};
 
 use super::{Item, Kind, Queue, Session, SessionId, Wake};
 use crate::{Context, Error, generated::forward, membership::Memberships};
@@ -44,6 +44,11 @@ impl FrontendSession {
     /// It is bound to another user, or the client has gone.
     pub fn bind(&self, uid: &str) -> Result<(), Error> {
         self.front.context().sessions().bind(&self.front, uid)
+    }
+
+    /// Takes the bound user away again; nothing happens if there is none.
+    pub fn unbind(&self) {
+        self.front.context().sessions().unbind(&self.front);
     }
 
     /// Sets a setting, for this and every later request.
@@ -198,15 +203,12 @@ impl FrontSession {
     }
 
     /// The client is gone: nothing is taken for it any more. Returns who has to be told.
-    pub(super) fn close(&self) -> (Option<Arc<str>>, Vec<Connection>) {
+    pub(super) fn close(&self) -> (Option<Arc<str>>, Memberships) {
         self.closed.store(true, Ordering::Relaxed);
         self.queue.close();
         let mut state = self.state.lock();
         state.closed = true;
-        (
-            state.uid.clone(),
-            std::mem::take(&mut state.memberships).into_watchers(),
-        )
+        (state.uid.clone(), std::mem::take(&mut state.memberships))
     }
 }
 

@@ -13,13 +13,14 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 
 use super::{FrontSession, Kind, Session, SessionId};
-use crate::{Context, Error, membership};
+use crate::{Context, Error, membership::Departed};
 
 /// All sessions of a front end: Pomelo's `sessionService`.
 #[derive(Debug, Default)]
 pub struct Sessions {
     by_id: RwLock<HashMap<SessionId, Arc<FrontSession>, foldhash::fast::RandomState>>,
     by_uid: Mutex<HashMap<Arc<str>, Vec<Arc<FrontSession>>>>,
+    departed: Departed,
 }
 
 /// Gives out ids that no session of an earlier life had.
@@ -100,18 +101,28 @@ impl Sessions {
     /// Takes a session out, and tells the back ends that know it.
     pub(crate) fn close(&self, session: &Arc<FrontSession>) {
         self.by_id.write().remove(&session.id());
-        let (uid, watchers) = session.close();
-        if let Some(uid) = uid {
-            let mut by_uid = self.by_uid.lock();
-            if let Some(sessions) = by_uid.get_mut(&uid) {
-                sessions.retain(|other| other.id() != session.id());
-                if sessions.is_empty() {
-                    by_uid.remove(&uid);
-                }
-            }
+        let (uid, memberships) = session.close();
+        if uid.is_some() {
+            self.unbind(session);
         }
-        for watcher in watchers {
-            membership::tell_closed(&watcher, session.id());
+        memberships.tell_closed(session.id(), &self.departed);
+    }
+
+    pub(crate) fn departed(&self) -> &Departed {
+        &self.departed
+    }
+
+    /// Takes the user away again.
+    pub(super) fn unbind(&self, session: &Arc<FrontSession>) {
+        let mut by_uid = self.by_uid.lock();
+        let Some(uid) = session.change(|state| state.uid.take()) else {
+            return;
+        };
+        if let Some(sessions) = by_uid.get_mut(&uid) {
+            sessions.retain(|other| other.id() != session.id());
+            if sessions.is_empty() {
+                by_uid.remove(&uid);
+            }
         }
     }
 }
