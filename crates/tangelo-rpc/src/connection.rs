@@ -38,8 +38,8 @@ use crate::{Code, Reply, Status, link::Hello};
 pub struct Limits {
     /// Bytes of a frame, header included. Default 1 000 000, as krpc's.
     pub frame: usize,
-    /// Bytes that may wait to be written; past it requests are refused, and a push that can neither
-    /// be refused nor dropped ends the connection. Default 64 MiB.
+    /// Bytes that may wait to be written; past it requests are refused, and past twice as much a push,
+    /// which can neither be refused nor dropped, ends the connection. Default 64 MiB.
     pub outgoing: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
@@ -169,6 +169,12 @@ impl Connection {
         self.shared.ended.cancelled().await;
     }
 
+    /// How many bytes wait to be written.
+    pub fn backlog(&self) -> usize {
+        let state = self.shared.state.lock();
+        state.out.len() + state.unsent
+    }
+
     /// Ends it: what waits for an answer is told so, what was not written is lost.
     pub fn close(&self) {
         self.shared
@@ -196,7 +202,8 @@ impl Connection {
             return Err(Code::SERVER_SHUTDOWN.into());
         }
         let mut state = self.shared.state.lock();
-        self.shared.check_room(&state)?;
+        self.shared
+            .check_room(&state, self.shared.limits.outgoing)?;
         let sequence = state.waiting.add(waiter, token).ok_or(Code::QUEUE_FULL)?;
         let meta = Meta {
             service_id,
@@ -285,7 +292,11 @@ impl Connection {
             ..Meta::default()
         };
         let mut state = self.shared.state.lock();
-        if let Err(status) = self.shared.check_room(&state) {
+        // What may not be left out finds room also when requests have taken all of theirs.
+        if let Err(status) = self
+            .shared
+            .check_room(&state, self.shared.limits.outgoing * 2)
+        {
             drop(state);
             self.close();
             return Err(status);
@@ -298,11 +309,11 @@ impl Connection {
 }
 
 impl Shared {
-    fn check_room(&self, state: &State) -> Result<(), Status> {
+    fn check_room(&self, state: &State, limit: usize) -> Result<(), Status> {
         if let Some(code) = state.closed {
             return Err(code.unsent().into());
         }
-        if state.out.len() + state.unsent > self.limits.outgoing {
+        if state.out.len() + state.unsent > limit {
             return Err(Code::QUEUE_FULL.into());
         }
         Ok(())

@@ -25,7 +25,7 @@ pub use cluster::{Cluster, Remote};
 pub use connection::{Connection, Limits, Sequence, Waiter};
 pub use service::{Answer, Definition, Encoding, Message, Reply, Request, Service};
 pub use services::Services;
-pub use status::{Code, Status};
+pub use status::{Code, Reason, Status};
 
 #[doc(hidden)]
 pub mod codegen;

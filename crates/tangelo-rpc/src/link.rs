@@ -3,16 +3,14 @@
 //! The dialing side says hello first, with its name and which of its connections this is. Whoever
 //! leaves says goaway. A peer that never says hello is a plain krpc client.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use prost::Message as _;
-use tokio::time::Instant;
-use tracing::{debug, warn};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Answer, Code, Connection, Definition, Reply, Request, Service, Services, Status,
     generated::tangelo_link::{HelloReq, HelloRes},
 };
+use prost::Message as _;
+use tokio::time::Instant;
 
 /// Service and message of krpc's heartbeat.
 pub(crate) const HEARTBEAT: (i32, i32) = (1, 1);
@@ -167,33 +165,4 @@ pub(crate) async fn say_hello(
         lanes,
     });
     Ok(())
-}
-
-/// A request of the other side was not answered with a reply: the reason is for this log.
-pub(crate) fn log_failure(service_id: i32, msg_id: i32, status: &Status) {
-    let cause = Cause(status);
-    if status.code() == Code::SERVER_SHUTDOWN {
-        debug!(service_id, msg_id, %status, "request refused");
-    } else {
-        warn!(service_id, msg_id, %status, %cause, "request failed");
-    }
-}
-
-/// What led to a status, down to the root.
-pub(crate) struct Cause<'a>(&'a Status);
-
-impl fmt::Display for Cause<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut source = std::error::Error::source(self.0);
-        if source.is_none() {
-            return formatter.write_str("-");
-        }
-        let mut separator = "";
-        while let Some(error) = source {
-            write!(formatter, "{separator}{error}")?;
-            separator = ": ";
-            source = error.source();
-        }
-        Ok(())
-    }
 }

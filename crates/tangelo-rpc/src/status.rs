@@ -116,6 +116,47 @@ impl Status {
     }
 }
 
+impl Status {
+    /// The status and all that led to it, for the log: on one line, whatever peers have put in it.
+    pub fn reason(&self) -> Reason<'_> {
+        Reason(self)
+    }
+}
+
+/// What [`Status::reason`] shows.
+#[derive(Debug)]
+pub struct Reason<'a>(&'a Status);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+
+        struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+        impl Write for OneLine<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                for character in text.chars() {
+                    if character.is_control() {
+                        write!(self.0, "{}", character.escape_default())?;
+                    } else {
+                        self.0.write_char(character)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+
+        let mut line = OneLine(formatter);
+        write!(line, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(error) = source {
+            write!(line, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
 impl From<Code> for Status {
     fn from(code: Code) -> Self {
         Self::new(code, code.text())
@@ -131,5 +172,22 @@ impl fmt::Display for Status {
 impl std::error::Error for Status {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_whatever_peers_have_put_in_it() {
+        let status = Status::new(Code::NOT_FOUND, "no `x\nINFO all is well\u{1b}[2J`");
+        let status = status.with_cause("and\rmore");
+        let shown = status.reason().to_string();
+        assert!(!shown.chars().any(char::is_control), "{shown}");
+        assert!(
+            shown.contains("x\\nINFO") && shown.ends_with("(-627): and\\rmore"),
+            "{shown}"
+        );
     }
 }

@@ -31,21 +31,6 @@ pub(crate) fn body(outcome: &Result<Reply, Status>) -> Cow<'_, [u8]> {
     }
 }
 
-/// A status and all that led to it, for the log.
-pub(crate) struct Reason<'a>(pub(crate) &'a Status);
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = std::error::Error::source(self.0);
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// A route in a log line, whatever bytes it has.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 

@@ -200,8 +200,8 @@ impl Channel {
     /// Adds a session under its user's id. It leaves by itself when it closes.
     ///
     /// # Errors
-    /// It is not bound to a user, that user is in the channel already, or its front end cannot be
-    /// reached.
+    /// It is not bound to a user, that user or this session is in the channel already, or its front
+    /// end cannot be reached.
     pub fn add(&self, session: &Session) -> Result<(), Error> {
         if session.is_front() {
             let here = session.context().server_id();
@@ -228,6 +228,9 @@ impl Channel {
         self.channels.with(&self.name, |members| {
             if members.by_uid(uid).is_some() {
                 return Err(Error::new(format!("{uid} is in the channel already")));
+            }
+            if members.has(frontend_id, session) {
+                return Err(Error::new("the session is in the channel already"));
             }
             let message = JoinedReq {
                 sid: session.0,

@@ -12,13 +12,13 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_registry::Instance;
 use tangelo_rpc::{Cluster, Status};
+use tangelo_runtime::LogLines;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     Channels, Limits, Rpc, Servers, SessionId, Sessions,
-    answer::{Reason, Shown, client_code},
-    log_lines::LogLines,
+    answer::{Shown, client_code},
     pipeline::Pipeline,
     route::Routes,
     session::SessionIds,
@@ -39,6 +39,8 @@ pub struct Context {
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
     pub(crate) failures: Mutex<LogLines>,
+    /// Lines about clients that come and go, whose own count ends with them.
+    pub(crate) farewells: Mutex<LogLines>,
     pub(crate) draining: AtomicBool,
 }
 
@@ -85,6 +87,12 @@ impl Context {
         &self.limits
     }
 
+    /// Whether a line about one of many clients may be written; if so, how many were left out.
+    pub(crate) fn may_log(&self) -> Option<Option<u32>> {
+        let mut lines = self.farewells.lock();
+        lines.line(Instant::now(), LOG_LINES_PER_SECOND)
+    }
+
     /// Whether this server closes its doors.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
@@ -105,7 +113,7 @@ impl Context {
             .lock()
             .line(Instant::now(), LOG_LINES_PER_SECOND);
         if let Some(left_out) = line {
-            let (route, code, reason) = (Shown(route), client_code(status.code()), Reason(status));
+            let (route, code, reason) = (Shown(route), client_code(status.code()), status.reason());
             let server = self.server_id();
             warn!(server, %session, %route, code, %reason, left_out, "request failed");
         }

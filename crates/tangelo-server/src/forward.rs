@@ -23,6 +23,8 @@ use crate::{
 
 /// Service and message number, and the request's fields; see forward.proto.
 const FORWARD: (i32, i32) = (11, 1);
+/// Bytes that may wait on a connection when a notify is added; past it notifies are dropped.
+const MOST_BEFORE_NOTIFY: usize = 4 << 20;
 const ROUTE: u32 = 1;
 const KIND: u32 = 2;
 const BODY: u32 = 4;
@@ -64,6 +66,10 @@ pub(crate) fn tell(
 ) -> Result<(), Status> {
     if connection.peer_leaves() {
         return Err(Code::SERVER_SHUTDOWN.into());
+    }
+    // Nobody waits for a notify, so nothing but this bounds them: the connection is others' as well.
+    if connection.backlog() > MOST_BEFORE_NOTIFY {
+        return Err(Code::QUEUE_FULL.into());
     }
     let snapshot = session.snapshot();
     connection.tell(FORWARD, |out| {

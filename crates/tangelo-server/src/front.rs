@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
 use tangelo_rpc::{Code, Reply, Status};
+use tangelo_runtime::LogLines;
 use tangelo_wire::pomelo::{
     handshake::{self, State},
     message::{Kind as MessageKind, Message, Route},
@@ -25,9 +26,8 @@ use tracing::{debug, info, warn};
 use self::{choices::Choices, running::Running, timer::Timer};
 use crate::{
     Context, Limits, Request, Session,
-    answer::{self, Reason, Shown},
+    answer::{self, Shown},
     forward,
-    log_lines::LogLines,
     session::{FrontSession, Item, Kind},
 };
 
@@ -117,8 +117,13 @@ impl Front {
         self.flush(task)?;
 
         let all_said = !self.unwritten && !self.session.queue().is_filled();
-        if self.context.is_draining() && self.running.is_empty() && all_said {
-            return Err(End::Leaving);
+        if self.context.is_draining() && self.running.is_empty() {
+            if all_said {
+                return Err(End::Leaving);
+            }
+            // A client that does not read does not hold a server that leaves.
+            self.patience = self.patience.min(Instant::now() + Limits::GOODBYE);
+            self.timer.at_latest(self.patience);
         }
         if more || !self.session.queue().rest() && !self.unwritten {
             task.waker().wake_by_ref();
@@ -403,7 +408,7 @@ impl Front {
         }
         self.tell_queued()?;
         let body = answer::body(outcome);
-        if self.session.queue().is_filled() {
+        if self.unwritten || self.session.queue().is_filled() {
             let body = Bytes::copy_from_slice(&body);
             self.session.add(Item::Response { id, body });
             return Ok(());
@@ -425,9 +430,12 @@ impl Front {
     }
 
     fn log(&mut self, id: u32, route: &[u8], status: &Status) {
-        if let Some(left_out) = self.logged.line(self.now, LOG_LINES_PER_SECOND) {
+        let line = self.logged.line(self.now, LOG_LINES_PER_SECOND);
+        if let Some(left_out) =
+            line.and_then(|left_out| Some(left_out.max(self.context.may_log()?)))
+        {
             let (session, code) = (self.session.id(), answer::client_code(status.code()));
-            let (route, reason) = (Shown(route), Reason(status));
+            let (route, reason) = (Shown(route), status.reason());
             warn!(%session, id, %route, code, %reason, left_out, "request failed");
         }
     }
@@ -453,7 +461,9 @@ impl Front {
                 None
             }
             End::Refused(refusal) => {
-                info!(%session, %peer, reason = %end, "client refused");
+                if let Some(left_out) = self.context.may_log() {
+                    info!(%session, %peer, reason = %end, left_out, "client refused");
+                }
                 Some(handshake::refuse(*refusal))
             }
             End::Kicked(reason) => {
@@ -461,7 +471,9 @@ impl Front {
                 Some(handshake::kick(reason))
             }
             End::Connection(_) | End::HandshakeTimeout | End::Silent(_) => {
-                info!(%session, %peer, reason = %end, "connection closed");
+                if let Some(left_out) = self.context.may_log() {
+                    info!(%session, %peer, reason = %end, left_out, "connection closed");
+                }
                 None
             }
         };
@@ -537,7 +549,11 @@ impl Future for Front {
         if !this.session.is_closed() {
             match this.turn(task) {
                 Ok(()) => return Poll::Pending,
-                Err(end) => this.end(&end),
+                Err(end) => {
+                    // What was answered before the end leaves before it. It may fail as the end did.
+                    let _ = this.flush(task);
+                    this.end(&end);
+                }
             }
         }
         this.finish(task)

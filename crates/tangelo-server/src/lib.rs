@@ -27,7 +27,6 @@ mod generated {
 }
 mod handler;
 mod limits;
-mod log_lines;
 mod membership;
 mod peers;
 mod pipeline;

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use prost::Message as _;
@@ -223,7 +224,9 @@ impl ChannelOnFrontEnd {
     }
 
     fn push(&self, message: PushReq) -> Result<(), Status> {
-        let push = tangelo_connector::Push::new(message.route, message.body)
+        // A copy: the message's own is a part of the read buffer, which a slow client would keep whole.
+        let body = Bytes::copy_from_slice(&message.body);
+        let push = tangelo_connector::Push::new(message.route, body)
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
         let push = Arc::new(push);
         for sid in message.sids {

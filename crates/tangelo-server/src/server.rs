@@ -148,6 +148,7 @@ impl Server {
                 routes,
                 pipeline,
                 failures: Mutex::default(),
+                farewells: Mutex::default(),
                 draining: AtomicBool::new(false),
             });
 

@@ -98,12 +98,12 @@ impl Connection for Tcp {
             buffers::reserve(&mut self.writing, WRITE_BUFFER);
         }
         let before = self.writing.len();
+        if before > self.limits.outgoing {
+            return Err(Error::TooSlow(before));
+        }
         write(outgoing, &mut self.writing)?;
         if let Some(pace) = &mut self.pace {
             pace.queued(self.writing.len() - before);
-        }
-        if self.writing.len() > self.limits.outgoing {
-            return Err(Error::TooSlow(self.writing.len()));
         }
         Ok(())
     }

@@ -53,7 +53,8 @@ impl WebSocket {
             .read_buffer_size(READ_BUFFER)
             // Everything queued waits for the flush.
             .write_buffer_size(limits.outgoing)
-            .max_write_buffer_size(limits.outgoing.saturating_mul(2))
+            // One message may be as long as the format allows, whatever waits before it.
+            .max_write_buffer_size(limits.outgoing.saturating_add(2 * package::MAX_BODY))
             .max_message_size(Some(longest_message))
             .max_frame_size(Some(longest_message));
         let stream = WebSocketStream::from_partially_read(

@@ -12,7 +12,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use tangelo_runtime::{
-    Stop,
+    LogLines, Stop,
     guard::{self, Guarded},
 };
 use tangelo_wire::krpc::{
@@ -35,6 +35,8 @@ const FRAMES_PER_POLL: usize = 256;
 const READ_BUFFER: usize = 64 << 10;
 /// How often silence is looked at. The dialing side then sends a heartbeat.
 const TICK: Duration = Duration::from_secs(5);
+/// Lines about failed requests in a second; the rest is counted.
+const LOG_LINES_PER_SECOND: u32 = 20;
 /// How long a request may run whose caller did not say how long it waits.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -70,6 +72,7 @@ pub(crate) struct Driver<S> {
     wrote_since_tick: bool,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
+    failures: LogLines,
     /// When this turn began.
     now: Instant,
 }
@@ -107,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             wrote_since_tick: false,
             leaving: Box::pin(stop.draining()),
             phase: Phase::Open,
+            failures: LogLines::default(),
             now: Instant::now(),
         }
     }
@@ -123,13 +127,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let more = self.read(context)?;
         self.finish_running(context)?;
         let flushed = self.write(context)?;
-        if self.phase == Phase::Leaving && flushed && self.running.is_empty() {
+        if flushed && self.is_done() {
             return Poll::Ready(Ok(()));
         }
         if more {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether all is said, and heard, over a connection that one side leaves. A server that leaves
+    /// lets its callers close: what they had sent before they heard of it is answered, with a refusal.
+    fn is_done(&self) -> bool {
+        let connection = &self.connection;
+        let nobody_waits = || connection.shared.state.lock().waiting.is_empty();
+        match self.role {
+            Role::Dialing if connection.peer_leaves() => nobody_waits() && self.running.is_empty(),
+            Role::Accepting if connection.hello().is_some() => false,
+            _ => self.phase == Phase::Leaving && self.running.is_empty(),
+        }
     }
 
     /// From here to [`write`](Self::write) nobody need wake this task for what he appends.
@@ -248,9 +264,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             sequence: meta.sequence,
         };
         if (meta.service_id, meta.msg_id) == link::HEARTBEAT {
-            let out = &mut self.connection.shared.state.lock().out;
-            out.extend_from_slice(&frame::HEARTBEAT_RESPONSE);
-            return Ok(());
+            let shared = &self.connection.shared;
+            let mut state = shared.state.lock();
+            state.out.extend_from_slice(&frame::HEARTBEAT_RESPONSE);
+            return check_reads(state.out.len() + state.unsent, shared);
         }
         let deadline = self.now
             + u64::try_from(meta.timeout_ms)
@@ -300,9 +317,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         Ok(service)
     }
 
-    fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> io::Result<()> {
+    /// Why a request of the other side has no reply.
+    fn log(&mut self, to: ReplyTo, status: &Status) {
+        if status.code() == Code::SERVER_SHUTDOWN {
+            return;
+        }
+        if let Some(left_out) = self.failures.line(self.now, LOG_LINES_PER_SECOND) {
+            let (service, message, reason) = (to.service_id, to.msg_id, status.reason());
+            let from = self
+                .connection
+                .hello()
+                .map(|hello| &*hello.identity.server_id);
+            let peer = self.connection.peer();
+            warn!(from, %peer, service, message, %reason, left_out, "request failed");
+        }
+    }
+
+    fn respond(&mut self, to: ReplyTo, outcome: &Result<Reply, Status>) -> io::Result<()> {
         if let Err(status) = outcome {
-            link::log_failure(to.service_id, to.msg_id, status);
+            self.log(to, status);
         }
         if !to.is_awaited() {
             return Ok(());
@@ -313,11 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             warn!(service, message, %error, "a reply could not be sent");
             shared.respond(to, &Err(Code::BUSINESS_ERROR.into()))
         });
-        if waits.map_err(io::Error::other)? > shared.limits.outgoing {
-            let error = io::Error::new(io::ErrorKind::StorageFull, "the peer does not read");
-            return Err(error);
-        }
-        Ok(())
+        check_reads(waits.map_err(io::Error::other)?, shared)
     }
 
     /// Writes what has gathered; true when nothing is left.
@@ -421,6 +450,17 @@ impl Future for Running {
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready((to, Err(Code::RPC_TIMEOUT.into())))
     }
+}
+
+/// A peer that asks and does not read the answers is cut.
+fn check_reads(waits: usize, shared: &super::Shared) -> io::Result<()> {
+    if waits > shared.limits.outgoing {
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the peer does not read",
+        ));
+    }
+    Ok(())
 }
 
 fn failed(panicked: guard::Panicked) -> Status {

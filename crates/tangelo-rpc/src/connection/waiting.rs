@@ -29,6 +29,10 @@ struct Place {
 }
 
 impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
     /// Finds a place; none when all are taken.
     pub(super) fn add(&mut self, waiter: Arc<dyn Waiter>, token: u64) -> Option<Sequence> {
         let index = match self.free.pop() {

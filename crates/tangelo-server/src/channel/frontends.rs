@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
-use tangelo_rpc::{Code, Connection, Status};
+use tangelo_rpc::{Code, Connection, Status, link::Hello};
 
 use crate::session::SessionId;
 
-/// The front ends that are connected, by name.
+/// The front ends that are connected, by name, each with all of its connections in the order they
+/// came.
+///
+/// A front end that dialed again and again while this server was paused leaves connections that have
+/// ended before their hello is read. They must not hide the one that lives.
 #[derive(Debug, Default)]
 pub(crate) struct FrontEnds {
-    lanes: RwLock<HashMap<String, Vec<Option<Connection>>>>,
+    connections: RwLock<HashMap<String, Vec<Connection>>>,
 }
 
 impl FrontEnds {
@@ -19,16 +23,12 @@ impl FrontEnds {
         let Some(hello) = connection.hello().filter(|hello| hello.identity.frontend) else {
             return false;
         };
-        let mut frontends = self.lanes.write();
-        let lanes = frontends
+        let mut frontends = self.connections.write();
+        let connections = frontends
             .entry(hello.identity.server_id.clone())
             .or_default();
-        let first = lanes.iter().all(Option::is_none);
-        lanes.resize(hello.lanes as usize, None);
-        if let Some(lane) = lanes.get_mut(hello.lane as usize) {
-            *lane = Some(connection.clone());
-        }
-        first
+        connections.push(connection.clone());
+        connections.len() == 1
     }
 
     /// It has ended. Whether it was the front end's last.
@@ -36,42 +36,30 @@ impl FrontEnds {
         let Some(hello) = connection.hello() else {
             return false;
         };
-        let mut frontends = self.lanes.write();
-        let Some(lanes) = frontends.get_mut(&hello.identity.server_id) else {
+        let mut frontends = self.connections.write();
+        let Some(connections) = frontends.get_mut(&hello.identity.server_id) else {
             return false;
         };
-        for lane in lanes.iter_mut() {
-            // Another may have taken its place already.
-            if lane
-                .as_ref()
-                .is_some_and(|known| known.id() == connection.id())
-            {
-                *lane = None;
-            }
-        }
-        let last = lanes.iter().all(Option::is_none);
+        connections.retain(|known| known.id() != connection.id());
+        let last = connections.is_empty();
         if last {
             frontends.remove(&hello.identity.server_id);
         }
         last
     }
 
-    /// The connection that belongs to a session of this front end.
+    /// The connection that belongs to a session of this front end: the newest that stands.
     pub(crate) fn connection(
         &self,
         frontend_id: &str,
         session: SessionId,
     ) -> Result<Connection, Status> {
-        let frontends = self.lanes.read();
-        let lanes = frontends.get(frontend_id).ok_or(Code::NO_CONNECTION)?;
-        let lane = session
-            .0
-            .checked_rem(lanes.len() as u64)
-            .unwrap_or_default();
-        lanes
-            .get(lane as usize)
-            .cloned()
-            .flatten()
-            .ok_or_else(|| Code::NO_CONNECTION.into())
+        let belongs =
+            |hello: &Hello| session.0.checked_rem(hello.lanes.into()) == Some(hello.lane.into());
+        let frontends = self.connections.read();
+        let connections = frontends.get(frontend_id).into_iter().flatten().rev();
+        let mut standing = connections.filter(|connection| !connection.is_closed());
+        let found = standing.find(|connection| connection.hello().is_some_and(belongs));
+        found.cloned().ok_or_else(|| Code::NO_CONNECTION.into())
     }
 }

@@ -55,14 +55,26 @@ impl Members {
             }
             return;
         }
+        if joined == Joined::Again && self.has(&member.frontend_id, member.session) {
+            return;
+        }
         self.by_uid.insert(Arc::clone(&member.uid), self.list.len());
         self.list.push((member, connection.clone()));
     }
 
-    pub(super) fn remove(&mut self, frontend_id: &str, session: SessionId) -> Option<Member> {
-        let at = self.list.iter().position(|(member, _)| {
+    /// Whether this session is a member, under whatever user.
+    pub(super) fn has(&self, frontend_id: &str, session: SessionId) -> bool {
+        self.position(frontend_id, session).is_some()
+    }
+
+    fn position(&self, frontend_id: &str, session: SessionId) -> Option<usize> {
+        self.list.iter().position(|(member, _)| {
             member.session == session && *member.frontend_id == *frontend_id
-        })?;
+        })
+    }
+
+    pub(super) fn remove(&mut self, frontend_id: &str, session: SessionId) -> Option<Member> {
+        let at = self.position(frontend_id, session)?;
         let (member, _) = self.list.remove(at);
         self.by_uid.remove(&member.uid);
         for place in self.by_uid.values_mut().filter(|place| **place > at) {

@@ -66,6 +66,21 @@ impl Item {
     }
 }
 
+impl Item {
+    fn unpinned(mut self) -> Self {
+        if let Self::Forwarded {
+            outcome: Ok(reply), ..
+        } = &mut self
+        {
+            reply.body = Bytes::copy_from_slice(&reply.body);
+        }
+        self
+    }
+}
+
+/// Bytes waiting beyond which a client is taken to be behind.
+const COPIED_BEYOND: usize = 16 << 10;
+
 impl Queue {
     /// A queue of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
@@ -89,6 +104,12 @@ impl Queue {
         if state.closed || state.overflown {
             return;
         }
+        // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
+        let item = if state.bytes > COPIED_BEYOND {
+            item.unpinned()
+        } else {
+            item
+        };
         state.bytes += item.size();
         if state.bytes > self.limit {
             state.overflown = true;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// Counts log lines, so that peers cannot fill the log.
 #[derive(Debug, Default)]
-pub(crate) struct LogLines {
+pub struct LogLines {
     since: Option<Instant>,
     lines: u32,
     left_out: u32,
@@ -14,7 +14,7 @@ pub(crate) struct LogLines {
 
 impl LogLines {
     /// Whether a line may be written now; if so, how many were left out before it, if any.
-    pub(crate) fn line(&mut self, now: Instant, per_second: u32) -> Option<Option<u32>> {
+    pub fn line(&mut self, now: Instant, per_second: u32) -> Option<Option<u32>> {
         if self
             .since
             .is_none_or(|since| now >= since + Duration::from_secs(1))
