@@ -55,6 +55,11 @@ impl Routes {
         self
     }
 
+    /// The types that have a key of their own.
+    pub fn types(&self) -> impl Iterator<Item = &String> {
+        self.keys.keys()
+    }
+
     /// The server of this type that belongs to the session, whether up or not: what it keeps for
     /// the session is nowhere else.
     pub(crate) fn choose(

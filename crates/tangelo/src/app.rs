@@ -190,11 +190,22 @@ impl App {
             None => all.clone(),
         };
         if here.is_empty() {
-            let ids = all
+            let ids: Vec<_> = all.iter().map(|instance| instance.id.as_str()).collect();
+            return Err(match &self.args.id {
+                Some(id) if !ids.is_empty() => StartError::NoSuchServer(id.clone(), ids.join(", ")),
+                _ => StartError::NoServer,
+            });
+        }
+        for server_type in self.blueprints.keys().chain(self.routes.types()) {
+            if !all
                 .iter()
-                .map(|instance| instance.id.as_str())
-                .collect::<Vec<_>>();
-            return Err(StartError::NoSuchServer(ids.join(", ")));
+                .any(|instance| instance.server_type == *server_type)
+            {
+                warn!(
+                    server_type,
+                    "the configuration names no server of this type"
+                );
+            }
         }
         here.sort_by_key(|instance| instance.frontend);
         let planned = here.into_iter().map(|instance| {

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Section of the configuration files.
     #[arg(long, default_value = "development")]
     pub(crate) env: String,
-    /// Folder with servers.json.
+    /// Folder with servers.json; the application has a default, else `config`.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Change a setting of a server, or of all of a type: `chat-server-1.port=7000`. May be repeated.

@@ -45,6 +45,7 @@ pub(crate) fn load(
     env: &str,
     changes: &[Change],
 ) -> Result<Vec<Instance>, ConfigError> {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     let file = folder.join("servers.json");
     let failed = |mistakes: Vec<String>| ConfigError {
         file: file.clone(),
@@ -65,7 +66,11 @@ fn read(
     let types = match whole.remove(env) {
         Some(Value::Object(section)) => section,
         None if whole.values().all(Value::is_array) => whole,
-        _ => return Err(vec![format!("no section `{env}`")]),
+        _ => {
+            let sections: Vec<_> = whole.keys().map(String::as_str).collect();
+            let problem = format!("no section `{env}`; there are: {}", sections.join(", "));
+            return Err(vec![problem]);
+        }
     };
     let mut mistakes = Vec::new();
     let mut instances: Vec<Instance> = Vec::new();
@@ -81,6 +86,11 @@ fn read(
                 |id| format!("{server_type}: {id}"),
             );
             apply(changes, &server_type, &mut server, &mut used);
+            let wrong = check(&server);
+            if !wrong.is_empty() {
+                mistakes.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
+                continue;
+            }
             match serde_json::from_value::<Entry>(server) {
                 Ok(entry) if entry.frontend && entry.client_port.is_none() => {
                     mistakes.push(format!("{place}: a front end needs a `clientPort`"));
@@ -106,6 +116,42 @@ fn read(
     } else {
         Err(mistakes)
     }
+}
+
+/// What is wrong with the keys that are ours, key by key. Others are the application's, unless they
+/// are ours but for their case.
+fn check(server: &Value) -> Vec<String> {
+    type Fits = fn(&Value) -> bool;
+    const KEYS: [(&str, &str, Fits); 5] = [
+        ("id", "a text", Value::is_string),
+        ("host", "a text", Value::is_string),
+        ("port", "a port number", is_port),
+        ("clientPort", "a port number", is_port),
+        ("frontend", "true or false", Value::is_boolean),
+    ];
+    let Value::Object(server) = server else {
+        return vec!["expected a server, as an object".to_owned()];
+    };
+    let mut wrong = Vec::new();
+    if !server.contains_key("id") {
+        wrong.push("needs an `id`".to_owned());
+    }
+    for (key, value) in server {
+        for (ours, form, fits) in KEYS {
+            if key == ours && !fits(value) {
+                wrong.push(format!("`{key}`: expected {form}, found {value}"));
+            } else if key != ours && key.eq_ignore_ascii_case(ours) {
+                wrong.push(format!("`{key}`: it is written `{ours}`"));
+            }
+        }
+    }
+    wrong
+}
+
+fn is_port(value: &Value) -> bool {
+    value
+        .as_u64()
+        .is_some_and(|port| u16::try_from(port).is_ok())
 }
 
 fn apply(changes: &[Change], server_type: &str, server: &mut Value, used: &mut HashSet<usize>) {
@@ -175,6 +221,33 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let text = r#"{"gate": [{"id": "g", "frontend": true}], "chat": [{"id": "c"}, {"id": "c"}, {"port": 70000}]}"#;
         let mistakes = read_text(text, &["nobody.port=1"]).unwrap_err();
-        assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 5, "{mistakes:#?}");
+    }
+
+    #[test]
+    fn a_mistake_names_the_key_and_what_belongs_there() {
+        let mistakes = |changes: &[&str]| {
+            read_text(&format!(r#"{{"chat": [{CHAT}]}}"#), changes)
+                .unwrap_err()
+                .join("; ")
+        };
+        assert_eq!(
+            mistakes(&["chat.port=abc"]),
+            "chat: chat-1: `port`: expected a port number, found \"abc\""
+        );
+        assert_eq!(
+            mistakes(&["chat-1.clientport=1"]),
+            "chat: chat-1: `clientport`: it is written `clientPort`"
+        );
+    }
+
+    #[test]
+    fn a_section_that_is_not_there_is_answered_with_those_that_are() {
+        let text = r#"{"production": {}, "test": {}}"#;
+        let mistakes = read_text(text, &[]).unwrap_err();
+        assert_eq!(
+            mistakes,
+            ["no section `development`; there are: production, test"]
+        );
     }
 }

@@ -62,8 +62,9 @@ macro_rules! include_proto {
     };
 }
 
-/// The README's code compiles.
+/// The code of the README and the guide compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../README.zh-CN.md")]
+#[doc = include_str!("../../../docs/guide.md")]
 struct Readme;

@@ -27,9 +27,12 @@ pub enum StartError {
     /// The configuration has mistakes.
     #[error(transparent)]
     Config(ConfigError),
-    /// `--id` names no server.
-    #[error("no such server; there are: {0}")]
-    NoSuchServer(String),
+    /// `--id` names no server: what it said, and what there is.
+    #[error("no server `{0}`; there are: {1}")]
+    NoSuchServer(String, String),
+    /// The configuration names no server at all.
+    #[error("the configuration names no server")]
+    NoServer,
     /// The configuration names a server of a type the application does not have.
     #[error("{0}: this application has no servers of type `{1}`")]
     UnknownType(String, String),

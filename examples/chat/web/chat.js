@@ -46,6 +46,7 @@ function onstate(state, names) {
   for (const name of names) users.add(name)
   setStatus('online', `Connected as ${room.name}`)
   addEvent(again ? 'You are back.' : 'You entered the room.')
+  setSendError('')
   showChat()
   showUsers()
 }

@@ -51,6 +51,7 @@ async function enterOnce({ name, rid, onpush }) {
     for (const [route, listener] of Object.entries(onpush)) client.on(route, listener)
     const reply = await client.request('connector.entryHandler.enter', { username: name, rid })
     if (reply.error) throw new Refused(`Somebody called “${name}” is already in this room. Please choose another name.`)
+    if (reply.code === 400) throw new Refused(`The room could not be entered: ${reply.msg}.`)
     if (!reply.users) throw new Refused(`The room could not be entered (code ${reply.code}). Please try again in a moment.`)
     return { client, users: reply.users }
   } catch (error) {
