@@ -413,3 +413,54 @@ async fn an_answer_too_long_to_travel_is_answered_500() {
         client.was_ignored(ECHO).await;
     }
 }
+
+/// Five requests that a front end answers at once, in one write.
+fn five() -> Vec<u8> {
+    let requests = (1..=5).map(|id| request(id, ECHO, id.to_string().as_bytes()));
+    requests.flatten().collect()
+}
+
+async fn hears_five_and_the_end(client: &mut Client) {
+    for id in 1..=5 {
+        assert_eq!(client.reply(id).await, id);
+    }
+    client.is_closed().await;
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_half_close_is_answered() {
+    let server = alone(connector(Handlers::new())).await;
+    // A WebSocket has no such thing.
+    let mut client = client(&server, Door::Tcp).await;
+    client.send_bytes(&five()).await;
+    client.half_close().await;
+    hears_five_and_the_end(&mut client).await;
+}
+
+#[tokio::test]
+async fn what_was_asked_before_garbage_is_answered() {
+    let server = alone(connector(Handlers::new())).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        let mut bytes = five();
+        bytes.push(b'?');
+        client.send_bytes(&bytes).await;
+        hears_five_and_the_end(&mut client).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_outgoing_limit_reaches_a_client_that_reads() {
+    const LENGTH: usize = 3 << 20;
+    let large = || std::future::ready(Body(format!("\"{}\"", "x".repeat(LENGTH)).into()));
+    let server = alone(connector(Handlers::new().add("large", large))).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        for _ in 0..3 {
+            let answer = client.ask("connector.main.large", &json!({})).await;
+            let text = answer.as_str().unwrap();
+            assert!(text.len() == LENGTH && text.bytes().all(|byte| byte == b'x'));
+        }
+        client.was_ignored(ECHO).await;
+    }
+}

@@ -110,6 +110,10 @@ fn rooms(hold: &Hold, left: &Heard<String>) -> Blueprint {
     ) -> Result<Json<bool>> {
         Ok(Json(channels.get(&room).leave(&session.uid()?)))
     }
+    async fn join_as(Json(uid): Json<String>, session: Session, channels: Channels) -> Result<()> {
+        let (id, frontend_id) = (session.id(), session.frontend_id());
+        channels.get(ROOM).add_by_id(&uid, id, frontend_id)
+    }
     let hold = hold.clone();
     let join_late = move |session: Session, channels: Channels| {
         let hold = hold.clone();
@@ -121,6 +125,7 @@ fn rooms(hold: &Hold, left: &Heard<String>) -> Blueprint {
     let tell = left.teller();
     let handlers = Handlers::new()
         .add("join", join)
+        .add("join_as", join_as)
         .add("leave", leave)
         .add("join_late", join_late);
     chat(handlers).on_leave(move |channel, member| {
@@ -201,6 +206,26 @@ async fn a_member_is_bound_to_a_user_who_is_in_once() {
     fixture.room().push("on", &json!(1)).unwrap();
     all_hear(&mut clients, &json!(1)).await;
     same.was_ignored("chat.main.echo").await;
+}
+
+#[tokio::test]
+async fn a_session_is_in_a_channel_once_under_whatever_user() {
+    const AS: &str = "chat.main.join_as";
+    let mut fixture = Fixture::new().await;
+    for number in 0..4 {
+        let mut client = fixture.client(number, "a").await;
+        assert_eq!(client.ask(AS, &json!("one")).await, json!({}));
+        client.is_refused(AS, &json!("other"), 500).await;
+        client.is_refused(AS, &json!("one"), 500).await;
+        client.is_refused("chat.main.join", &json!(ROOM), 500).await;
+        assert_eq!(fixture.members(), ["one"]);
+        fixture.room().push("on", &json!(1)).unwrap();
+        all_hear(&mut [client], &json!(1)).await;
+        // It has closed, and nothing of it stays.
+        assert_eq!(fixture.left.next("it leaves").await, "one*room");
+        assert!(fixture.members().is_empty());
+        fixture.left.is_silent();
+    }
 }
 
 #[tokio::test]
@@ -418,6 +443,56 @@ async fn a_back_end_that_is_started_again_has_its_members_again() {
     fixture.left.is_silent();
     drop(clients.remove(0));
     assert_eq!(fixture.left.next("a goes").await, "a*room");
+}
+
+#[tokio::test]
+async fn who_went_while_a_back_end_was_down_is_announced_when_it_is_back() {
+    const MOST: Duration = Duration::from_secs(8);
+    let place = back_at_a_place_of_its_own("chat-1");
+    let doors = [front("connector-1"), front("connector-2")];
+    let world = World::fixed(&[&place, &doors[0], &doors[1]]);
+    let rooms = || {
+        let join = |session: Session, channels: Channels| {
+            std::future::ready(channels.get(ROOM).add(&session))
+        };
+        chat(Handlers::new().add("join", join)).on_leave(|channel, member| {
+            channel.push("gone", &*member.uid).unwrap();
+        })
+    };
+    let back = world.start(rooms(), place.clone()).await;
+    let mut clients = Vec::new();
+    let mut fronts = Vec::new();
+    for door in doors {
+        let front = world.start(connector(binding()), door).await;
+        soon("the servers meet", front.connected()).await;
+        for over in DOORS {
+            let mut client = client(&front, over).await;
+            let uid = clients.len().to_string();
+            client.ask("connector.main.bind", &json!(uid)).await;
+            client.ask("chat.main.join", &json!({})).await;
+            clients.push(client);
+        }
+        fronts.push(front);
+    }
+    back.leave(Duration::ZERO).await;
+    for front in &fronts {
+        let mut chats = front.context().servers().of_type("chat");
+        let remote = chats.next().unwrap();
+        until("its end is noticed", || !remote.is_up()).await;
+    }
+    drop(clients.remove(0));
+    let sessions = fronts[0].context().sessions();
+    until("it goes", || sessions.count() == 1).await;
+
+    let back = world.start(rooms(), place).await;
+    for client in &mut clients {
+        client.patience = MOST;
+        assert_eq!(client.push("gone").await, "0");
+    }
+    assert_eq!(back.context().channels().get(ROOM).members().len(), 3);
+    for client in &mut clients {
+        client.was_ignored("chat.main.echo").await;
+    }
 }
 
 #[tokio::test]

@@ -130,6 +130,14 @@ impl Client {
         }
     }
 
+    /// Says over TCP that nothing more comes, and goes on listening.
+    pub(crate) async fn half_close(&mut self) {
+        let Line::Tcp(stream) = &mut self.line else {
+            panic!("half a connection is for TCP");
+        };
+        stream.shutdown().await.unwrap();
+    }
+
     /// Sends a WebSocket text message.
     pub(crate) async fn send_text(&mut self, bytes: &[u8]) {
         let Line::WebSocket(stream) = &mut self.line else {

@@ -23,26 +23,30 @@ const ADD: i32 = 1;
 const PANIC: i32 = 3;
 
 /// A connection to a server's port for servers.
-struct Peer {
-    stream: TcpStream,
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
     reading: BytesMut,
 }
 
 impl Peer {
-    async fn of(server: &Server) -> Self {
+    pub(crate) async fn of(server: &Server) -> Self {
+        Self::over(connect(server.rpc_address().unwrap()).await)
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
         Self {
-            stream: connect(server.rpc_address().unwrap()).await,
+            stream,
             reading: BytesMut::new(),
         }
     }
 
-    async fn send(&mut self, meta: &Meta, body: &[u8]) {
+    pub(crate) async fn send(&mut self, meta: &Meta, body: &[u8]) {
         let mut out = BytesMut::new();
         frame::encode(meta, body, frame::DEFAULT_MAX_FRAME, &mut out).unwrap();
         self.stream.write_all(&out).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Frame {
+    pub(crate) async fn hear(&mut self) -> Frame {
         loop {
             let frame = frame::decode(&mut self.reading, frame::DEFAULT_MAX_FRAME).unwrap();
             if let Some(frame) = frame {
@@ -54,7 +58,7 @@ impl Peer {
     }
 
     /// Asks, and checks that the answer repeats what it is for.
-    async fn ask(&mut self, meta: Meta, body: &[u8]) -> Frame {
+    pub(crate) async fn ask(&mut self, meta: Meta, body: &[u8]) -> Frame {
         self.send(&meta, body).await;
         let frame = self.hear().await;
         let expected = Meta {
@@ -89,7 +93,7 @@ impl Peer {
     }
 }
 
-fn call(service_id: i32, msg_id: i32) -> Meta {
+pub(crate) fn call(service_id: i32, msg_id: i32) -> Meta {
     Meta {
         service_id,
         msg_id,

@@ -7,11 +7,13 @@ use tangelo::{
     registry::Instance,
     server::{Handlers, Server},
 };
+use tokio::task::JoinSet;
 
 use crate::{
     client::{DOORS, Door, Said},
     world::{
-        DEADLINE, Hold, World, back_at_a_place_of_its_own, chat, client, connector, front, soon,
+        DEADLINE, Heard, Hold, World, back_at_a_place_of_its_own, chat, client, connector, front,
+        soon,
     },
 };
 
@@ -126,4 +128,44 @@ async fn a_type_whose_last_server_has_left_the_registry_is_answered_503_not_404(
     client.was_ignored(ECHO).await;
     soon("the back end leaves", back.leave(DEADLINE)).await;
     client.is_refused(ECHO, &json!({}), 503).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_back_end_that_leaves_under_load_answers_200_or_503_and_never_502() {
+    const SESSIONS: u32 = 16;
+    const AT_ONCE: u32 = 8;
+    let fixture = Fixture::new().await;
+    let back = fixture.start_back().await;
+    let mut busy = Heard::new();
+    let mut sessions = JoinSet::new();
+    for number in 0..SESSIONS {
+        let over = DOORS[number as usize % 2];
+        let mut client = client(&fixture.front, over).await;
+        let tell = busy.teller();
+        sessions.spawn(async move {
+            let (mut asked, mut answered, mut refused) = (0, 0, 0);
+            while refused == 0 || answered < asked {
+                while refused == 0 && asked - answered < AT_ONCE {
+                    asked = client.request(ECHO, &json!("word")).await;
+                }
+                let Said::Reply(_, answer) = client.hear().await else {
+                    panic!("expected an answer");
+                };
+                if answer != "word" {
+                    assert_eq!(answer["code"], 503, "answer {answered} of {asked}");
+                    refused += 1;
+                }
+                answered += 1;
+                if answered == 100 {
+                    tell(number);
+                }
+            }
+        });
+    }
+    for _ in 0..SESSIONS {
+        busy.next("every session is busy").await;
+    }
+    let patience = Duration::from_secs(10);
+    assert_eq!(soon("the back end leaves", back.leave(patience)).await, 0);
+    soon("all requests are answered", sessions.join_all()).await;
 }

@@ -11,6 +11,7 @@ mod client;
 mod handshake;
 mod heartbeats;
 mod krpc;
+mod lanes;
 mod limits;
 mod lost_back_ends;
 mod order;

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tangelo::{
     Result,
     rpc::{Code, Status},
-    server::{Handlers, Json, Rpc, Server, Session},
+    server::{Blueprint, Handlers, Json, Rpc, Server, Session},
 };
 
 use crate::{
-    client::Door,
-    world::{chat, client, connector, pair},
+    client::{DOORS, Door},
+    world::{World, chat, client, connector, pair, soon},
 };
 
 tangelo::include_proto!("suite");
@@ -48,6 +48,15 @@ impl Calculator for Abacus {
 pub(crate) async fn servers(handlers: Handlers) -> (Server, Server) {
     let back = chat(Handlers::new()).service(|_| CalculatorServer::new(Abacus));
     pair(connector(handlers), back).await
+}
+
+/// A handler `sum` that asks the servers of this type.
+fn summing(server_type: &'static str) -> Handlers {
+    let sum = move |Json((a, b)): Json<(i32, i32)>, session: Session, rpc: Rpc| async move {
+        let calculator: CalculatorClient = rpc.by_route(server_type, &session)?;
+        Ok::<_, tangelo::Error>(Json(json!(calculator.add(AddReq { a, b }).await?.sum)))
+    };
+    Handlers::new().add("sum", sum)
 }
 
 /// The service on the back end this front end knows.
@@ -134,15 +143,7 @@ async fn a_service_nobody_offers_is_not_found() {
 
 #[tokio::test]
 async fn a_handler_calls_the_server_that_belongs_to_the_session() {
-    async fn sum(
-        Json((a, b)): Json<(i32, i32)>,
-        session: Session,
-        rpc: Rpc,
-    ) -> Result<Json<Value>> {
-        let calculator: CalculatorClient = rpc.by_route("chat", &session)?;
-        Ok(Json(json!(calculator.add(AddReq { a, b }).await?.sum)))
-    }
-    let (front, back) = servers(Handlers::new().add("sum", sum)).await;
+    let (front, back) = servers(summing("chat")).await;
     let mut client = client(&front, Door::Tcp).await;
     assert_eq!(client.ask("connector.main.sum", &json!([2, 3])).await, 5);
     client
@@ -155,4 +156,22 @@ async fn a_handler_calls_the_server_that_belongs_to_the_session() {
         [502, 503].contains(&answer["code"].as_u64().unwrap()),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_back_end_calls_another_back_end() {
+    let world = World::new();
+    let abacus = Blueprint::new("area").service(|_| CalculatorServer::new(Abacus));
+    let area = world.back("area-1", abacus).await;
+    let back = world.back("chat-1", chat(summing("area"))).await;
+    let front = world.front("connector-1", connector(Handlers::new())).await;
+    for server in [&area, &back, &front] {
+        soon("the servers meet", server.connected()).await;
+    }
+    for over in DOORS {
+        let mut client = client(&front, over).await;
+        assert_eq!(client.ask("chat.main.sum", &json!([2, 3])).await, 5);
+        let too_large = json!([i32::MAX, 1]);
+        client.is_refused("chat.main.sum", &too_large, 400).await;
+    }
 }
