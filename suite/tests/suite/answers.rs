@@ -430,11 +430,12 @@ async fn hears_five_and_the_end(client: &mut Client) {
 #[tokio::test]
 async fn what_was_asked_before_a_half_close_is_answered() {
     let server = alone(connector(Handlers::new())).await;
-    // A WebSocket has no such thing.
-    let mut client = client(&server, Door::Tcp).await;
-    client.send_bytes(&five()).await;
-    client.half_close().await;
-    hears_five_and_the_end(&mut client).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        client.send_bytes(&five()).await;
+        client.half_close().await;
+        hears_five_and_the_end(&mut client).await;
+    }
 }
 
 #[tokio::test]

@@ -130,12 +130,12 @@ impl Client {
         }
     }
 
-    /// Says over TCP that nothing more comes, and goes on listening.
+    /// Says that nothing more comes, and goes on listening.
     pub(crate) async fn half_close(&mut self) {
-        let Line::Tcp(stream) = &mut self.line else {
-            panic!("half a connection is for TCP");
-        };
-        stream.shutdown().await.unwrap();
+        match &mut self.line {
+            Line::Tcp(stream) => stream.shutdown().await.unwrap(),
+            Line::WebSocket(stream) => stream.send(Frame::Close(None)).await.unwrap(),
+        }
     }
 
     /// Sends a WebSocket text message.

@@ -1,6 +1,6 @@
 //! Packages to events and back, alike on TCP and WebSocket.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
 use tangelo_wire::pomelo::{
@@ -36,11 +36,11 @@ pub(super) fn poll_receive(
                 return Poll::Ready(Ok(()));
             }
         }
-        match source.poll_read(context)? {
-            Poll::Ready(()) => {}
-            Poll::Pending if events.is_empty() => return Poll::Pending,
-            Poll::Pending => return Poll::Ready(Ok(())),
+        // What was said is handled before more is read: the next thing read may be the end.
+        if !events.is_empty() {
+            return Poll::Ready(Ok(()));
         }
+        ready!(source.poll_read(context)?);
     }
 }
 

@@ -466,3 +466,69 @@ fn check_reads(waits: usize, shared: &super::Shared) -> io::Result<()> {
 fn failed(panicked: guard::Panicked) -> Status {
     Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// A connection over a pipe of this size, whose answers nobody reads.
+    fn unread(
+        limits: Limits,
+        pipe: usize,
+    ) -> (tokio::io::DuplexStream, Driver<tokio::io::DuplexStream>) {
+        let (theirs, ours) = tokio::io::duplex(pipe);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let services = Arc::new(Services::new());
+        let stop = Stop::new();
+        (
+            theirs,
+            Driver::new(ours, peer, limits, services, Role::Accepting, &stop),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_sends_heartbeats_and_reads_no_answers_is_cut() {
+        const ANSWER: usize = frame::HEARTBEAT_RESPONSE.len();
+        let limits = Limits {
+            outgoing: 10 * ANSWER,
+            ..Limits::default()
+        };
+        // What fits: one answer in the pipe, ten in the buffer.
+        let (mut theirs, driver) = unread(limits, ANSWER);
+        let connection = driver.connection().clone();
+        let flood = async {
+            for _ in 0..100 {
+                if theirs.write_all(&frame::HEARTBEAT_REQUEST).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::join!(driver, flood);
+        assert!(connection.is_closed());
+    }
+
+    #[tokio::test]
+    async fn one_that_reads_them_is_not() {
+        use tokio::io::AsyncReadExt;
+
+        let limits = Limits {
+            outgoing: 10 * frame::HEARTBEAT_RESPONSE.len(),
+            ..Limits::default()
+        };
+        let (mut theirs, driver) = unread(limits, 1 << 10);
+        let connection = driver.connection().clone();
+        let talk = async {
+            let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+            for _ in 0..100 {
+                theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+                theirs.read_exact(&mut answer).await.unwrap();
+                assert_eq!(answer, frame::HEARTBEAT_RESPONSE);
+            }
+            assert!(!connection.is_closed());
+            drop(theirs);
+        };
+        tokio::join!(driver, talk);
+    }
+}
