@@ -107,6 +107,11 @@ impl Cluster {
         }
     }
 
+    /// The server that sees it.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.shared.identity
+    }
+
     /// Every server the registry names now, in its order, whether connected or not.
     pub fn instances(&self) -> Instances {
         self.shared.instances.borrow().clone()

@@ -22,7 +22,8 @@ pub struct Blueprint {
     pub(crate) mistakes: Vec<String>,
 }
 
-type MakeService = Box<dyn FnOnce(&Context, Services) -> Services + Send>;
+/// Makes a service for the server it will run on.
+pub(crate) type MakeService = Box<dyn FnOnce(&Context, Services) -> Services + Send>;
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Starts something that runs beside the server: resolves when it is ready, to the future that is it.
 pub type Component = Box<

@@ -15,10 +15,11 @@ use tangelo_rpc::{
 };
 use tangelo_runtime::{Stop, Tasks};
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
 
 use crate::{
-    Blueprint, Channels, Context, Limits, Routes, Sessions,
+    Blueprint, Channels, Component, Context, Limits, Routes, Sessions,
+    blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
     front::Front,
@@ -62,155 +63,58 @@ impl Server {
     /// A port cannot be listened on, a component does not start, the blueprint has a mistake.
     pub async fn start(
         blueprint: Blueprint,
-        mut instance: Instance,
+        instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, StartError> {
         let span = error_span!("server", id = instance.id);
         let id = instance.id.clone();
-        let failed =
-            move |problem: String, source: Option<Box<dyn std::error::Error + Send + Sync>>| {
-                StartError {
-                    server: id.clone(),
-                    problem,
-                    source,
-                }
-            };
+        let starting = Self::start_within(blueprint, instance, registry, routes);
+        let started = starting.instrument(span).await;
+        started.map_err(|Problem(problem, source)| StartError {
+            server: id,
+            problem,
+            source,
+        })
+    }
+
+    async fn start_within(
+        blueprint: Blueprint,
+        mut instance: Instance,
+        registry: Arc<dyn Registry>,
+        routes: Routes,
+    ) -> Result<Self, Problem> {
         if !blueprint.mistakes.is_empty() {
-            return Err(failed(blueprint.mistakes.join("; "), None));
+            return Err(Problem(blueprint.mistakes.join("; "), None));
         }
-        let start = async {
-            let acceptor = match instance.port {
-                Some(port) => {
-                    let listening = Acceptor::bind(&instance.host, port).await;
-                    let address = |error: std::io::Error| {
-                        let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
-                        failed(problem, Some(error.into()))
-                    };
-                    let acceptor = listening.map_err(&address)?;
-                    let address = acceptor.address().map_err(&address)?;
-                    instance.port = Some(address.port());
-                    Some((acceptor, address))
-                }
-                None => None,
-            };
-            let listener = match instance.client_port {
-                Some(port) if instance.frontend => {
-                    let listening = blueprint.connector.listen(&instance.host, port).await;
-                    let listener = listening.map_err(|error| {
-                        let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
-                        failed(problem, Some(error.into()))
-                    })?;
-                    instance.client_port = Some(listener.address().port());
-                    Some(listener)
-                }
-                _ => None,
-            };
+        // Every port first: what cannot be had is known before anything runs.
+        let acceptor = bind_for_servers(&mut instance).await?;
+        let listener = bind_for_clients(&blueprint, &mut instance).await?;
 
-            let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
-            let sessions = Arc::new(Sessions::default());
-            let channels = Channels::new(blueprint.on_leave.clone());
-            let session_ids = SessionIds::new();
-            let identity = Arc::new(Identity {
-                server_id: instance.id.clone(),
-                server_type: instance.server_type.clone(),
-                epoch: session_ids.epoch(),
-                frontend: instance.frontend,
-            });
-            let cluster = Cluster::new(
-                Arc::clone(&identity),
-                Services::new().with(ChannelOnFrontEnd {
-                    sessions: Arc::clone(&sessions),
-                }),
-                Arc::new(BackEnds {
-                    sessions: Arc::clone(&sessions),
-                    tasks: back.clone(),
-                }),
-                &*registry,
-                lanes(),
-            );
-            let Blueprint {
-                heartbeat,
-                limits,
-                pipeline,
-                services,
-                components,
-                ..
-            } = blueprint;
-            let context = Arc::new(Context {
-                instance: instance.clone(),
-                limits,
-                heartbeat,
-                session_ids,
-                sessions,
-                channels: channels.clone(),
-                cluster: cluster.clone(),
-                routes,
-                pipeline,
-                failures: Mutex::default(),
-                farewells: Mutex::default(),
-                draining: AtomicBool::new(false),
-            });
-
-            let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
-            if let Some((acceptor, address)) = acceptor {
-                let own = Services::new()
-                    .with(Forward {
-                        context: Arc::clone(&context),
-                    })
-                    .with(SessionOnBackEnd(channels.clone()))
-                    .with(ChannelOnBackEnd(channels));
-                let services = services
-                    .into_iter()
-                    .fold(own, |services, make| make(&context, services));
-                let peers: Arc<dyn Peers> = Arc::new(Callers {
-                    context: Arc::clone(&context),
-                    tasks: back.clone(),
-                });
-                let run = acceptor.run(identity, services, peers, back.clone());
-                back.spawn(info_span!("acceptor"), run);
-                info!(%address, "listening for servers");
-            }
-            let (dialed, stop) = (wanted(&instance), back.stop().clone());
-            let run = cluster.run(dialed, back.clone());
-            back.spawn(info_span!("cluster"), async move {
-                tokio::select! {
-                    () = run => {}
-                    () = stop.draining() => {}
-                }
-            });
-            for (name, component) in components {
-                let run = component(Arc::clone(&context)).await.map_err(|error| {
-                    failed(
-                        format!("component {name} does not start: {error}"),
-                        Some(error),
-                    )
-                })?;
-                let stop = back.stop().clone();
-                back.spawn(info_span!("component", name), async move {
-                    tokio::select! {
-                        () = run => {}
-                        () = stop.draining() => {}
-                    }
-                });
-            }
-            let client_address = listener.as_ref().map(|listener| listener.address());
-            if let Some(listener) = listener {
-                info!(address = %listener.address(), "listening for clients");
-                let run = accept(listener, Arc::clone(&context), front.clone());
-                front.spawn(info_span!("door"), run);
-            }
-            registry.register(instance);
-            Ok(Self {
-                context,
-                registry,
-                front,
-                back,
-                client_address,
-                rpc_address,
-            })
-        };
-        start.instrument(span).await
+        let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
+        let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
+        let client_address = listener.as_ref().map(|listener| listener.address());
+        let (context, services, components) =
+            assemble(blueprint, instance.clone(), routes, &*registry, &back);
+        serve_others(acceptor, services, &context, &back);
+        if let Err(problem) = start_components(components, &context, &back).await {
+            back.close(Duration::ZERO).await;
+            return Err(problem);
+        }
+        if let Some(listener) = listener {
+            info!(address = %listener.address(), "listening for clients");
+            let run = accept(listener, Arc::clone(&context), front.clone());
+            front.spawn(info_span!("door"), run);
+        }
+        registry.register(instance);
+        Ok(Self {
+            context,
+            registry,
+            front,
+            back,
+            client_address,
+            rpc_address,
+        })
     }
 
     /// What belongs to it.
@@ -263,6 +167,154 @@ impl Server {
         self.registry.deregister(self.context.server_id());
         self.back.close(patience).await
     }
+}
+
+/// What keeps a server from starting, and what led to it.
+struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
+
+fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+    Problem(problem, Some(error.into()))
+}
+
+async fn bind_for_servers(
+    instance: &mut Instance,
+) -> Result<Option<(Acceptor, SocketAddr)>, Problem> {
+    let Some(port) = instance.port else {
+        return Ok(None);
+    };
+    let bound = Acceptor::bind(&instance.host, port).await;
+    let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    instance.port = Some(address.port());
+    Ok(Some((acceptor, address)))
+}
+
+async fn bind_for_clients(
+    blueprint: &Blueprint,
+    instance: &mut Instance,
+) -> Result<Option<Box<dyn Listener>>, Problem> {
+    let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
+        return Ok(None);
+    };
+    let bound = blueprint.connector.listen(&instance.host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    instance.client_port = Some(listener.address().port());
+    Ok(Some(listener))
+}
+
+/// Everything a server consists of, not running yet; and what its blueprint adds once it is there.
+fn assemble(
+    blueprint: Blueprint,
+    instance: Instance,
+    routes: Routes,
+    registry: &dyn Registry,
+    back: &Tasks,
+) -> (Arc<Context>, Vec<MakeService>, Vec<(String, Component)>) {
+    let Blueprint {
+        heartbeat,
+        limits,
+        pipeline,
+        services,
+        components,
+        on_leave,
+        ..
+    } = blueprint;
+    let sessions = Arc::new(Sessions::default());
+    let session_ids = SessionIds::new();
+    let identity = Identity {
+        server_id: instance.id.clone(),
+        server_type: instance.server_type.clone(),
+        epoch: session_ids.epoch(),
+        frontend: instance.frontend,
+    };
+    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd {
+        sessions: Arc::clone(&sessions),
+    });
+    let back_ends = BackEnds {
+        sessions: Arc::clone(&sessions),
+        tasks: back.clone(),
+    };
+    let cluster = Cluster::new(
+        Arc::new(identity),
+        asked_by_back_ends,
+        Arc::new(back_ends),
+        registry,
+        lanes(),
+    );
+    let context = Context {
+        instance,
+        limits,
+        heartbeat,
+        session_ids,
+        sessions,
+        channels: Channels::new(on_leave),
+        cluster,
+        routes,
+        pipeline,
+        failures: Mutex::default(),
+        farewells: Mutex::default(),
+        draining: AtomicBool::new(false),
+    };
+    (Arc::new(context), services, components)
+}
+
+/// Lets other servers in, and dials those that are there.
+fn serve_others(
+    acceptor: Option<(Acceptor, SocketAddr)>,
+    services: Vec<MakeService>,
+    context: &Arc<Context>,
+    back: &Tasks,
+) {
+    if let Some((acceptor, address)) = acceptor {
+        let own = Services::new()
+            .with(Forward {
+                context: Arc::clone(context),
+            })
+            .with(SessionOnBackEnd(context.channels.clone()))
+            .with(ChannelOnBackEnd(context.channels.clone()));
+        let make = |services, make: MakeService| make(context, services);
+        let services = services.into_iter().fold(own, make);
+        let peers: Arc<dyn Peers> = Arc::new(Callers {
+            context: Arc::clone(context),
+            tasks: back.clone(),
+        });
+        let identity = Arc::clone(context.cluster.identity());
+        let run = acceptor.run(identity, services, peers, back.clone());
+        back.spawn(info_span!("acceptor"), run);
+        info!(%address, "listening for servers");
+    }
+    let run = context
+        .cluster
+        .clone()
+        .run(wanted(&context.instance), back.clone());
+    until_drained(back, info_span!("cluster"), run);
+}
+
+async fn start_components(
+    components: Vec<(String, Component)>,
+    context: &Arc<Context>,
+    back: &Tasks,
+) -> Result<(), Problem> {
+    for (name, component) in components {
+        let run = component(Arc::clone(context)).await.map_err(|error| {
+            let problem = format!("component {name} does not start: {error}");
+            Problem(problem, Some(error))
+        })?;
+        until_drained(back, info_span!("component", name), run);
+    }
+    Ok(())
+}
+
+/// Runs something that has no end of its own until its group drains.
+fn until_drained(tasks: &Tasks, span: Span, run: impl Future<Output = ()> + Send + 'static) {
+    let stop = tasks.stop().clone();
+    tasks.spawn(span, async move {
+        tokio::select! {
+            () = run => {}
+            () = stop.draining() => {}
+        }
+    });
 }
 
 /// Connections kept to each other server: as many as cores, since each is one task, up to a limit.
