@@ -47,6 +47,13 @@ pub struct Hello {
     pub lanes: u32,
 }
 
+impl Hello {
+    /// Whether what concerns this session travels over the connection.
+    pub fn carries(&self, session: u64) -> bool {
+        session.checked_rem(self.lanes.into()) == Some(self.lane.into())
+    }
+}
+
 /// Is told who comes and goes.
 pub trait Peers: Send + Sync + 'static {
     /// A server of ours stands behind this connection; see [`Connection::hello`]. On the dialing

@@ -124,9 +124,7 @@ impl Departed {
         let all = std::mem::take(&mut *departed);
         let (theirs, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(session, server)| {
             connection.hello().is_some_and(|hello| {
-                let lanes = u64::from(hello.lanes.max(1));
-                server.server_id == hello.identity.server_id
-                    && session.0 % lanes == u64::from(hello.lane)
+                server.server_id == hello.identity.server_id && hello.carries(session.0)
             })
         });
         departed.extend(others);
@@ -158,13 +156,11 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
     let Some(hello) = back_end.hello() else {
         return;
     };
-    let lanes = u64::from(hello.lanes.max(1));
-    let ours = |session: &SessionId| session.0 % lanes == u64::from(hello.lane);
     let mut restored = 0usize;
     for session in sessions
         .all()
         .into_iter()
-        .filter(|session| ours(&session.id()))
+        .filter(|session| hello.carries(session.id().0))
     {
         session.with_memberships(|memberships| {
             let server_id = &hello.identity.server_id;

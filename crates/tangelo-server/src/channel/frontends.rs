@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
-use tangelo_rpc::{Code, Connection, Status, link::Hello};
+use tangelo_rpc::{Code, Connection, Status};
 
 use crate::session::SessionId;
 
@@ -54,12 +54,14 @@ impl FrontEnds {
         frontend_id: &str,
         session: SessionId,
     ) -> Result<Connection, Status> {
-        let belongs =
-            |hello: &Hello| session.0.checked_rem(hello.lanes.into()) == Some(hello.lane.into());
         let frontends = self.connections.read();
         let connections = frontends.get(frontend_id).into_iter().flatten().rev();
         let mut standing = connections.filter(|connection| !connection.is_closed());
-        let found = standing.find(|connection| connection.hello().is_some_and(belongs));
+        let found = standing.find(|connection| {
+            connection
+                .hello()
+                .is_some_and(|hello| hello.carries(session.0))
+        });
         found.cloned().ok_or_else(|| Code::NO_CONNECTION.into())
     }
 }
