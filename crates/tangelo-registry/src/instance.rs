@@ -1,7 +1,7 @@
 //! One server as others see it.
 
 /// One server as others see it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Instance {
     /// Its name, such as `chat-server-1`; unique.
     pub id: String,
@@ -15,6 +15,21 @@ pub struct Instance {
     pub client_port: Option<u16>,
     /// Whether clients connect to it.
     pub frontend: bool,
+    /// krpc services that can be called there.
+    pub services: Vec<Offer>,
     /// What else its configuration says, for the application.
     pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A krpc service that a server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its number.
+    pub service_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Group it is offered under; callers see their own group only.
+    pub group: String,
+    /// Its share of the calls beside other servers' weights.
+    pub weight: u32,
 }

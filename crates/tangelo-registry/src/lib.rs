@@ -13,7 +13,7 @@ use std::{fmt::Debug, sync::Arc};
 use tokio::sync::watch;
 
 pub use fixed::Fixed;
-pub use instance::Instance;
+pub use instance::{Instance, Offer};
 pub use memory::Memory;
 
 /// The servers known now, in the registry's order.

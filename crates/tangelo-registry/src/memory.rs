@@ -66,7 +66,7 @@ mod tests {
             port: Some(port),
             client_port: None,
             frontend: false,
-            settings: serde_json::Map::new(),
+            ..Instance::default()
         }
     }
 

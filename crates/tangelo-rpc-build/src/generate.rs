@@ -4,80 +4,167 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use prost_build::{Method, Service, ServiceGenerator};
 
-use crate::ids::Ids;
+use tangelo_reflect::{ServiceInfo, compile::Compiled};
 
 pub(crate) struct Generator {
     rpc: String,
-    ids: Ids,
+    compiled: Compiled,
     /// Response types that are `Message`s already: several methods may answer with the same.
     responses: BTreeSet<String>,
 }
 
 /// What a user's lints need not say of code that nobody wrote.
-pub(crate) const ALLOW: &str =
-    "#[allow(dead_code, missing_docs, missing_debug_implementations, unreachable_pub)]";
+pub(crate) const ALLOW: &str = "#[allow(clippy::needless_pass_by_value, dead_code, missing_docs, missing_debug_implementations, unreachable_pub)]";
 
 impl Generator {
-    pub(crate) fn new(rpc: String, ids: Ids) -> Self {
+    pub(crate) fn new(rpc: String, compiled: Compiled) -> Self {
         Self {
             rpc,
-            ids,
+            compiled,
             responses: BTreeSet::new(),
         }
     }
 
     fn write(&mut self, service: &Service, out: &mut String) -> std::fmt::Result {
-        let Some(ids) = self
-            .ids
-            .get(&format!("{}.{}", service.package, service.proto_name))
-            .or_else(|| self.ids.get(&service.proto_name))
-        else {
+        let full_name = match service.package.as_str() {
+            "" => service.proto_name.clone(),
+            package => format!("{package}.{}", service.proto_name),
+        };
+        let Self {
+            rpc,
+            compiled,
+            responses,
+        } = self;
+        let Some(info) = compiled.pool().service_by_name(&full_name) else {
             return Ok(());
         };
-        let allow = ALLOW;
-        let Self { rpc, responses, .. } = self;
-        let (name, service_id) = (&service.name, ids.service_id);
-        let msg_id = |method: &Method| ids.messages.get(&method.proto_name).copied().unwrap_or(0);
-
-        documentation(
-            out,
-            "",
-            &service.comments.leading,
-            &format!("Service {service_id}."),
-        )?;
-        writeln!(out, "{allow}\npub trait {name}: Send + Sync + 'static {{")?;
-        for method in &service.methods {
-            documentation(
-                out,
-                "    ",
-                &method.comments.leading,
-                &format!("Message {}.", msg_id(method)),
-            )?;
-            writeln!(
-                out,
-                "    fn {}(&self, request: {}) -> impl Future<Output = Result<{}, {rpc}::Status>> + Send;",
-                method.name, method.input_type, method.output_type
-            )?;
+        let methods: Vec<_> = service
+            .methods
+            .iter()
+            .filter_map(|method| Some((info.method_by_name(&method.proto_name)?.id, method)))
+            .collect();
+        let writer = Writer {
+            rpc,
+            service,
+            info,
+            methods: &methods,
+        };
+        writer.write_trait(out)?;
+        writer.write_server(out)?;
+        writer.write_client(out)?;
+        for (msg_id, method) in &methods {
+            if responses.insert(method.output_proto_type.clone()) {
+                let known = info.method(*msg_id);
+                let has_text = known.is_some_and(|method| method.ret_msg.is_some());
+                writer.write_response(method, has_text, out)?;
+            }
         }
-        writeln!(out, "}}\n")?;
+        Ok(())
+    }
+}
 
-        writeln!(out, "/// Answers for an implementation of [`{name}`].")?;
+/// Writes what belongs to one service.
+struct Writer<'a> {
+    rpc: &'a str,
+    service: &'a Service,
+    info: &'a ServiceInfo,
+    methods: &'a [(i32, &'a Method)],
+}
+
+impl Writer<'_> {
+    fn write_trait(&self, out: &mut String) -> std::fmt::Result {
+        let Self {
+            rpc,
+            service,
+            info,
+            methods,
+        } = self;
+        let service_id = info.id;
+        let comments = &service.comments.leading;
+        documentation(out, "", comments, &format!("Service {service_id}."))?;
         writeln!(
             out,
-            "{allow}\npub struct {name}Server<T>(std::sync::Arc<T>);\n"
+            "{ALLOW}\npub trait {}: Send + Sync + 'static {{",
+            service.name
         )?;
-        writeln!(out, "{allow}\nimpl<T: {name}> {name}Server<T> {{")?;
-        writeln!(out, "    /// A server of this implementation.")?;
-        writeln!(out, "    pub fn new(implementation: T) -> Self {{")?;
-        writeln!(out, "        Self(std::sync::Arc::new(implementation))")?;
-        writeln!(out, "    }}\n}}\n")?;
-        writeln!(out, "impl<T> {rpc}::Definition for {name}Server<T> {{")?;
+        for (msg_id, method) in *methods {
+            let comments = &method.comments.leading;
+            documentation(out, "    ", comments, &format!("Message {msg_id}."))?;
+            let Method {
+                name,
+                input_type,
+                output_type,
+                ..
+            } = method;
+            writeln!(
+                out,
+                "    fn {name}(&self, request: {input_type}) -> impl Future<Output = Result<{output_type}, {rpc}::Status>> + Send;"
+            )?;
+        }
+        writeln!(out, "}}\n")
+    }
+
+    fn write_definition(&self, target: &str, out: &mut String) -> std::fmt::Result {
+        let Self {
+            rpc,
+            service,
+            info,
+            methods,
+        } = self;
+        let service_id = info.id;
+        let descriptors = descriptors_file(&service.package);
+        writeln!(out, "impl{target} {{")?;
         writeln!(out, "    const SERVICE_ID: i32 = {service_id};")?;
         writeln!(
             out,
-            "    const NAME: &'static str = {:?};\n}}\n",
+            "    const NAME: &'static str = {:?};",
             service.proto_name
         )?;
+        writeln!(out, "    const METHODS: &'static [{rpc}::Method] = &[")?;
+        for (msg_id, method) in *methods {
+            writeln!(
+                out,
+                "        {rpc}::Method {{ msg_id: {msg_id}, name: std::borrow::Cow::Borrowed({:?}) }},",
+                method.proto_name
+            )?;
+        }
+        writeln!(out, "    ];")?;
+        writeln!(
+            out,
+            "    const DESCRIPTORS: &'static [u8] = include_bytes!({descriptors:?});\n}}\n"
+        )
+    }
+
+    fn write_server(&self, out: &mut String) -> std::fmt::Result {
+        let Self {
+            rpc,
+            service,
+            methods,
+            ..
+        } = self;
+        let name = &service.name;
+        writeln!(out, "/// Answers for an implementation of [`{name}`].")?;
+        writeln!(
+            out,
+            "{ALLOW}\npub struct {name}Server<T>(std::sync::Arc<T>);\n"
+        )?;
+        writeln!(out, "{ALLOW}\nimpl<T: {name}> {name}Server<T> {{")?;
+        writeln!(out, "    /// A server of this implementation.")?;
+        writeln!(out, "    pub fn new(implementation: T) -> Self {{")?;
+        writeln!(
+            out,
+            "        Self(std::sync::Arc::new(implementation))\n    }}\n"
+        )?;
+        writeln!(
+            out,
+            "    /// A server of an implementation that others hold as well."
+        )?;
+        writeln!(
+            out,
+            "    pub fn shared(implementation: std::sync::Arc<T>) -> Self {{"
+        )?;
+        writeln!(out, "        Self(implementation)\n    }}\n}}\n")?;
+        self.write_definition(&format!("<T> {rpc}::Definition for {name}Server<T>"), out)?;
         writeln!(out, "impl<T: {name}> {rpc}::Service for {name}Server<T> {{")?;
         writeln!(
             out,
@@ -88,75 +175,148 @@ impl Generator {
             "        let implementation = std::sync::Arc::clone(&self.0);"
         )?;
         writeln!(out, "        match request.msg_id {{")?;
-        for method in &service.methods {
+        for (msg_id, method) in *methods {
             writeln!(
                 out,
-                "            {} => {rpc}::codegen::serve(&request, move |message| async move {{ implementation.{}(message).await }}),",
-                msg_id(method),
+                "            {msg_id} => {rpc}::codegen::serve(request, move |message| async move {{ implementation.{}(message).await }}),",
                 method.name
             )?;
         }
         writeln!(out, "            _ => {rpc}::codegen::not_found(),")?;
-        writeln!(out, "        }}\n    }}\n}}\n")?;
-
-        writeln!(out, "/// Calls a [`{name}`] elsewhere.")?;
-        writeln!(out, "{allow}\n#[derive(Clone)]")?;
-        writeln!(out, "pub struct {name}Client {{")?;
-        writeln!(out, "    callee: std::sync::Arc<dyn {rpc}::Service>,")?;
-        writeln!(out, "    timeout: std::time::Duration,\n}}\n")?;
-        writeln!(
-            out,
-            "impl From<std::sync::Arc<dyn {rpc}::Service>> for {name}Client {{"
-        )?;
-        writeln!(
-            out,
-            "    fn from(callee: std::sync::Arc<dyn {rpc}::Service>) -> Self {{"
-        )?;
-        writeln!(
-            out,
-            "        Self {{ callee, timeout: {rpc}::codegen::DEFAULT_TIMEOUT }}"
-        )?;
-        writeln!(out, "    }}\n}}\n")?;
-        writeln!(out, "{allow}\nimpl {name}Client {{")?;
-        writeln!(out, "    /// Waits this long for an answer. Default 3 s.")?;
-        writeln!(out, "    #[must_use]")?;
-        writeln!(
-            out,
-            "    pub fn timeout(mut self, timeout: std::time::Duration) -> Self {{"
-        )?;
-        writeln!(out, "        self.timeout = timeout;\n        self\n    }}")?;
-        for method in &service.methods {
-            writeln!(out)?;
-            documentation(
-                out,
-                "    ",
-                &method.comments.leading,
-                &format!("Message {}.", msg_id(method)),
-            )?;
-            writeln!(
-                out,
-                "    pub async fn {}(&self, request: {}) -> Result<{}, {rpc}::Status> {{",
-                method.name, method.input_type, method.output_type
-            )?;
-            writeln!(
-                out,
-                "        {rpc}::codegen::call(&self.callee, ({service_id}, {}), self.timeout, &request).await\n    }}",
-                msg_id(method)
-            )?;
-        }
-        writeln!(out, "}}")?;
-
-        for method in &service.methods {
-            if responses.insert(method.output_proto_type.clone()) {
-                writeln!(out, "\nimpl {rpc}::Message for {} {{", method.output_type)?;
-                writeln!(
-                    out,
-                    "    fn ret_code(&self) -> i32 {{\n        self.ret_code\n    }}\n}}"
-                )?;
-            }
-        }
-        Ok(())
+        writeln!(out, "        }}\n    }}\n}}\n")
     }
+
+    fn write_client(&self, out: &mut String) -> std::fmt::Result {
+        let Self {
+            rpc,
+            service,
+            info,
+            methods,
+        } = self;
+        let service_id = info.id;
+        let name = &service.name;
+        writeln!(out, "/// Calls a [`{name}`] elsewhere.")?;
+        writeln!(out, "{ALLOW}\n#[derive(Clone, Debug)]")?;
+        writeln!(
+            out,
+            "pub struct {name}Client {{\n    caller: {rpc}::Caller,\n}}\n"
+        )?;
+        for (from, caller) in [
+            (
+                format!("std::sync::Arc<dyn {rpc}::Service>"),
+                format!("{rpc}::Caller::new(from)"),
+            ),
+            (format!("{rpc}::Caller"), "from".to_owned()),
+        ] {
+            writeln!(out, "impl From<{from}> for {name}Client {{")?;
+            writeln!(out, "    fn from(from: {from}) -> Self {{")?;
+            writeln!(out, "        Self {{ caller: {caller} }}\n    }}\n}}\n")?;
+        }
+        self.write_definition(&format!(" {rpc}::Definition for {name}Client"), out)?;
+        writeln!(out, "{ALLOW}\nimpl {name}Client {{")?;
+        writeln!(
+            out,
+            "    /// The service's number.\n    pub const SERVICE_ID: i32 = {service_id};"
+        )?;
+        for (msg_id, method) in *methods {
+            writeln!(out, "    /// Number of [`{0}`](Self::{0}).", method.name)?;
+            let constant = method.name.trim_start_matches("r#").to_uppercase();
+            writeln!(out, "    pub const {constant}_MSG_ID: i32 = {msg_id};")?;
+        }
+        for (option, argument, words) in OPTIONS {
+            writeln!(out)?;
+            for line in words.lines() {
+                writeln!(out, "    /// {line}")?;
+            }
+            writeln!(out, "    #[must_use]")?;
+            let value = argument.split(':').next().unwrap_or_default();
+            writeln!(out, "    pub fn with_{option}(self, {argument}) -> Self {{")?;
+            writeln!(
+                out,
+                "        Self {{ caller: self.caller.{option}({value}) }}\n    }}"
+            )?;
+        }
+        for (msg_id, method) in *methods {
+            writeln!(out)?;
+            let comments = &method.comments.leading;
+            documentation(out, "    ", comments, &format!("Message {msg_id}."))?;
+            let Method {
+                name,
+                input_type,
+                output_type,
+                ..
+            } = method;
+            writeln!(
+                out,
+                "    pub fn {name}(&self, request: {input_type}) -> {rpc}::Call<{output_type}> {{"
+            )?;
+            writeln!(
+                out,
+                "        self.caller.call(({service_id}, {msg_id}), &request)\n    }}"
+            )?;
+        }
+        writeln!(out, "}}\n")
+    }
+
+    fn write_response(
+        &self,
+        method: &Method,
+        has_text: bool,
+        out: &mut String,
+    ) -> std::fmt::Result {
+        let (rpc, name) = (self.rpc, &method.output_type);
+        writeln!(out, "impl {rpc}::Message for {name} {{")?;
+        writeln!(
+            out,
+            "    fn ret_code(&self) -> i32 {{\n        self.ret_code\n    }}\n"
+        )?;
+        if has_text {
+            writeln!(
+                out,
+                "    fn ret_msg(&self) -> &str {{\n        &self.ret_msg\n    }}\n"
+            )?;
+        }
+        let text = if has_text { "text" } else { "_text" };
+        writeln!(
+            out,
+            "    fn set_outcome(&mut self, code: i32, {text}: &str) {{"
+        )?;
+        writeln!(out, "        self.ret_code = code;")?;
+        if has_text {
+            writeln!(out, "        self.ret_msg = text.to_owned();")?;
+        }
+        writeln!(out, "    }}\n}}\n")
+    }
+}
+
+/// What every client can be told about its calls: the option, its argument, what it means.
+const OPTIONS: [(&str, &str, &str); 4] = [
+    (
+        "timeout",
+        "timeout: std::time::Duration",
+        "Waits this long for an answer, whatever the referer says. Default: as the referer says, 3 s\nunless configured.",
+    ),
+    (
+        "attachment",
+        "attachment: &str",
+        "Sends this text beside each request, for the method to read.",
+    ),
+    (
+        "label",
+        "label: &str",
+        "Labels the calls, and those made to answer them, for routing rules: krpc's `dyeing`.",
+    ),
+    (
+        "key",
+        "key: impl AsRef<[u8]>",
+        "Calls of the same key go to the same server, where the balancer hashes.",
+    ),
+];
+
+/// Name of the file that the descriptors of a package are in, beside its code.
+pub(crate) fn descriptors_file(package: &str) -> String {
+    let package = if package.is_empty() { "_" } else { package };
+    format!("{package}.descriptors.bin")
 }
 
 /// The comment of the .proto file, then the line of ours.

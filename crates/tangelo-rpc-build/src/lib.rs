@@ -12,7 +12,7 @@
 //!
 //! For each service there are then a trait to implement (`User`), a server that makes a
 //! `Service` of an implementation (`UserServer`) and a client (`UserClient`). The numbers come from the options
-//! `(krpc.serviceId)` and `(krpc.msgId)`; `import "krpcext.proto"` finds the file within this crate,
+//! `(krpc.serviceId)` and `(krpc.msgId)`; `import "krpcext.proto"` finds the file within the crate `tangelo-reflect`,
 //! unless one lies beside the importing file, as krpc's own projects have it.
 //!
 //! A message that answers needs `int32 retCode = 1;`, krpc's outcome: 0, or a negative code of the
@@ -20,12 +20,13 @@
 
 mod compile;
 mod generate;
-mod ids;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
+
+use tangelo_reflect::{LoadErrors, compile::CompileError};
 
 /// Compiles .proto files into `OUT_DIR`, for `tangelo::include_proto!`.
 ///
@@ -51,19 +52,21 @@ pub enum Error {
     /// A file cannot be read or is no valid .proto file; the message names file and line.
     #[error("{0}")]
     Proto(String),
-    /// A service or a method without its number, or with one it cannot have.
-    #[error("{file}: {name}: {problem}")]
-    Id {
-        /// File it is defined in.
-        file: String,
-        /// Service, or service and method.
-        name: String,
-        /// What is wrong, and what to write.
-        problem: String,
-    },
+    /// Services and methods without their numbers, or with such as they cannot have: one line each.
+    #[error("{0}")]
+    Definitions(LoadErrors),
     /// The Rust code cannot be written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+}
+
+impl From<CompileError> for Error {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Definitions(errors) => Self::Definitions(errors),
+            other => Self::Proto(other.to_string()),
+        }
+    }
 }
 
 /// As it reads: a build script's `main` shows errors in this form.

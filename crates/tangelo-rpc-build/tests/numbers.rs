@@ -71,6 +71,14 @@ fn mistakes_name_file_thing_and_remedy() {
             "{name}: {error}"
         );
     }
+    let two = "service A { rpc call(Req) returns (Bare); }\nservice B {}";
+    let error = compile("all", two).unwrap_err();
+    let lines: Vec<_> = error.lines().collect();
+    assert!(
+        matches!(&*lines, [a, call, answer, b] if a.contains(" A: needs") && call.contains(" A.call: needs")
+            && answer.contains(" A.call: answers with Bare") && b.contains(" B: needs")),
+        "{error}"
+    );
     let error = compile("syntax", "service {").unwrap_err();
     assert!(error.contains("test.proto"), "{error}");
 }

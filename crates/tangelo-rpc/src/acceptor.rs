@@ -4,16 +4,17 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tangelo_runtime::{Stop, Tasks};
 use tokio::net::{TcpListener, TcpStream};
-use tracing::{Instrument, debug, debug_span, warn};
+use tracing::{Instrument, debug, debug_span};
 
 use crate::{
-    Limits, Services,
-    connection::{Driver, Role},
+    Connection, Limits, Services,
+    accept::accept,
+    connection::{Dialect, Driver, Role},
     link::{Identity, Link, Peers},
 };
 
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Without a frame for so long the other side is taken for dead: three heartbeats of krpc's clients.
+const IDLE: Duration = Duration::from_secs(180);
 
 /// Listens for other servers and answers them.
 #[derive(Debug)]
@@ -56,23 +57,8 @@ impl Acceptor {
             identity,
             peers: Arc::clone(&peers),
         }));
-        let accept = async {
-            loop {
-                match self.listener.accept().await {
-                    Ok((stream, peer)) => {
-                        self.open(stream, peer, &services, &peers, &tasks, &stop);
-                    }
-                    Err(error) => {
-                        warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                }
-            }
-        };
-        tokio::select! {
-            () = accept => {}
-            () = stop.draining() => {}
-        }
+        let open = |stream, peer| self.open(stream, peer, &services, &peers, &tasks, &stop);
+        accept(&self.listener, &stop, open).await;
     }
 
     fn open(
@@ -84,11 +70,10 @@ impl Acceptor {
         tasks: &Tasks,
         stop: &Stop,
     ) {
-        // Without it small frames would wait for each other; if it cannot be set they do.
-        let _ = stream.set_nodelay(true);
-        let services = Arc::clone(services);
-        let driver = Driver::new(stream, peer, self.limits, services, Role::Accepting, stop);
-        let connection = driver.connection().clone();
+        let dialect = Dialect::ours(self.limits.frame);
+        let connection = Connection::new(peer.to_string().into(), peer, self.limits, dialect);
+        let (services, role) = (Arc::clone(services), Role::accepting(IDLE));
+        let driver = Driver::new(stream, connection.clone(), services, role, stop);
         let peers = Arc::clone(peers);
         let span = debug_span!("rpc", %peer);
         let watch = async move {

@@ -13,18 +13,21 @@ use std::{
 use parking_lot::RwLock;
 use tangelo_registry::{Instance, Instances, Registry};
 use tangelo_runtime::Tasks;
-use tokio::{net::TcpStream, sync::watch, time::Instant};
+use tokio::{net::TcpStream, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, info, warn};
 
 use crate::{
     Answer, Code, Connection, Limits, Request, Service, Services, Status,
-    connection::{Driver, Role},
+    call::{DEFAULT_TIMEOUT, deadline},
+    connection::{Dialect, Driver, Role},
     link::{self, Identity, Link, Peers},
 };
 
 /// How long a connection may take to stand.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Silence after which a heartbeat is sent.
+const PING: Duration = Duration::from_secs(5);
 /// Pause before the first redial; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A server that comes back is met again within this.
@@ -256,8 +259,11 @@ impl Cluster {
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().map_err(no_connection)?;
         let (limits, services) = (Limits::default(), Arc::clone(&self.shared.services));
-        let driver = Driver::new(stream, peer, limits, services, Role::Dialing, tasks.stop());
-        let connection = driver.connection().clone();
+        let dialect = Dialect::ours(limits.frame);
+        let name = format!("{peer}:{}", lane + 1).into();
+        let connection = Connection::new(name, peer, limits, dialect);
+        let role = Role::dialing(PING);
+        let driver = Driver::new(stream, connection.clone(), services, role, tasks.stop());
         // Until the lane has it this future owns the connection: dropped, it closes it.
         let guard = CloseOnDrop(Some(connection.clone()));
         tasks.spawn(debug_span!("rpc", to = instance.id, lane), driver);
@@ -381,14 +387,8 @@ struct Call {
 impl Service for Call {
     fn call(&self, request: Request) -> Answer {
         let connection = self.remote.connection(self.key);
-        Box::pin(async move {
-            let deadline = request
-                .deadline
-                .unwrap_or_else(|| Instant::now() + crate::codegen::DEFAULT_TIMEOUT);
-            connection?
-                .call((request.service_id, request.msg_id), deadline, request.body)
-                .await
-        })
+        let deadline = deadline(&request, DEFAULT_TIMEOUT);
+        Box::pin(async move { connection?.ask(&request, deadline, None).await.1 })
     }
 }
 

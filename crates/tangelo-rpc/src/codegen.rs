@@ -1,21 +1,11 @@
 //! What generated code stands on. Not for use by hand.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-
-use tokio::time::Instant;
-
-use crate::{Code, Message, Reply, Request, Service, Status};
+use crate::{Answer, Code, Message, Reply, Request, ServerContext, Status};
 
 pub use prost;
 
-/// How long a call waits for its answer unless told otherwise.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// Decodes a request, lets `method` answer it, encodes the response.
-pub fn serve<Q, A, F>(
-    request: &Request,
-    method: impl FnOnce(Q) -> F,
-) -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>
+pub fn serve<Q, A, F>(mut request: Request, method: impl FnOnce(Q) -> F) -> Answer
 where
     Q: prost::Message + Default,
     A: Message,
@@ -23,41 +13,44 @@ where
 {
     match Q::decode(request.body.clone()) {
         Ok(decoded) => {
-            let response = method(decoded);
-            Box::pin(async move {
-                let response = response.await?;
+            let service_id = request.service_id;
+            let context = ServerContext::of(&mut request);
+            let answer = context.enter(|| method(decoded));
+            Box::pin(context.scope(async move {
+                let response = answer
+                    .await
+                    .map_err(|status| failure::<A>(service_id, status))?;
                 Ok(Reply::protobuf(
                     response.ret_code(),
                     response.encode_to_vec(),
                 ))
-            })
+            }))
         }
         Err(error) => {
             let status = Status::from(Code::DECODE_REQ_ERROR).with_cause(error);
-            Box::pin(async move { Err(status) })
+            Box::pin(std::future::ready(Err(status)))
         }
     }
 }
 
-/// The answer to a message number the service does not have.
-pub fn not_found() -> Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>> {
-    Box::pin(async { Err(Code::NOT_FOUND.into()) })
+/// What a method's failure is to its callers: the same in words, and as a response in krpc's form.
+///
+/// That a call made by the method was refused says nothing of the method itself, which has run.
+fn failure<A: Message>(service_id: i32, status: Status) -> Status {
+    let code = status.code();
+    let status =
+        if code.is_refusal() || code == Code::CONNECTION_BROKEN || code == Code::BUSINESS_ERROR {
+            let text = format!("{} in ({service_id})", status.message());
+            status.told_as(Code::BUSINESS_ERROR, text)
+        } else {
+            status
+        };
+    let mut response = A::default();
+    response.set_outcome(status.code().0, status.message());
+    status.with_response(response.encode_to_vec())
 }
 
-/// Encodes a request, asks, decodes the response.
-pub async fn call<Q: prost::Message, A: Message>(
-    callee: &Arc<dyn Service>,
-    (service_id, msg_id): (i32, i32),
-    timeout: Duration,
-    message: &Q,
-) -> Result<A, Status> {
-    let request = Request {
-        service_id,
-        msg_id,
-        body: message.encode_to_vec().into(),
-        deadline: Some(Instant::now() + timeout),
-        connection: None,
-    };
-    let reply = callee.call(request).await?;
-    A::decode(reply.body).map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))
+/// The answer to a message number the service does not have.
+pub fn not_found() -> Answer {
+    Box::pin(std::future::ready(Err(Code::NOT_FOUND.into())))
 }

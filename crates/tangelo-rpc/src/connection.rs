@@ -3,6 +3,7 @@
 //! Callers append their frames to one buffer under a short lock; the connection's own task
 //! ([`driver`]) writes what has gathered, reads what has come, and hands answers back by index.
 
+mod dialect;
 mod driver;
 mod waiting;
 
@@ -20,20 +21,19 @@ use std::{
 use atomic_waker::AtomicWaker;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tangelo_wire::krpc::{
-    frame,
-    meta::{Direction, Meta},
-};
+use tangelo_wire::krpc::{frame, meta::Meta};
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use dialect::{Dialect, Zip, layout, zip};
 pub(crate) use driver::{Driver, Role};
+pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
 use waiting::Waiting;
 
-use crate::{Code, Reply, Status, link::Hello};
+use crate::{Answer, Code, Reply, Request, Service, Status, link::Hello};
 
-/// What one connection between servers may hold. Constants where no operator would turn them.
+/// What one connection may hold. Constants where no operator would turn them.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of a frame, header included. Default 1 000 000, as krpc's.
@@ -72,8 +72,10 @@ pub struct Connection {
 
 struct Shared {
     id: u64,
+    name: Arc<str>,
     peer: SocketAddr,
     limits: Limits,
+    dialect: Dialect,
     state: Mutex<State>,
     driver: AtomicWaker,
     hello: OnceLock<Hello>,
@@ -81,6 +83,8 @@ struct Shared {
     peer_leaves: AtomicBool,
     /// The same as `ended`, for whoever only looks.
     is_over: AtomicBool,
+    /// The child of `ended`: nothing new.
+    left: CancellationToken,
     ended: CancellationToken,
 }
 
@@ -97,13 +101,16 @@ struct State {
 }
 
 impl Connection {
-    fn new(peer: SocketAddr, limits: Limits) -> Self {
+    pub(crate) fn new(name: Arc<str>, peer: SocketAddr, limits: Limits, dialect: Dialect) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let ended = CancellationToken::new();
         Self {
             shared: Arc::new(Shared {
                 id: NEXT.fetch_add(1, Ordering::Relaxed),
+                name,
                 peer,
                 limits,
+                dialect,
                 state: Mutex::new(State {
                     out: BytesMut::new(),
                     unsent: 0,
@@ -116,7 +123,8 @@ impl Connection {
                 extension: OnceLock::new(),
                 peer_leaves: AtomicBool::new(false),
                 is_over: AtomicBool::new(false),
-                ended: CancellationToken::new(),
+                left: ended.child_token(),
+                ended,
             }),
         }
     }
@@ -124,6 +132,12 @@ impl Connection {
     /// A number no other connection of this process has.
     pub fn id(&self) -> u64 {
         self.shared.id
+    }
+
+    /// Its name, in krpc's form: on a server `<ip>:<port>:<8 hex digits>`, which nobody can guess; on
+    /// a client `<ip>:<port>:<n>`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.shared.name
     }
 
     /// The other side's address.
@@ -157,6 +171,18 @@ impl Connection {
 
     pub(crate) fn set_peer_leaves(&self) {
         self.shared.peer_leaves.store(true, Ordering::Relaxed);
+        self.shared.left.cancel();
+    }
+
+    /// Nothing new goes over it from now on; it ends when what is under way has been answered.
+    pub(crate) fn leave(&self) {
+        self.set_peer_leaves();
+        self.shared.driver.wake();
+    }
+
+    /// Resolves when nothing new can go over it: the other side leaves, or it has ended. Cancel safe.
+    pub(crate) async fn left(&self) {
+        self.shared.left.cancelled().await;
     }
 
     /// Whether it has ended.
@@ -198,27 +224,35 @@ impl Connection {
         waiter: Arc<dyn Waiter>,
         token: u64,
     ) -> Result<Sequence, Status> {
-        if self.peer_leaves() {
-            return Err(Code::SERVER_SHUTDOWN.into());
-        }
-        let mut state = self.shared.state.lock();
-        self.shared
-            .check_room(&state, self.shared.limits.outgoing)?;
-        let sequence = state.waiting.add(waiter, token).ok_or(Code::QUEUE_FULL)?;
         let meta = Meta {
             service_id,
             msg_id,
-            sequence: sequence.number(),
-            timeout_ms: i32::try_from(timeout.as_millis().max(1)).unwrap_or(i32::MAX),
+            timeout_ms: timeout_ms(timeout),
             ..Meta::default()
         };
-        if let Err(error) =
-            frame::encode_with(&meta, self.shared.limits.frame, &mut state.out, write)
-        {
+        self.send(meta, write, waiter, token)
+    }
+
+    fn send(
+        &self,
+        mut meta: Meta,
+        write: impl FnOnce(&mut BytesMut),
+        waiter: Arc<dyn Waiter>,
+        token: u64,
+    ) -> Result<Sequence, Status> {
+        if self.peer_leaves() {
+            return Err(Code::SERVER_SHUTDOWN.into());
+        }
+        let shared = &self.shared;
+        let mut state = shared.state.lock();
+        shared.check_room(&state, shared.limits.outgoing)?;
+        let sequence = state.waiting.add(waiter, token).ok_or(Code::QUEUE_FULL)?;
+        meta.sequence = sequence.number();
+        if let Err(error) = shared.encode(&meta, &mut state.out, write) {
             state.waiting.take(sequence.number());
             return Err(Status::from(Code::SEND_FAILED).with_cause(error));
         }
-        self.shared.wake(state);
+        shared.wake(state);
         Ok(sequence)
     }
 
@@ -237,40 +271,68 @@ impl Connection {
         deadline: Instant,
         body: Bytes,
     ) -> Result<Reply, Status> {
-        struct Once(Mutex<Option<oneshot::Sender<Result<Reply, Status>>>>);
-        impl Waiter for Once {
-            fn answer(&self, _token: u64, outcome: Result<Reply, Status>) {
-                if let Some(waiting) = self.0.lock().take() {
-                    let _ = waiting.send(outcome);
-                }
-            }
-        }
-        struct Forget<'a>(&'a Connection, Sequence);
-        impl Drop for Forget<'_> {
-            fn drop(&mut self) {
-                self.0.forget(self.1);
-            }
-        }
+        self.ask(&Request::new(method, body), deadline, None)
+            .await
+            .1
+    }
 
+    /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent.
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        zip: Option<Zip>,
+    ) -> (i32, Result<Reply, Status>) {
         let timeout = deadline.saturating_duration_since(Instant::now());
         if timeout.is_zero() {
-            return Err(Code::QUEUE_TIMEOUT.into());
+            return (0, Err(Code::RPC_TIMEOUT.into()));
         }
+        let (meta, body) = match self.shared.dialect.outgoing(request, timeout, zip) {
+            Ok(outgoing) => outgoing,
+            Err(status) => return (0, Err(status)),
+        };
+        let write = |out: &mut BytesMut| out.extend_from_slice(&body);
         let (sender, answer) = oneshot::channel();
         let waiter = Arc::new(Once(Mutex::new(Some(sender))));
-        let sequence = self.request(
-            method,
-            timeout,
-            |out| out.extend_from_slice(&body),
-            waiter,
-            0,
-        )?;
+        let sequence = match self.send(meta, write, waiter, 0) {
+            Ok(sequence) => sequence,
+            Err(status) => return (0, Err(status)),
+        };
         let _forget = Forget(self, sequence);
-        match tokio::time::timeout_at(deadline, answer).await {
+        let outcome = match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Code::CONNECTION_BROKEN.into()),
             Err(_) => Err(Code::RPC_TIMEOUT.into()),
-        }
+        };
+        (sequence.number(), outcome)
+    }
+
+    /// Sends a request whose answer nobody reads.
+    pub(crate) fn ask_one_way(&self, request: &Request, zip: Option<Zip>) -> Result<(), Status> {
+        let (meta, body) = self.shared.dialect.outgoing(request, Duration::ZERO, zip)?;
+        let mut state = self.shared.state.lock();
+        self.shared
+            .check_room(&state, self.shared.limits.outgoing)?;
+        let write = |out: &mut BytesMut| out.extend_from_slice(&body);
+        self.shared
+            .encode(&meta, &mut state.out, write)
+            .map_err(|error| Status::from(Code::SEND_FAILED).with_cause(error))?;
+        self.shared.wake(state);
+        Ok(())
+    }
+
+    /// Bodies of requests over this connection are encrypted with this key from now on, and those that
+    /// come so are read with it: krpc 0.2.51's encryption. Both sides agree on the key by themselves.
+    ///
+    /// # Errors
+    /// Its server or client was not told to `enable_encrypt`.
+    pub fn set_key(&self, key: Key) -> Result<(), Status> {
+        self.shared.dialect.set_key(key)
+    }
+
+    /// The connection as something to call: the way to a client of a server, krpc's PUSH.
+    pub fn service(&self) -> Arc<dyn Service> {
+        Arc::new(OverConnection(self.clone()))
     }
 
     /// Says something that has no answer; `write` appends the body. It is written after all that was
@@ -301,14 +363,65 @@ impl Connection {
             self.close();
             return Err(status);
         }
-        frame::encode_with(&meta, self.shared.limits.frame, &mut state.out, write)
+        self.shared
+            .encode(&meta, &mut state.out, write)
             .map_err(|error| Status::from(Code::SEND_FAILED).with_cause(error))?;
         self.shared.wake(state);
         Ok(())
     }
 }
 
+fn timeout_ms(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis().max(1)).unwrap_or(i32::MAX)
+}
+
+/// Waits for one answer.
+struct Once(Mutex<Option<oneshot::Sender<Result<Reply, Status>>>>);
+
+impl Waiter for Once {
+    fn answer(&self, _token: u64, outcome: Result<Reply, Status>) {
+        if let Some(waiting) = self.0.lock().take() {
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+/// Gives an answer up when it is dropped.
+struct Forget<'a>(&'a Connection, Sequence);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.forget(self.1);
+    }
+}
+
+struct OverConnection(Connection);
+
+impl Service for OverConnection {
+    fn call(&self, request: Request) -> Answer {
+        let connection = self.0.clone();
+        let deadline = crate::call::deadline(&request, crate::call::DEFAULT_TIMEOUT);
+        Box::pin(async move {
+            if request.one_way {
+                return connection
+                    .ask_one_way(&request, None)
+                    .map(|()| Reply::default());
+            }
+            connection.ask(&request, deadline, None).await.1
+        })
+    }
+}
+
 impl Shared {
+    fn encode(
+        &self,
+        meta: &Meta,
+        out: &mut BytesMut,
+        write: impl FnOnce(&mut BytesMut),
+    ) -> Result<(), frame::Error> {
+        frame::encode_with(meta, self.dialect.layout(), self.limits.frame, out, write)
+    }
+
     fn check_room(&self, state: &State, limit: usize) -> Result<(), Status> {
         if let Some(code) = state.closed {
             return Err(code.unsent().into());
@@ -330,20 +443,9 @@ impl Shared {
 
     /// Appends the answer to a request of the other side. Returns how much waits to be written.
     fn respond(&self, to: ReplyTo, outcome: &Result<Reply, Status>) -> Result<usize, frame::Error> {
-        let mut meta = Meta {
-            direction: Direction::Response,
-            service_id: to.service_id,
-            msg_id: to.msg_id,
-            sequence: to.sequence,
-            ..Meta::default()
-        };
-        let (ret_code, body): (i32, &[u8]) = match outcome {
-            Ok(reply) => (reply.ret_code, &reply.body),
-            Err(status) => (status.code().0, &[]),
-        };
-        meta.ret_code = ret_code;
+        let (meta, body) = self.dialect.response(to, outcome);
         let mut state = self.state.lock();
-        frame::encode(&meta, body, self.limits.frame, &mut state.out)?;
+        self.encode(&meta, &mut state.out, |out| out.extend_from_slice(&body))?;
         Ok(state.out.len() + state.unsent)
     }
 }
@@ -365,6 +467,10 @@ struct ReplyTo {
     service_id: i32,
     msg_id: i32,
     sequence: i32,
+    /// How the request was compressed; the answer is, too, if it is long.
+    compress: i32,
+    /// How the request was encrypted; the answer is, too.
+    encrypt: i32,
 }
 
 impl ReplyTo {

@@ -5,27 +5,48 @@
 //! * [`Acceptor`] lets other servers in and answers them from a table of [`Services`].
 //! * [`Cluster`] keeps connections to the servers a registry names; a [`Remote`] is one of them.
 //! * [`link`] is the little that Tangelo's servers say to each other about the connection itself.
+//! * [`server`] is how many calls run, wait and are allowed, and the words for codes;
+//!   [`access_log`] writes a line for each of them.
 
+mod accept;
 mod acceptor;
+pub mod access_log;
+mod call;
+pub mod client;
 mod cluster;
+pub mod config;
 mod connection;
+mod definition;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 #[rustfmt::skip]
 mod generated {
     #[path = "tangelo.link.rs"]
     pub mod tangelo_link;
 }
+mod home;
 pub mod link;
+mod listener;
+mod log_call;
+pub mod server;
+mod server_context;
 mod service;
 mod services;
 mod status;
+mod tls;
+mod trace;
 
 pub use acceptor::Acceptor;
+pub use call::{Call, Caller, Started};
 pub use cluster::{Cluster, Remote};
-pub use connection::{Connection, Limits, Sequence, Waiter};
-pub use service::{Answer, Definition, Encoding, Message, Reply, Request, Service};
+pub use connection::{Connection, Key, Limits, Sequence, Waiter};
+pub use definition::{Definition, Message, Method};
+pub use home::Home;
+pub use listener::ConnectionListener;
+pub use server_context::ServerContext;
+pub use service::{Answer, Encoding, Headers, Reply, Request, Service};
 pub use services::Services;
 pub use status::{Code, Reason, Status};
+pub use trace::{Trace, Tracer, W3c};
 
 #[doc(hidden)]
 pub mod codegen;

@@ -3,24 +3,32 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
+use tangelo_wire::krpc::trace::Unread;
 use tokio::time::Instant;
 
-use crate::{Connection, Status};
+use crate::{Connection, Home, ServerContext, Status};
 
 /// Something that answers requests: a handler, a generated service, a server elsewhere.
 ///
 /// `R` is what it is asked: a krpc [`Request`] here, a client's request in the application server.
 /// Calling it starts nothing that outlives the returned future; dropping that cancels.
 pub trait Service<R = Request>: Send + Sync + 'static {
-    /// Answers one request.
+    /// Answers one request. What it takes from the caller's surroundings, such as
+    /// [`ServerContext::current`](crate::ServerContext::current), it takes before it returns.
     fn call(&self, request: R) -> Answer;
+
+    /// Where calls can be started that survive being dropped, and be waited for without a runtime;
+    /// none where only the caller can drive them.
+    fn home(&self) -> Option<&Home> {
+        None
+    }
 }
 
 /// An answer under way.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
 
 /// A request for a numbered message of a numbered service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The service.
     pub service_id: i32,
@@ -32,6 +40,40 @@ pub struct Request {
     pub deadline: Option<Instant>,
     /// Whom it came from; none if it was made in this process.
     pub connection: Option<Connection>,
+    /// What ties the answer to it on the connection it came over.
+    pub sequence: i32,
+    /// Nobody waits for the answer: it is enough to hand the request on.
+    pub one_way: bool,
+    /// What travels beside the body; none if nothing does.
+    pub headers: Option<Box<Headers>>,
+    /// What the method that answers will find as its [`ServerContext`]; made from the request where
+    /// nobody made it before.
+    pub context: Option<ServerContext>,
+}
+
+impl Request {
+    /// A request made in this process.
+    pub fn new((service_id, msg_id): (i32, i32), body: impl Into<Bytes>) -> Self {
+        Self {
+            service_id,
+            msg_id,
+            body: body.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What travels beside a request's body.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    /// Where the request comes from, and as part of what: as it came, or will go.
+    pub trace: Unread,
+    /// Free text of the application's.
+    pub attachment: Bytes,
+    /// A label for routing rules; empty: that of the request being answered.
+    pub label: String,
+    /// What a hashing balancer chooses by, if the caller said; it does not travel.
+    pub key: Bytes,
 }
 
 /// What a body's bytes are.
@@ -84,18 +126,4 @@ impl Reply {
             body: body.into(),
         }
     }
-}
-
-/// What code generation knows of a service: implemented by generated servers.
-pub trait Definition {
-    /// Its number.
-    const SERVICE_ID: i32;
-    /// Its name in the .proto file.
-    const NAME: &'static str;
-}
-
-/// A response message of a generated service: one with a `retCode`.
-pub trait Message: prost::Message + Default {
-    /// The outcome: 0, or a negative code.
-    fn ret_code(&self) -> i32;
 }

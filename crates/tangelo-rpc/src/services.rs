@@ -1,13 +1,18 @@
 //! The table of services a server answers with.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
-use crate::{Definition, Service};
+use crate::{Code, Definition, Service};
 
 /// Services by number.
 #[derive(Clone, Default)]
 pub struct Services {
     by_id: HashMap<i32, Arc<dyn Service>, foldhash::fast::RandomState>,
+    elsewhere: BTreeSet<i32>,
 }
 
 impl Services {
@@ -32,8 +37,21 @@ impl Services {
         self
     }
 
-    pub(crate) fn find(&self, service_id: i32) -> Option<&Arc<dyn Service>> {
-        self.by_id.get(&service_id)
+    /// Notes that a service is there, but not to be reached through this table.
+    #[must_use]
+    pub fn without(mut self, service_id: i32) -> Self {
+        self.elsewhere.insert(service_id);
+        self
+    }
+
+    pub(crate) fn find(&self, service_id: i32) -> Result<&Arc<dyn Service>, Code> {
+        self.by_id.get(&service_id).ok_or_else(|| {
+            if self.elsewhere.contains(&service_id) {
+                Code::SERVICE_NOT_ALLOWED
+            } else {
+                Code::NOT_FOUND
+            }
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use bytes::Bytes;
+
 /// A code of the framework, by krpc's numbers (those of 0.2.51).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code(pub i32);
@@ -36,12 +38,22 @@ codes! {
     CONNECTION_BROKEN = -601, "connection is reset";
     /// No answer in time; it may have run.
     RPC_TIMEOUT = -602, "rpc timeout";
+    /// The caller gave up waiting.
+    USER_CANCEL = -603, "user cancelled";
     /// The request could not be sent; surely not run.
     SEND_FAILED = -604, "failed to send to network";
+    /// The call could not be made here, for a reason of its own.
+    EXEC_EXCEPTION = -605, "exception in future";
+    /// No referer of this client is for the service.
+    REFERER_NOT_ALLOWED = -606, "serviceId is not allowed";
+    /// The request could not be encoded.
+    ENCODE_REQ_ERROR = -607, "encode req error";
     /// The answer could not be understood.
     DECODE_RES_ERROR = -608, "decode res error";
     /// The service failed or panicked.
     BUSINESS_ERROR = -620, "business exception";
+    /// The request breaks a rule of its definition; not run.
+    VALIDATE_ERROR = -621, "validate error:";
     /// The server is going away; surely not run.
     SERVER_SHUTDOWN = -622, "server shutdown";
     /// Too much is waiting or running; surely not run.
@@ -50,10 +62,83 @@ codes! {
     QUEUE_TIMEOUT = -624, "timeout in queue";
     /// The request could not be understood.
     DECODE_REQ_ERROR = -625, "decode req error";
+    /// The answer could not be encoded.
+    ENCODE_RES_ERROR = -626, "encode res error";
     /// There is no such service or message.
     NOT_FOUND = -627, "service or method not found";
     /// More than this caller is allowed at once.
     FLOW_LIMIT = -628, "flow control limit exceeded";
+    /// More than is allowed by a limit that several servers share.
+    DIST_FLOW_LIMIT = -629, "dist flow control limit exceeded";
+    /// The service is there, but not for those who ask over this connection.
+    SERVICE_NOT_ALLOWED = -630, "serviceId is not allowed";
+    /// The caller's connection went before its request's turn came; only the log sees it.
+    SERVER_CONNECTION_BROKEN = -631, "server connection is broken";
+}
+
+/// Codes by the numbers of the time before 0.2, beside ours.
+const V1: [(i32, Code); 18] = [
+    (-450, Code::RPC_TIMEOUT),
+    (-451, Code::NO_CONNECTION),
+    (-452, Code::SEND_FAILED),
+    (-453, Code::CONNECTION_BROKEN),
+    (-454, Code::USER_CANCEL),
+    (-455, Code::EXEC_EXCEPTION),
+    (-456, Code::REFERER_NOT_ALLOWED),
+    (-457, Code::ENCODE_REQ_ERROR),
+    (-458, Code::DECODE_RES_ERROR),
+    (-500, Code::BUSINESS_ERROR),
+    (-503, Code::SERVER_SHUTDOWN),
+    (-550, Code::QUEUE_FULL),
+    (-551, Code::QUEUE_TIMEOUT),
+    (-552, Code::DECODE_REQ_ERROR),
+    (-553, Code::ENCODE_RES_ERROR),
+    (-554, Code::NOT_FOUND),
+    (-555, Code::FLOW_LIMIT),
+    (-556, Code::SERVICE_NOT_ALLOWED),
+];
+
+impl Code {
+    /// The number that krpc had for it before 0.2; a later code is told as the nearest earlier one.
+    pub fn to_v1(self) -> i32 {
+        let code = match self {
+            Self::DIST_FLOW_LIMIT => Self::FLOW_LIMIT,
+            Self::VALIDATE_ERROR => Self::BUSINESS_ERROR,
+            code => code,
+        };
+        V1.iter()
+            .find(|(_, ours)| *ours == code)
+            .map_or(code.0, |(theirs, _)| *theirs)
+    }
+
+    /// The code that had this number before 0.2.
+    pub fn from_v1(number: i32) -> Self {
+        V1.iter()
+            .find(|(theirs, _)| *theirs == number)
+            .map_or(Self(number), |(_, ours)| *ours)
+    }
+
+    /// Whether it is one of the framework's own; all others are the application's.
+    pub fn is_frameworks(self) -> bool {
+        (-699..=-600).contains(&self.0)
+    }
+
+    /// Whether it says that the request was surely not run: true of what a connection or a server
+    /// refused, and not of what a method passes on from its own calls.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::NO_CONNECTION
+                | Self::SEND_FAILED
+                | Self::SERVER_SHUTDOWN
+                | Self::QUEUE_FULL
+                | Self::QUEUE_TIMEOUT
+                | Self::FLOW_LIMIT
+                | Self::DIST_FLOW_LIMIT
+                | Self::SERVICE_NOT_ALLOWED
+                | Self::NOT_FOUND
+        )
+    }
 }
 
 impl fmt::Debug for Code {
@@ -76,13 +161,13 @@ impl fmt::Display for Code {
 /// Why a call has no reply: a code and words that the caller may see, and a cause that only the log
 /// sees.
 ///
-/// Between servers only the code travels: a service that has more to say answers with a negative
-/// `retCode`, and words in its `retMsg`.
+/// From a method of a generated service both travel, in the response's `retCode` and `retMsg`.
 #[derive(Clone, Debug)]
 pub struct Status {
     code: Code,
     message: Cow<'static, str>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    response: Bytes,
 }
 
 impl Status {
@@ -92,6 +177,7 @@ impl Status {
             code,
             message: message.into(),
             cause: None,
+            response: Bytes::new(),
         }
     }
 
@@ -103,6 +189,22 @@ impl Status {
     ) -> Self {
         self.cause = Some(Arc::from(cause.into()));
         self
+    }
+
+    /// Adds the response message that says the same, for callers elsewhere.
+    pub(crate) fn with_response(mut self, message: impl Into<Bytes>) -> Self {
+        self.response = message.into();
+        self
+    }
+
+    /// The response message that says the same; empty where there is none.
+    pub(crate) fn response(&self) -> &Bytes {
+        &self.response
+    }
+
+    /// Other words for the same, of which it becomes the cause.
+    pub(crate) fn told_as(self, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code, message).with_cause(self)
     }
 
     /// Its code.

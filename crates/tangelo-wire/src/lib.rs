@@ -1,7 +1,8 @@
 //! Bytes to packets and back, for both protocols Tangelo speaks.
 //!
 //! * [`pomelo`]: what clients speak: packages, messages, the handshake, JSON text.
-//! * [`krpc`]: what servers speak between each other: frames and their meta.
+//! * [`krpc`]: what servers speak between each other: frames, their meta and trace, and how
+//!   bodies are compressed and encrypted.
 //!
 //! Everything here is pure: no socket, no clock, no task. A decoder takes what has arrived and says
 //! one of three things: here is a whole unit, more bytes are needed, or this peer does not speak the

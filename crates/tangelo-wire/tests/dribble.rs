@@ -5,7 +5,10 @@ mod vectors;
 use std::fmt::Debug;
 
 use bytes::BytesMut;
-use tangelo_wire::{krpc::frame, pomelo::package};
+use tangelo_wire::{
+    krpc::{frame, layout::Layout},
+    pomelo::package,
+};
 
 type Decoded<T, E> = Result<Option<T>, E>;
 
@@ -118,5 +121,5 @@ fn next_package(buffer: &mut BytesMut) -> Decoded<package::Package, package::Err
 }
 
 fn next_frame(buffer: &mut BytesMut) -> Decoded<frame::Frame, frame::Error> {
-    frame::decode(buffer, frame::DEFAULT_MAX_FRAME)
+    frame::decode(buffer, Layout::V2, frame::DEFAULT_MAX_FRAME)
 }

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tangelo_wire::{
     krpc::{
         frame::{self, MAX_META},
+        layout::Layout,
         meta::{self, Meta},
     },
     pomelo::{
@@ -141,16 +142,25 @@ fn an_id_takes_5_bytes_at_the_most() {
 #[test]
 fn a_frame_may_have_as_many_bytes_as_the_limit_says_header_included() {
     let mut out = BytesMut::new();
-    frame::encode(&meta(), b"four", 18, &mut out).unwrap();
+    frame::encode(&meta(), b"four", Layout::V2, 18, &mut out).unwrap();
     assert_eq!(out.len(), 18);
-    assert_eq!(frame::decode(&mut out, 18).unwrap().unwrap().body, "four");
+    assert_eq!(
+        frame::decode(&mut out, Layout::V2, 18)
+            .unwrap()
+            .unwrap()
+            .body,
+        "four"
+    );
 
     let mut out = BytesMut::from("before");
     let too_long = frame::Error::TooLong {
         length: 18,
         limit: 17,
     };
-    assert_eq!(frame::encode(&meta(), b"four", 17, &mut out), Err(too_long));
+    assert_eq!(
+        frame::encode(&meta(), b"four", Layout::V2, 17, &mut out),
+        Err(too_long)
+    );
     assert_eq!(out, "before");
 }
 
@@ -218,16 +228,19 @@ fn a_meta_has_32767_bytes_at_the_most() {
         ..meta()
     };
     let mut out = BytesMut::new();
-    frame::encode(&longest, b"body", 1_000_000, &mut out).unwrap();
+    frame::encode(&longest, b"body", Layout::V2, 1_000_000, &mut out).unwrap();
     assert_eq!(out[2..8], [0x7f, 0xff, 0, 0, 0x80, 0x03]);
     assert_eq!(
-        frame::decode(&mut out, 1_000_000).unwrap().unwrap().meta,
+        frame::decode(&mut out, Layout::V2, 1_000_000)
+            .unwrap()
+            .unwrap()
+            .meta,
         longest
     );
 
     longest.attachment = vec![b'a'; MAX_META - 9].into();
     let mut out = BytesMut::from("before");
-    let refused = frame::encode(&longest, b"body", 1_000_000, &mut out);
+    let refused = frame::encode(&longest, b"body", Layout::V2, 1_000_000, &mut out);
     assert_eq!(refused, Err(frame::Error::MetaLength(32_768)));
     assert_eq!(out, "before");
 }
@@ -235,8 +248,7 @@ fn a_meta_has_32767_bytes_at_the_most() {
 #[test]
 fn a_number_in_a_meta_takes_10_bytes_at_the_most() {
     let with_sequence = |varint: &[u8]| {
-        Meta::decode(&[b"\x08\x01\x10\x01\x18\x01\x20", varint].concat().into())
-            .map(|meta| meta.sequence)
+        meta_of([b"\x08\x01\x10\x01\x18\x01\x20", varint].concat()).map(|meta| meta.sequence)
     };
     let most_negative = b"\x80\x80\x80\x80\xf8\xff\xff\xff\xff\x01";
     assert_eq!(with_sequence(most_negative), Ok(i32::MIN));
@@ -248,9 +260,7 @@ fn a_number_in_a_meta_takes_10_bytes_at_the_most() {
 
 #[test]
 fn a_field_of_a_meta_ends_within_the_meta() {
-    let with = |field: &[u8]| {
-        Meta::decode(&[b"\x08\x01\x10\x01\x18\x01", field].concat().into()).map(drop)
-    };
+    let with = |field: &[u8]| meta_of([b"\x08\x01\x10\x01\x18\x01", field].concat()).map(drop);
     assert_eq!(with(b"\x42\x02ab"), Ok(()));
     assert_eq!(with(b"\x42\x03ab"), Err(meta::Error::Malformed));
     let u64_max = b"\x42\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
@@ -266,11 +276,7 @@ fn a_field_of_a_meta_ends_within_the_meta() {
 fn a_field_of_a_meta_has_a_number_from_1_up_and_a_type_of_protobuf_3() {
     for key in [0x00, 0x02, 0x7b, 0x7c, 0x7e, 0x7f] {
         let bytes = vec![0x08, 1, 0x10, 1, 0x18, 1, key, 0];
-        assert_eq!(
-            Meta::decode(&bytes.into()),
-            Err(meta::Error::Malformed),
-            "key {key:#x}"
-        );
+        assert_eq!(meta_of(bytes), Err(meta::Error::Malformed), "key {key:#x}");
     }
 }
 
@@ -278,7 +284,7 @@ fn a_field_of_a_meta_has_a_number_from_1_up_and_a_type_of_protobuf_3() {
 fn a_meta_is_a_request_or_a_response_for_a_service_and_a_message_from_1_up() {
     let decode = |direction, service, message| {
         let bytes = vec![0x08, direction, 0x10, service, 0x18, message];
-        Meta::decode(&bytes.into()).map(drop)
+        meta_of(bytes).map(drop)
     };
     assert_eq!(decode(1, 1, 1), Ok(()));
     assert_eq!(decode(2, 1, 1), Ok(()));
@@ -304,8 +310,12 @@ fn message_of(bytes: &'static [u8]) -> Result<message::Message, message::Error> 
     message::decode(Bytes::from_static(bytes))
 }
 
+fn meta_of(bytes: impl Into<Bytes>) -> Result<Meta, meta::Error> {
+    Meta::decode(&bytes.into(), Layout::V2)
+}
+
 fn frame_of(bytes: &[u8], limit: usize) -> Result<Option<frame::Frame>, frame::Error> {
-    frame::decode(&mut bytes.into(), limit)
+    frame::decode(&mut bytes.into(), Layout::V2, limit)
 }
 
 /// One of six bytes.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -11,14 +10,14 @@ use std::{
 use clap::Parser;
 use tangelo_registry::{Fixed, Instance, Memory, Registry};
 use tangelo_server::{Blueprint, Result, Routes, Session};
-use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing::warn;
 
 use crate::{
     ConfigError, Running, StartError,
     args::{Args, Change},
     config,
-    running::{self, PATIENCE, Planned},
+    process::{self, PATIENCE},
+    running::{self, Planned},
 };
 
 /// An application: its server types, what they are made of, and which of its servers run here.
@@ -113,57 +112,16 @@ impl App {
     ///
     /// It has a runtime of its own, and logs to stderr as `RUST_LOG` says, `info` by default.
     pub fn serve(mut self) -> ExitCode {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        // The application may have set up its own already.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
-            .try_init();
-        let runtime = match tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-        {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                error!(%error, "cannot start the runtime");
-                return ExitCode::FAILURE;
-            }
-        };
         let on_ready = self.on_ready.take();
-        runtime.block_on(async {
-            // Heard from the first moment on, so that a start can be called off as well.
-            let mut stop = std::pin::pin!(running::stop_signal());
-            let running = tokio::select! {
-                running = self.start() => running,
-                () = &mut stop => return ExitCode::SUCCESS,
-            };
-            let running = match running {
-                Ok(running) => running,
-                Err(error) => {
-                    error!("{error}");
-                    return ExitCode::FAILURE;
+        process::serve(
+            self.start(),
+            |running| {
+                if let Some(on_ready) = on_ready {
+                    on_ready(running);
                 }
-            };
-            info!("ready");
-            if let Some(on_ready) = on_ready {
-                on_ready(&running);
-            }
-            stop.await;
-            info!("draining");
-            let cut_off = tokio::select! {
-                cut_off = running.shutdown(PATIENCE) => cut_off,
-                () = running::stop_signal() => {
-                    warn!("ended at once");
-                    return ExitCode::FAILURE;
-                }
-            };
-            if cut_off > 0 {
-                warn!(cut_off, "not everything was done in time");
-            }
-            info!("stopped");
-            ExitCode::SUCCESS
-        })
+            },
+            async |running: &Running| running.shutdown(PATIENCE).await,
+        )
     }
 
     /// Starts the servers within the runtime this is called in. They run until

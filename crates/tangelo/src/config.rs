@@ -176,6 +176,7 @@ fn instance(server_type: &str, entry: Entry) -> Instance {
         client_port: entry.client_port,
         frontend: entry.frontend,
         settings: entry.settings,
+        ..Instance::default()
     }
 }
 

@@ -28,13 +28,19 @@
 
 mod app;
 mod args;
+mod bootstrap;
 mod config;
+mod process;
+mod rpc_app;
 mod running;
 
 pub use app::App;
+pub use bootstrap::{Bootstrap, Mistakes};
 pub use config::ConfigError;
+pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
+pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
 pub use tangelo_server as server;

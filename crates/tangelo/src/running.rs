@@ -10,8 +10,6 @@ use tracing::warn;
 
 use crate::ConfigError;
 
-/// How long draining may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long servers of one process may take to meet.
 const MEETING: Duration = Duration::from_secs(5);
 
@@ -109,31 +107,5 @@ impl Running {
             .await
             .into_iter()
             .sum()
-    }
-}
-
-/// Resolves at the next Ctrl-C or SIGTERM.
-pub(crate) async fn stop_signal() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    let interrupted = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            warn!(%error, "cannot hear Ctrl-C");
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        () = interrupted => {}
     }
 }

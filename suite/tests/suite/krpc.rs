@@ -5,6 +5,7 @@ use serde_json::json;
 use tangelo::server::{Handlers, Server};
 use tangelo_wire::krpc::{
     frame::{self, Frame},
+    layout::Layout,
     meta::{Direction, Meta},
 };
 use tokio::{
@@ -42,13 +43,14 @@ impl Peer {
 
     pub(crate) async fn send(&mut self, meta: &Meta, body: &[u8]) {
         let mut out = BytesMut::new();
-        frame::encode(meta, body, frame::DEFAULT_MAX_FRAME, &mut out).unwrap();
+        frame::encode(meta, body, Layout::V2, frame::DEFAULT_MAX_FRAME, &mut out).unwrap();
         self.stream.write_all(&out).await.unwrap();
     }
 
     pub(crate) async fn hear(&mut self) -> Frame {
         loop {
-            let frame = frame::decode(&mut self.reading, frame::DEFAULT_MAX_FRAME).unwrap();
+            let frame =
+                frame::decode(&mut self.reading, Layout::V2, frame::DEFAULT_MAX_FRAME).unwrap();
             if let Some(frame) = frame {
                 return frame;
             }
@@ -138,7 +140,14 @@ async fn frames_may_come_a_byte_at_a_time_or_many_at_once() {
     let mut peer = Peer::of(&back).await;
     let mut out = BytesMut::new();
     let meta = call(CALCULATOR, ADD);
-    frame::encode(&meta, &[0x08, 9], frame::DEFAULT_MAX_FRAME, &mut out).unwrap();
+    frame::encode(
+        &meta,
+        &[0x08, 9],
+        Layout::V2,
+        frame::DEFAULT_MAX_FRAME,
+        &mut out,
+    )
+    .unwrap();
     for byte in &out {
         peer.stream.write_all(&[*byte]).await.unwrap();
         tokio::task::yield_now().await;
@@ -187,7 +196,8 @@ async fn a_body_that_cannot_be_read_is_refused_and_the_connection_stays() {
             encrypt,
             ..call(CALCULATOR, ADD)
         };
-        peer.is_refused(meta, -625).await;
+        let frame = peer.ask(meta, &[8, 1]).await;
+        assert_eq!(frame.meta.ret_code, -625, "{compress}, {encrypt}");
     }
     let frame = peer.ask(call(CALCULATOR, ADD), &[0xff]).await;
     assert_eq!(frame.meta.ret_code, -625);

@@ -103,7 +103,7 @@ async fn calls_at_once_get_their_own_answers() {
 async fn a_call_that_takes_too_long_is_a_timeout_and_the_next_one_works() {
     let (front, _back) = servers(Handlers::new()).await;
     let calculator = calculator(&front);
-    let impatient = calculator.clone().timeout(Duration::from_millis(50));
+    let impatient = calculator.clone().with_timeout(Duration::from_millis(50));
     for _ in 0..3 {
         let status = impatient.hang(HangReq {}).await.unwrap_err();
         assert_eq!(status.code(), Code::RPC_TIMEOUT);

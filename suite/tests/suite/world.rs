@@ -143,7 +143,7 @@ pub(crate) fn back(id: &str) -> Instance {
         port: Some(0),
         client_port: None,
         frontend: false,
-        settings: serde_json::Map::new(),
+        ..Instance::default()
     }
 }
 

@@ -76,7 +76,7 @@ fn instance(id: &str, server_type: &str) -> Instance {
         port: None,
         client_port: None,
         frontend: false,
-        settings: serde_json::Map::new(),
+        ..Instance::default()
     }
 }
 

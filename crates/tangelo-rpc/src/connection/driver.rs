@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
@@ -26,34 +25,56 @@ use tokio::{
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
-use super::{Connection, Limits, ReplyTo};
-use crate::{Code, Reply, Request, Services, Status, link};
+use super::{Connection, ReplyTo};
+use crate::{Code, Headers, Reply, Request, Services, Status, link};
 
 /// Frames handled before other connections get their turn.
 const FRAMES_PER_POLL: usize = 256;
 /// Room made for a read.
 const READ_BUFFER: usize = 64 << 10;
-/// How often silence is looked at. The dialing side then sends a heartbeat.
-const TICK: Duration = Duration::from_secs(5);
+/// How often those who leave look whether all has gone quiet.
+const LEAVING_TICK: Duration = Duration::from_millis(100);
+/// Such looks without a frame before a server that leaves closes a connection whose other side does not
+/// know that it leaves.
+const QUIET_TICKS: u32 = 3;
 /// Lines about failed requests in a second; the rest is counted.
 const LOG_LINES_PER_SECOND: u32 = 20;
 /// How long a request may run whose caller did not say how long it waits.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Which side of a connection this is.
+/// Which side of a connection this is, and how long it bears silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It connected: it sends heartbeats, and takes three ticks of silence for death.
+pub(crate) struct Role {
+    side: Side,
+    /// How often silence is looked at. The dialing side then sends a heartbeat.
+    tick: Duration,
+    /// Ticks of silence that are taken for death.
+    patience: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
     Dialing,
-    /// It was connected to. krpc's own clients send a heartbeat a minute; three missed are death.
     Accepting,
 }
 
 impl Role {
-    fn patience(self) -> u32 {
-        match self {
-            Self::Dialing => 3,
-            Self::Accepting => 36,
+    /// It connected, and sends a heartbeat in every `ping` of silence; three are death.
+    pub(crate) fn dialing(ping: Duration) -> Self {
+        Self {
+            side: Side::Dialing,
+            tick: ping,
+            patience: 3,
+        }
+    }
+
+    /// It was connected to; `idle` without a frame is death.
+    pub(crate) fn accepting(idle: Duration) -> Self {
+        const LOOKS: u32 = 36;
+        Self {
+            side: Side::Accepting,
+            tick: idle / LOOKS,
+            patience: LOOKS,
         }
     }
 }
@@ -89,23 +110,20 @@ enum Phase {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     pub(crate) fn new(
         stream: S,
-        peer: SocketAddr,
-        limits: Limits,
+        connection: Connection,
         services: Arc<Services>,
         role: Role,
         stop: &Stop,
     ) -> Self {
-        let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             stream,
-            connection: Connection::new(peer, limits),
+            connection,
             services,
             role,
             reading: BytesMut::new(),
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
-            ticks,
+            ticks: ticks(role.tick),
             silent_ticks: 0,
             wrote_since_tick: false,
             leaving: Box::pin(stop.draining()),
@@ -113,10 +131,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             failures: LogLines::default(),
             now: Instant::now(),
         }
-    }
-
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// One turn of an open connection; `Ready` when it has ended, with the reason.
@@ -127,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let more = self.read(context)?;
         self.finish_running(context)?;
         let flushed = self.write(context)?;
-        if flushed && self.is_done() {
+        if flushed && self.is_done() && self.connection.shared.seal() {
             return Poll::Ready(Ok(()));
         }
         if more {
@@ -141,10 +155,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn is_done(&self) -> bool {
         let connection = &self.connection;
         let nobody_waits = || connection.shared.state.lock().waiting.is_empty();
-        match self.role {
-            Role::Dialing if connection.peer_leaves() => nobody_waits() && self.running.is_empty(),
-            Role::Accepting if connection.hello().is_some() => false,
-            _ => self.phase == Phase::Leaving && self.running.is_empty(),
+        let leaves = self.phase == Phase::Leaving && self.running.is_empty();
+        match self.role.side {
+            Side::Dialing if connection.peer_leaves() => nobody_waits() && self.running.is_empty(),
+            Side::Dialing => leaves,
+            Side::Accepting if connection.hello().is_some() => false,
+            // A plain krpc client learns from the refusal of its next request that this server leaves.
+            Side::Accepting => leaves && nobody_waits() && self.silent_ticks >= QUIET_TICKS,
         }
     }
 
@@ -165,6 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn watch_leaving(&mut self, context: &mut Context<'_>) {
         if self.phase == Phase::Open && self.leaving.as_mut().poll(context).is_ready() {
             self.phase = Phase::Leaving;
+            self.ticks = ticks(LEAVING_TICK);
+            self.silent_ticks = 0;
             if self.connection.hello().is_some() {
                 // If it cannot be said the connection is over, which says it as well.
                 let _ = self.connection.tell(link::GOAWAY, |_| {});
@@ -175,10 +194,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn tick(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.ticks.poll_tick(context).is_ready() {
             self.silent_ticks += 1;
-            if self.silent_ticks > self.role.patience() {
+            if self.phase == Phase::Open && self.silent_ticks > self.role.patience {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
             }
-            if self.role == Role::Dialing && !self.wrote_since_tick {
+            if self.role.side == Side::Dialing && !self.wrote_since_tick {
                 let out = &mut self.connection.shared.state.lock().out;
                 out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
             }
@@ -218,8 +237,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn next_frame(&mut self) -> io::Result<Option<Frame>> {
-        frame::decode(&mut self.reading, self.connection.shared.limits.frame)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let shared = &self.connection.shared;
+        let layout = shared.dialect.layout();
+        let frame = frame::decode(&mut self.reading, layout, shared.limits.frame)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if let Some(told) = frame.as_ref().and_then(|frame| frame.meta.told) {
+            shared.dialect.learn(told);
+        }
+        Ok(frame)
     }
 
     fn receive(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
@@ -244,24 +269,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             debug!(sequence = frame.meta.sequence, "an answer nobody waits for");
             return;
         };
-        let Frame { meta, body } = frame;
-        let outcome = if meta.compress != 0 || meta.encrypt != 0 {
-            Err(Code::DECODE_RES_ERROR.into())
-        } else if meta.ret_code != 0 && body.is_empty() {
-            Err(Code(meta.ret_code).into())
-        } else {
-            Ok(Reply::protobuf(meta.ret_code, body))
+        let Frame { meta, body, .. } = frame;
+        let dialect = &self.connection.shared.dialect;
+        let code = dialect.code(&meta);
+        if code == Code::SERVER_SHUTDOWN {
+            // All that plain krpc servers say when they leave.
+            self.connection.set_peer_leaves();
+        }
+        let outcome = match dialect.open(&meta, body) {
+            None => Err(Code::DECODE_RES_ERROR.into()),
+            Some(body) if body.is_empty() && code.is_frameworks() => Err(code.into()),
+            Some(body) => Ok(Reply::protobuf(code.0, body)),
         };
         waiter.answer(token, outcome);
     }
 
     /// Polls what answers this request once, in place; it waits in the set only if it is not ready.
     fn serve(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
-        let Frame { meta, body } = frame;
+        let Frame { meta, body, .. } = frame;
         let to = ReplyTo {
             service_id: meta.service_id,
             msg_id: meta.msg_id,
             sequence: meta.sequence,
+            compress: meta.compress,
+            encrypt: meta.encrypt,
         };
         if (meta.service_id, meta.msg_id) == link::HEARTBEAT {
             let shared = &self.connection.shared;
@@ -274,15 +305,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 .ok()
                 .filter(|timeout| *timeout > 0)
                 .map_or(DEFAULT_DEADLINE, Duration::from_millis);
-        let request = Request {
-            service_id: meta.service_id,
-            msg_id: meta.msg_id,
-            body,
-            deadline: Some(deadline),
-            connection: Some(self.connection.clone()),
-        };
-        let called = match self.admit(&meta) {
-            Ok(service) => guard::catch(|| service.call(request)).map_err(failed),
+        let admitted = self.admit(&meta).and_then(|service| {
+            let body = self.connection.shared.dialect.open(&meta, body);
+            Ok((service, body.ok_or(Code::DECODE_REQ_ERROR)?))
+        });
+        let called = match admitted {
+            Ok((service, body)) => {
+                let request = Request {
+                    service_id: meta.service_id,
+                    msg_id: meta.msg_id,
+                    body,
+                    deadline: Some(deadline),
+                    connection: Some(self.connection.clone()),
+                    sequence: meta.sequence,
+                    one_way: meta.sequence == 0,
+                    headers: headers(meta),
+                    context: None,
+                };
+                guard::catch(|| service.call(request)).map_err(failed)
+            }
             Err(code) => Err(code.into()),
         };
         let mut answer = match called {
@@ -304,10 +345,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn admit(&self, meta: &Meta) -> Result<&Arc<dyn crate::Service>, Code> {
-        if meta.compress != 0 || meta.encrypt != 0 {
-            return Err(Code::DECODE_REQ_ERROR);
-        }
-        let service = self.services.find(meta.service_id).ok_or(Code::NOT_FOUND)?;
+        let service = self.services.find(meta.service_id)?;
         if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
             return Err(Code::SERVER_SHUTDOWN);
         }
@@ -395,6 +433,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
 }
 
 impl super::Shared {
+    /// Closes it unless something was said since; who comes later is told that it was not sent.
+    fn seal(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_quiet = state.out.is_empty() && state.waiting.is_empty();
+        if is_quiet {
+            state.closed.get_or_insert(Code::CONNECTION_BROKEN);
+        }
+        is_quiet
+    }
+
     /// Nothing can be sent any more, and whoever waits is told.
     fn end(&self) {
         let waiting = {
@@ -432,6 +480,24 @@ impl<S> Drop for Driver<S> {
     }
 }
 
+fn ticks(tick: Duration) -> Interval {
+    let mut ticks = tokio::time::interval_at(Instant::now() + tick, tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// What came beside the body, if anything did.
+fn headers(meta: Meta) -> Option<Box<Headers>> {
+    if meta.trace.is_empty() && meta.attachment.is_empty() {
+        return None;
+    }
+    Some(Box::new(Headers {
+        trace: meta.trace,
+        attachment: meta.attachment,
+        ..Headers::default()
+    }))
+}
+
 /// A request that was not answered at once.
 struct Running {
     answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
@@ -448,7 +514,13 @@ impl Future for Running {
             return Poll::Ready((to, outcome.unwrap_or_else(|panicked| Err(failed(panicked)))));
         }
         ready!(self.deadline.as_mut().poll(context));
-        Poll::Ready((to, Err(Code::RPC_TIMEOUT.into())))
+        // Once more: what has only waited for its turn so far says so.
+        let last = Pin::new(&mut self.answer).poll(context);
+        let outcome = match last {
+            Poll::Ready(outcome) => outcome.unwrap_or_else(|panicked| Err(failed(panicked))),
+            Poll::Pending => Err(Code::RPC_TIMEOUT.into()),
+        };
+        Poll::Ready((to, outcome))
     }
 }
 
@@ -469,9 +541,15 @@ fn failed(panicked: guard::Panicked) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use tangelo_wire::krpc::layout::Layout;
     use tokio::io::AsyncWriteExt;
 
-    use super::*;
+    use super::{
+        super::{Dialect, Limits},
+        *,
+    };
 
     /// A connection over a pipe of this size, whose answers nobody reads.
     fn unread(
@@ -480,12 +558,12 @@ mod tests {
     ) -> (tokio::io::DuplexStream, Driver<tokio::io::DuplexStream>) {
         let (theirs, ours) = tokio::io::duplex(pipe);
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let dialect = Dialect::new(Layout::V2, false, limits.frame);
+        let connection = Connection::new("test".into(), peer, limits, dialect);
+        let role = Role::accepting(Duration::from_secs(180));
         let services = Arc::new(Services::new());
-        let stop = Stop::new();
-        (
-            theirs,
-            Driver::new(ours, peer, limits, services, Role::Accepting, &stop),
-        )
+        let driver = Driver::new(ours, connection, services, role, &Stop::new());
+        (theirs, driver)
     }
 
     #[tokio::test]
@@ -497,7 +575,7 @@ mod tests {
         };
         // What fits: one answer in the pipe, ten in the buffer.
         let (mut theirs, driver) = unread(limits, ANSWER);
-        let connection = driver.connection().clone();
+        let connection = driver.connection.clone();
         let flood = async {
             for _ in 0..100 {
                 if theirs.write_all(&frame::HEARTBEAT_REQUEST).await.is_err() {
@@ -518,7 +596,7 @@ mod tests {
             ..Limits::default()
         };
         let (mut theirs, driver) = unread(limits, 1 << 10);
-        let connection = driver.connection().clone();
+        let connection = driver.connection.clone();
         let talk = async {
             let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
             for _ in 0..100 {

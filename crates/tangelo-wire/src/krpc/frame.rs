@@ -2,7 +2,10 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::meta::{self, Meta};
+use super::{
+    layout::Layout,
+    meta::{self, Meta},
+};
 
 /// Bytes before the meta.
 pub const HEADER: usize = 8;
@@ -51,11 +54,16 @@ pub enum Error {
 
 /// Takes the next whole frame off the front of a stream's buffer; `Ok(None)` asks for more bytes.
 ///
-/// What can be judged early is: the magic by each byte of it, the length by the header alone.
+/// What can be judged early is: the magic by each byte of it, the length by the header alone. A meta
+/// that does not tell its layout is read in `fallback`.
 ///
 /// # Errors
 /// Any [`Error`]; the peer then speaks something else.
-pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, Error> {
+pub fn decode(
+    buffer: &mut BytesMut,
+    fallback: Layout,
+    limit: usize,
+) -> Result<Option<Frame>, Error> {
     if buffer.iter().zip(MAGIC).any(|(have, want)| *have != want) {
         return Err(Error::Magic);
     }
@@ -77,7 +85,7 @@ pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, Erro
     }
     let mut bytes = buffer.split_to(HEADER + rest).freeze();
     bytes.advance(HEADER);
-    let meta = Meta::decode_front(&bytes, meta_length)?;
+    let meta = Meta::decode_front(&bytes, meta_length, fallback)?;
     bytes.advance(meta_length);
     Ok(Some(Frame { meta, body: bytes }))
 }
@@ -88,6 +96,7 @@ pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, Erro
 /// A meta or a frame longer than the format or `limit` allows; `out` is then as it was.
 pub fn encode_with(
     meta: &Meta,
+    layout: Layout,
     limit: usize,
     out: &mut BytesMut,
     write: impl FnOnce(&mut BytesMut),
@@ -95,7 +104,7 @@ pub fn encode_with(
     let start = out.len();
     out.put_slice(&MAGIC);
     out.put_slice(&[0; HEADER - MAGIC.len()]);
-    meta.encode(out);
+    meta.encode(layout, out);
     let meta_length = out.len() - start - HEADER;
     write(out);
     let length = out.len() - start;
@@ -121,6 +130,12 @@ pub fn encode_with(
 ///
 /// # Errors
 /// As [`encode_with`].
-pub fn encode(meta: &Meta, body: &[u8], limit: usize, out: &mut BytesMut) -> Result<(), Error> {
-    encode_with(meta, limit, out, |out| out.put_slice(body))
+pub fn encode(
+    meta: &Meta,
+    body: &[u8],
+    layout: Layout,
+    limit: usize,
+    out: &mut BytesMut,
+) -> Result<(), Error> {
+    encode_with(meta, layout, limit, out, |out| out.put_slice(body))
 }

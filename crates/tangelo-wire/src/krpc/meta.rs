@@ -1,11 +1,15 @@
 //! What stands before a frame's body: direction, target, correlation, outcome.
 //!
-//! The field numbers are those of krpc 0.2.51. The message is written and read by hand because every
-//! frame has one, most of its fields are small numbers, and the trace can stay unread.
+//! The message is written and read by hand because every frame has one, most of its fields are small
+//! numbers, some change their meaning with the [layout](super::layout), and the trace can stay unread.
 
 use bytes::{BufMut, Bytes};
 
-use crate::varint;
+use super::{
+    fields::{put_number, put_text},
+    layout::{Fields, Layout},
+    trace::{Form, Unread},
+};
 
 /// Which way a frame goes. Both sides of a connection may ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub enum Direction {
     Response = 2,
 }
 
-/// The meta of a frame. A field with its default value is not sent.
+/// The meta of a frame, whatever its layout. A field with its default value is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Request or response.
@@ -32,14 +36,16 @@ pub struct Meta {
     pub timeout_ms: i32,
     /// The outcome, in a response: 0 or a negative code.
     pub ret_code: i32,
-    /// The encoded trace, unread.
-    pub trace: Bytes,
+    /// Where the request comes from, unread.
+    pub trace: Unread,
     /// Free text that travels beside the body.
     pub attachment: Bytes,
-    /// How the body is compressed: 0 not, 1 zlib, 2 snappy.
+    /// How the body is [compressed](super::compress): 0 not, 1 zlib, 2 snappy. Others may come.
     pub compress: i32,
-    /// How the body is encrypted: 0 not, 1 AES.
+    /// How the body is [encrypted](super::encrypt): 0 not, 1 AES. Others may come. [`Layout::V1`] cannot say it.
     pub encrypt: i32,
+    /// The layout that the bytes told, if they told any. It is not sent.
+    pub told: Option<Layout>,
 }
 
 /// Why bytes are no meta.
@@ -61,117 +67,103 @@ pub enum Error {
     },
 }
 
-const VARINT: u64 = 0;
-const FIXED_64: u64 = 1;
-const LENGTH_DELIMITED: u64 = 2;
-const FIXED_32: u64 = 5;
-const LONGEST: usize = 10;
-
 impl Meta {
-    /// Reads a meta; unknown fields are skipped, as are known numbers of another wire type.
+    /// Reads a meta in the layout that its bytes [tell](Self::told), else in `fallback`. Bytes that fit
+    /// both layouts, as those of a plain response, or neither tell none.
+    ///
+    /// Unknown fields are skipped, as are known numbers of another wire type. What the trace holds is
+    /// not looked at.
     ///
     /// # Errors
     /// Bytes that are no protobuf message, an unknown direction, a target below 1.
-    pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
-        Self::decode_front(bytes, bytes.len())
+    pub fn decode(bytes: &Bytes, fallback: Layout) -> Result<Self, Error> {
+        Self::decode_front(bytes, bytes.len(), fallback)
     }
 
     /// Reads the meta that is the first `length` bytes; the rest is somebody else's.
-    pub(super) fn decode_front(bytes: &Bytes, length: usize) -> Result<Self, Error> {
-        let mut meta = Self::default();
-        let mut direction = 0;
-        let mut rest = bytes.get(..length).ok_or(Error::Malformed)?;
-        while !rest.is_empty() {
-            let key = number(&mut rest)?;
-            match (key >> 3, key & 7) {
-                (0, _) => return Err(Error::Malformed),
-                (field, VARINT) => {
-                    // An int32 is sent as its sign-extended 64 bits, so its low half is the value.
-                    let value = number(&mut rest)? as i32;
-                    match field {
-                        1 => direction = value,
-                        2 => meta.service_id = value,
-                        3 => meta.msg_id = value,
-                        4 => meta.sequence = value,
-                        5 => meta.timeout_ms = value,
-                        6 => meta.ret_code = value,
-                        9 => meta.compress = value,
-                        10 => meta.encrypt = value,
-                        _ => {}
-                    }
-                }
-                (field, LENGTH_DELIMITED) => {
-                    let size = usize::try_from(number(&mut rest)?).map_err(|_| Error::Malformed)?;
-                    let value = take(&mut rest, size)?;
-                    match field {
-                        7 => meta.trace = bytes.slice_ref(value),
-                        8 => meta.attachment = bytes.slice_ref(value),
-                        _ => {}
-                    }
-                }
-                (_, FIXED_64) => {
-                    take(&mut rest, 8)?;
-                }
-                (_, FIXED_32) => {
-                    take(&mut rest, 4)?;
-                }
-                _ => return Err(Error::Malformed),
-            }
-        }
-        meta.direction = match direction {
+    pub(super) fn decode_front(
+        bytes: &Bytes,
+        length: usize,
+        fallback: Layout,
+    ) -> Result<Self, Error> {
+        let whole = bytes.get(..length).ok_or(Error::Malformed)?;
+        let fields = Fields::read(whole).ok_or(Error::Malformed)?;
+        let direction = match fields.direction {
             1 => Direction::Request,
             2 => Direction::Response,
             other => return Err(Error::Direction(other)),
         };
-        if meta.service_id < 1 || meta.msg_id < 1 {
+        if fields.service_id < 1 || fields.msg_id < 1 {
             return Err(Error::Target {
-                service_id: meta.service_id,
-                msg_id: meta.msg_id,
+                service_id: fields.service_id,
+                msg_id: fields.msg_id,
             });
         }
-        Ok(meta)
+        let told = fields.told();
+        let (timeout_ms, trace, attachment, compress, encrypt) = match told.unwrap_or(fallback) {
+            Layout::V1 => (
+                fields.number_7,
+                fields.has_v1_trace().then_some(whole),
+                fields.text_9,
+                fields.number_10,
+                0,
+            ),
+            Layout::V2 => (
+                fields.number_5,
+                fields.field_7,
+                fields.text_8,
+                fields.number_9,
+                fields.number_10,
+            ),
+        };
+        let part = |part: &[u8]| match part {
+            [] => Bytes::new(),
+            part => bytes.slice_ref(part),
+        };
+        Ok(Self {
+            direction,
+            service_id: fields.service_id,
+            msg_id: fields.msg_id,
+            sequence: fields.sequence,
+            timeout_ms: timeout_ms.unwrap_or_default(),
+            ret_code: fields.ret_code,
+            trace: Unread::new(part(trace.unwrap_or_default())),
+            attachment: part(attachment),
+            compress,
+            encrypt,
+            told,
+        })
     }
 
-    /// Appends the meta.
-    pub fn encode(&self, out: &mut impl BufMut) {
-        let numbers = |out: &mut _, fields: &[(u64, i32)]| {
-            for (field, value) in fields {
-                if *value != 0 {
-                    varint::write(field << 3 | VARINT, out);
-                    varint::write(i64::from(*value) as u64, out);
-                }
-            }
+    /// Appends the meta. A trace that came in the other layout is written in this one.
+    pub fn encode(&self, layout: Layout, out: &mut impl BufMut) {
+        let converted = self.trace.converted(layout);
+        let (trace_id, peers, trace) = match converted.as_ref().unwrap_or(&self.trace).form() {
+            Form::Nothing => (&[][..], &[][..], &[][..]),
+            Form::V1 { trace_id, peers } => (trace_id, peers, &[][..]),
+            Form::V2(message) => (&[][..], &[][..], message),
         };
-        numbers(
-            out,
-            &[
-                (1, self.direction as i32),
-                (2, self.service_id),
-                (3, self.msg_id),
-                (4, self.sequence),
-                (5, self.timeout_ms),
-                (6, self.ret_code),
-            ],
-        );
-        for (field, value) in [(7u64, &self.trace), (8, &self.attachment)] {
-            if !value.is_empty() {
-                varint::write(field << 3 | LENGTH_DELIMITED, out);
-                varint::write(value.len() as u64, out);
-                out.put_slice(value);
+        put_number(1, self.direction as i32, out);
+        put_number(2, self.service_id, out);
+        put_number(3, self.msg_id, out);
+        put_number(4, self.sequence, out);
+        match layout {
+            Layout::V1 => {
+                put_text(5, trace_id, out);
+                put_number(6, self.ret_code, out);
+                put_number(7, self.timeout_ms, out);
+                put_text(8, peers, out);
+                put_text(9, &self.attachment, out);
+                put_number(10, self.compress, out);
+            }
+            Layout::V2 => {
+                put_number(5, self.timeout_ms, out);
+                put_number(6, self.ret_code, out);
+                put_text(7, trace, out);
+                put_text(8, &self.attachment, out);
+                put_number(9, self.compress, out);
+                put_number(10, self.encrypt, out);
             }
         }
-        numbers(out, &[(9, self.compress), (10, self.encrypt)]);
     }
-}
-
-fn number(bytes: &mut &[u8]) -> Result<u64, Error> {
-    let (value, length) = varint::read(bytes, LONGEST).ok_or(Error::Malformed)?;
-    *bytes = bytes.get(length..).unwrap_or_default();
-    Ok(value)
-}
-
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], Error> {
-    let (taken, rest) = bytes.split_at_checked(length).ok_or(Error::Malformed)?;
-    *bytes = rest;
-    Ok(taken)
 }

@@ -1,0 +1,28 @@
+//! What services and messages look like at run time.
+//!
+//! * [`Pool`] reads descriptor files (`*.proto.pb`) and knows services and methods by number and by name.
+//! * [`json_to_body`] and [`body_to_json`] turn JSON into an encoded message and back.
+//! * [`message`] reads and adds single fields of an encoded message without decoding it.
+//! * [`validate`] holds requests to the rules that their fields carry in the .proto file.
+//! * [`log_text`] shows a message as a part of a line in an access log.
+//! * `compile`, with the feature of that name, makes descriptors of .proto files.
+//!
+//! No I/O but reading descriptor files, no clock, no tasks.
+
+#[cfg(feature = "compile")]
+pub mod compile;
+mod json;
+pub mod log_text;
+pub mod message;
+mod pool;
+pub mod validate;
+
+pub use prost_reflect::{FieldDescriptor, MessageDescriptor};
+
+pub use crate::{
+    json::{
+        JsonError, JsonOptions, MAX_DEPTH, MAX_JSON, MAX_MESSAGE, body_to_json, json_to_body,
+        value_to_body,
+    },
+    pool::{LoadError, LoadErrors, MAX_FILES, MAX_SET, MethodInfo, Pool, ServiceInfo},
+};

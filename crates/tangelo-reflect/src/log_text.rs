@@ -1,0 +1,114 @@
+//! Messages as they stand in a line of an access log.
+//!
+//! A line's parts are separated by a comma and three blanks. No part has that in it, whatever a peer has
+//! sent: it becomes a lone comma. Nor does a part have a line break in it, or more than [`MAX_TEXT`] bytes.
+
+mod json;
+mod line;
+mod simple;
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    fmt,
+};
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, Value};
+
+pub use self::{json::Json, simple::Simple};
+
+/// Most bytes a message takes in a line; `...` follows where it is cut. JSON that is cut is no longer JSON.
+pub const MAX_TEXT: usize = 64 * 1024;
+
+/// What stands for the rest of a value.
+const REST: &str = "...";
+
+/// What of a message is logged. The names are those of krpc's `monitor`, as are the defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Fields whose values are logged as `***`, by their names in the .proto file, at whatever depth. So are values
+    /// in maps whose keys are such names. None by default.
+    pub mask_fields: HashSet<String>,
+    /// How many elements of a repeated field or a map are logged: of a map, those with the smallest keys. 1 by default.
+    pub max_repeated_size_to_log: usize,
+    /// How many characters of a string are logged. 500 by default.
+    pub max_field_size_to_log: usize,
+    /// Whether fields with default values are logged. Those that can tell that they are not set are not. No by default.
+    pub print_default: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mask_fields: HashSet::new(),
+            max_repeated_size_to_log: 1,
+            max_field_size_to_log: 500,
+            print_default: false,
+        }
+    }
+}
+
+/// A way to write a message into a line.
+pub trait Formatter: fmt::Debug + Send + Sync {
+    /// Appends the message to a line that may have something in it already.
+    fn format(&self, message: &DynamicMessage, options: &Options, out: &mut String);
+}
+
+/// The formatter with the name it has in a configuration: `simple`, or `json`, which krpc called `jackson` at first.
+pub fn formatter(name: &str) -> Option<&'static dyn Formatter> {
+    match name {
+        "simple" => Some(&Simple),
+        "json" | "jackson" => Some(&Json),
+        _ => None,
+    }
+}
+
+impl Options {
+    fn masks(&self, name: &str) -> bool {
+        self.mask_fields.contains(name)
+    }
+
+    fn masks_key(&self, key: &MapKey) -> bool {
+        key.as_str().is_some_and(|key| self.masks(key))
+    }
+
+    /// The field's value, if it is to be logged.
+    fn value<'a>(
+        &self,
+        message: &'a DynamicMessage,
+        field: &FieldDescriptor,
+    ) -> Option<Cow<'a, Value>> {
+        let default = self.print_default && !field.supports_presence();
+        (default || message.has_field(field)).then(|| message.get_field(field))
+    }
+
+    /// The elements of a repeated field that are logged.
+    fn elements<'a>(&self, values: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+        values.iter().take(self.max_repeated_size_to_log)
+    }
+
+    /// The entries of a map that are logged.
+    fn entries<'a>(&self, entries: &'a HashMap<MapKey, Value>) -> Vec<(&'a MapKey, &'a Value)> {
+        let by_key = |one: &(&MapKey, &Value), other: &(&MapKey, &Value)| one.0.cmp(other.0);
+        let mut entries: Vec<_> = entries.iter().collect();
+        // Not all of them are sorted: there may be many more than are logged.
+        if self.max_repeated_size_to_log < entries.len() {
+            entries.select_nth_unstable_by(self.max_repeated_size_to_log, by_key);
+            entries.truncate(self.max_repeated_size_to_log);
+        }
+        entries.sort_unstable_by(by_key);
+        entries
+    }
+
+    /// As much of a string as is logged, and whether that is not all.
+    fn cut<'a>(&self, text: &'a str) -> (&'a str, bool) {
+        let end = text.char_indices().nth(self.max_field_size_to_log);
+        let cut = end.and_then(|(end, _)| text.get(..end));
+        (cut.unwrap_or(text), cut.is_some())
+    }
+}
+
+/// Whether some reader of logs would begin a new line here.
+fn breaks_lines(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}

@@ -1,0 +1,561 @@
+//! Rules that fields carry in a .proto file are kept to, and mistakes in them are told before a request comes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod proto;
+
+use std::collections::HashMap;
+
+use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value, prost::Message};
+use proto::{descriptor, list, message, text, within};
+use tangelo_reflect::validate::{BodyError, Error, VALIDATE_ERROR, Validator, Violation};
+
+/// `message Req` with these fields, and its rules.
+fn rules(source: &str) -> Validator {
+    let descriptor = descriptor(source, "Req");
+    Validator::compile(&descriptor).unwrap().unwrap()
+}
+
+/// What the one field `f`, declared like this, says to a value; `None` is the field not set.
+#[track_caller]
+fn passes(field: &str, value: Option<Value>) -> bool {
+    let descriptor = descriptor(&format!("message Req {{ {field} }}"), "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    let mut message = DynamicMessage::new(descriptor);
+    if let Some(value) = value {
+        message.try_set_field_by_name("f", value).unwrap();
+    }
+    let checked = validator.check(&message);
+    let body = validator.check_body(&message.encode_to_vec());
+    assert_eq!(
+        checked.is_ok(),
+        body.is_ok(),
+        "encoded or not makes no difference"
+    );
+    checked.is_ok()
+}
+
+#[track_caller]
+fn mistake(source: &str) -> Error {
+    Validator::compile(&descriptor(source, "Req")).unwrap_err()
+}
+
+/// The short name of the field that is refused.
+#[track_caller]
+fn refused(validator: &Validator, message: &DynamicMessage) -> String {
+    let field = validator.check(message).unwrap_err().field;
+    field.strip_prefix("shop.").unwrap().to_owned()
+}
+
+#[test]
+fn each_rule_of_a_string_is_kept_to() {
+    for (rule, good, bad) in [
+        ("required: true", vec!["a"], vec![""]),
+        ("match: \"int\"", vec!["7"], vec!["", "7.5"]),
+        ("match: \"date\"", vec!["2024-02-29"], vec!["2024-02-29x"]),
+        ("match: \"a.*c\"", vec!["abc"], vec!["abcd", "xabc"]),
+        (
+            "values: \"a, b ,\"",
+            vec!["a", "b"],
+            vec!["", "c", "a,b", " b"],
+        ),
+        ("length: \"2\"", vec!["ab"], vec!["a", "abc"]),
+        ("length: \"2,-\"", vec!["ab", "abc"], vec!["a"]),
+        (
+            "length: \"-,2\"",
+            vec!["", "ab", "\u{1f34a}"],
+            vec!["abc", "a\u{1f34a}"],
+        ),
+        (
+            "nrange: \"-5,5\"",
+            vec!["-5", "5"],
+            vec!["", "-6", "6", "x", "1.0"],
+        ),
+        (
+            "srange: \"bbb,ccc\"",
+            vec!["bbb", "ccc"],
+            vec!["bba", "cccc"],
+        ),
+    ] {
+        let field = format!("string f = 1 [(krpc.vld) = {{ {rule} }}];");
+        for value in good {
+            assert!(passes(&field, Some(text(value))), "{rule}: {value:?}");
+        }
+        for value in bad {
+            assert!(!passes(&field, Some(text(value))), "{rule}: {value:?}");
+        }
+    }
+}
+
+#[test]
+fn or_empty_lets_the_empty_string_pass_and_nothing_else() {
+    for (rule, good, bad) in [
+        ("empty_or_match: \"date\"", "2024-01-01", "2024-01"),
+        ("empty_or_values: \"a,b\"", "b", "c"),
+        ("empty_or_length: \"2\"", "ab", "a"),
+        ("empty_or_nrange: \"1,2\"", "2", "0"),
+        ("empty_or_srange: \"b,c\"", "b", "a"),
+    ] {
+        let field = format!("string f = 1 [(krpc.vld) = {{ {rule} }}];");
+        assert!(passes(&field, None), "{rule}");
+        assert!(passes(&field, Some(text(good))), "{rule}");
+        assert!(!passes(&field, Some(text(bad))), "{rule}");
+        let strict = field.replace("empty_or_", "");
+        assert!(!passes(&strict, None), "{strict}");
+    }
+}
+
+#[test]
+fn numbers_bools_and_enums_are_looked_at_as_they_are_written() {
+    let source = |kind: &str, rule: &str| {
+        format!("{kind} f = 1 [(krpc.vld) = {{ {rule} }}]; enum Colour {{ RED = 0; GREEN = 1; }}")
+    };
+    let cases = [
+        ("int32", "nrange: \"-1,5\"", Value::I32(-1), Value::I32(-2)),
+        ("int64", "nrange: \"5\"", Value::I64(5), Value::I64(6)),
+        (
+            "uint64",
+            "nrange: \"5,-\"",
+            Value::U64(u64::MAX),
+            Value::U64(4),
+        ),
+        (
+            "uint64",
+            "nrange: \"0,9223372036854775807\"",
+            Value::U64(i64::MAX as u64),
+            Value::U64(u64::MAX),
+        ),
+        (
+            "double",
+            "nrange: \"1,2\"",
+            Value::F64(2.9),
+            Value::F64(3.0),
+        ),
+        (
+            "double",
+            "nrange: \"-,2\"",
+            Value::F64(f64::NEG_INFINITY),
+            Value::F64(f64::NAN),
+        ),
+        (
+            "float",
+            "nrange: \"-1,0\"",
+            Value::F32(-1.9),
+            Value::F32(-2.0),
+        ),
+        ("int32", "values: \"1,20\"", Value::I32(20), Value::I32(2)),
+        (
+            "double",
+            "values: \"1.0,2.5\"",
+            Value::F64(1.0),
+            Value::F64(1.5),
+        ),
+        ("int32", "length: \"2\"", Value::I32(-1), Value::I32(1)),
+        (
+            "int64",
+            "match: \"int\"",
+            Value::I64(7),
+            Value::I64(1 << 31),
+        ),
+        ("uint32", "srange: \"10,2\"", Value::U32(11), Value::U32(3)),
+        (
+            "bool",
+            "values: \"true\"",
+            Value::Bool(true),
+            Value::Bool(false),
+        ),
+        (
+            "Colour",
+            "values: \"GREEN,7\"",
+            Value::EnumNumber(1),
+            Value::EnumNumber(0),
+        ),
+        (
+            "Colour",
+            "values: \"GREEN,7\"",
+            Value::EnumNumber(7),
+            Value::EnumNumber(8),
+        ),
+    ];
+    for (kind, rule, good, bad) in cases {
+        let field = source(kind, rule);
+        assert!(passes(&field, Some(good.clone())), "{field} takes {good:?}");
+        assert!(
+            !passes(&field, Some(bad.clone())),
+            "{field} refuses {bad:?}"
+        );
+    }
+}
+
+#[test]
+fn required_is_for_strings_and_passes_elsewhere() {
+    let source = "message Req { int32 n = 1 [(krpc.vld).required = true];
+        bytes b = 2 [(krpc.vld).required = true]; Req r = 3 [(krpc.vld).required = true]; }";
+    assert!(
+        Validator::compile(&descriptor(source, "Req"))
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_list_is_counted_and_each_of_its_elements_looked_at() {
+    let field =
+        "repeated string f = 1 [(krpc.vld) = { arrlen: \"1,2\" values: \"a,b\" required: true }];";
+    assert!(!passes(field, None));
+    assert!(passes(field, Some(list([text("a")]))));
+    assert!(passes(field, Some(list([text("a"), text("b")]))));
+    assert!(!passes(field, Some(list([text("a"), text("c")]))));
+    assert!(!passes(
+        field,
+        Some(list([text("a"), text("a"), text("a")]))
+    ));
+
+    let field = "repeated int32 f = 1 [(krpc.vld).nrange = \"1,-\"];";
+    assert!(passes(field, None), "no element breaks no rule");
+    assert!(!passes(field, Some(list([Value::I32(1), Value::I32(0)]))));
+
+    let field = "repeated string f = 1 [(krpc.vld).empty_or_arrlen = \"2\"];";
+    assert!(passes(field, None));
+    assert!(passes(field, Some(list([text(""), text("")]))));
+    assert!(!passes(field, Some(list([text("")]))));
+}
+
+#[test]
+fn a_map_is_counted_and_the_messages_in_it_are_looked_at() {
+    let source = "message Req { map<string, Item> items = 1 [(krpc.vld).arrlen = \"1,2\"]; }
+        message Item { string id = 1 [(krpc.vld).required = true]; }";
+    let validator = rules(source);
+    let descriptor = descriptor(source, "Req");
+    let with = |ids: &[&str]| {
+        let entry = |id: &&str| {
+            let item = within(&descriptor, "items", [("id", text(id))]);
+            (MapKey::String(format!("key of {id}")), item)
+        };
+        let items = ids.iter().map(entry).collect::<HashMap<_, _>>();
+        message(&descriptor, [("items", Value::Map(items))])
+    };
+    assert_eq!(refused(&validator, &with(&[])), "Req.items");
+    assert_eq!(validator.check(&with(&["a", "b"])), Ok(()));
+    assert_eq!(refused(&validator, &with(&["a", "b", "c"])), "Req.items");
+    assert_eq!(refused(&validator, &with(&["a", ""])), "Item.id");
+}
+
+#[test]
+fn fields_are_looked_at_in_the_order_they_are_declared_in() {
+    let source = "message Req {
+        string late = 9 [(krpc.vld).required = true];
+        Item item = 5;
+        string early = 1 [(krpc.vld).required = true]; }
+        message Item { string id = 1 [(krpc.vld).required = true]; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(refused(&validator, &message(&descriptor, [])), "Req.late");
+    let late = [("late", text("x"))];
+    assert_eq!(
+        refused(&validator, &message(&descriptor, late.clone())),
+        "Item.id"
+    );
+    let item = within(&descriptor, "item", [("id", text("x"))]);
+    let [late] = late;
+    let most = message(&descriptor, [late, ("item", item)]);
+    assert_eq!(refused(&validator, &most), "Req.early");
+}
+
+#[test]
+fn a_message_that_is_not_set_is_looked_at_as_an_empty_one() {
+    let source = "message Req { Address address = 1; }
+        message Address { string note = 1; City city = 2; }
+        message City { string name = 1 [(krpc.vld).required = true]; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(refused(&validator, &message(&descriptor, [])), "City.name");
+    let empty = within(&descriptor, "address", []);
+    let with_empty = message(&descriptor, [("address", empty)]);
+    assert_eq!(refused(&validator, &with_empty), "City.name");
+}
+
+#[test]
+fn messages_under_a_field_with_rules_of_its_own_are_looked_at_too() {
+    let source = "message Req { repeated Item items = 1 [(krpc.vld).arrlen = \"1,-\"]; }
+        message Item { string id = 1 [(krpc.vld).required = true]; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(refused(&validator, &message(&descriptor, [])), "Req.items");
+    let items = list([within(&descriptor, "items", [])]);
+    let with_item = message(&descriptor, [("items", items)]);
+    assert_eq!(refused(&validator, &with_item), "Item.id");
+}
+
+#[test]
+fn a_type_that_holds_itself_ends_where_it_is_not_set() {
+    let source = "message Req { Node root = 1; }
+        message Node { Node next = 1; Pair pair = 2; string id = 3 [(krpc.vld).required = true]; }
+        message Pair { Node left = 1; repeated Node more = 2; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(
+        refused(&validator, &message(&descriptor, [])),
+        "Node.id",
+        "the root is no part of the circle"
+    );
+
+    let node = descriptor.get_field_by_name("root").unwrap().kind();
+    let node = node.as_message().unwrap();
+    let req = |root: DynamicMessage| message(&descriptor, [("root", Value::Message(root))]);
+    let leaf = message(node, [("id", text("leaf"))]);
+    assert_eq!(validator.check(&req(leaf.clone())), Ok(()));
+
+    let chain = |last: DynamicMessage| {
+        (0..90).fold(last, |next, _| {
+            message(node, [("id", text("x")), ("next", Value::Message(next))])
+        })
+    };
+    let whole = req(chain(leaf.clone()));
+    assert_eq!(validator.check(&whole), Ok(()));
+    assert_eq!(validator.check_body(&whole.encode_to_vec()), Ok(()));
+    let broken = chain(message(node, []));
+    assert_eq!(refused(&validator, &req(broken)), "Node.id");
+
+    let pair = within(
+        node,
+        "pair",
+        [(
+            "more",
+            list([Value::Message(leaf), Value::Message(message(node, []))]),
+        )],
+    );
+    let with_pair = req(message(node, [("id", text("x")), ("pair", pair)]));
+    assert_eq!(refused(&validator, &with_pair), "Node.id");
+}
+
+#[test]
+fn a_type_that_holds_itself_in_a_list_is_still_required() {
+    let source = "message Req { Tree tree = 1; }
+        message Tree { repeated Tree branches = 1; string id = 2 [(krpc.vld).required = true]; }";
+    let validator = rules(source);
+    let descriptor = descriptor(source, "Req");
+    assert_eq!(refused(&validator, &message(&descriptor, [])), "Tree.id");
+}
+
+#[test]
+fn of_a_oneof_only_the_member_that_is_set_is_looked_at() {
+    let source = "message Req { oneof way { string mail = 1 [(krpc.vld).match = \"email\"]; Phone phone = 2; } }
+        message Phone { string number = 1 [(krpc.vld).required = true]; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(validator.check(&message(&descriptor, [])), Ok(()));
+    let mail = |mail| message(&descriptor, [("mail", text(mail))]);
+    assert_eq!(validator.check(&mail("a@b.c")), Ok(()));
+    assert_eq!(
+        refused(&validator, &mail("")),
+        "Req.mail",
+        "set to nothing is set"
+    );
+    let phone = message(&descriptor, [("phone", within(&descriptor, "phone", []))]);
+    assert_eq!(refused(&validator, &phone), "Phone.number");
+}
+
+#[test]
+fn an_optional_field_that_is_not_set_is_its_default() {
+    let field = "optional string f = 1 [(krpc.vld).length = \"1,-\"];";
+    assert!(!passes(field, None));
+    assert!(!passes(field, Some(text(""))));
+    assert!(passes(field, Some(text("a"))));
+}
+
+#[test]
+fn a_violation_has_the_rules_own_code_and_words() {
+    let source = "message Req {
+        string a = 1 [(krpc.vld) = { required: true retCode: -100007 retMsg: \"no %s\" }];
+        string b = 2 [(krpc.vld) = { required: true retCode: 5 }];
+        string c = 3 [(krpc.vld).required = true, (krpc.vld).match = \"c+\"]; }";
+    let descriptor = descriptor(source, "Req");
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    let violation = validator.check(&message(&descriptor, [])).unwrap_err();
+    let expected = Violation {
+        code: -100_007,
+        message: Some("no %s".to_owned()),
+        field: "shop.Req.a".to_owned(),
+    };
+    assert_eq!(violation, expected);
+    assert_eq!(violation.text(|_| None), "no shop.Req.a");
+
+    let b = validator
+        .check(&message(&descriptor, [("a", text("x"))]))
+        .unwrap_err();
+    assert_eq!(
+        (b.code, b.message),
+        (VALIDATE_ERROR, None),
+        "a code must be negative"
+    );
+
+    let ab = [("a", text("x")), ("b", text("x")), ("c", text("d"))];
+    let c = validator.check(&message(&descriptor, ab)).unwrap_err();
+    assert_eq!(c.code, -621);
+    assert_eq!(c.text(|_| None), "validate error: shop.Req.c");
+    assert_eq!(c.text(|code| Some(format!("code {code}"))), "code -621");
+}
+
+#[test]
+fn a_body_that_is_no_message_is_told_from_one_that_breaks_a_rule() {
+    let validator = rules("message Req { string f = 1 [(krpc.vld).required = true]; }");
+    assert!(matches!(
+        validator.check_body(b"\x0a\x05ab"),
+        Err(BodyError::Decode(_))
+    ));
+    let Err(BodyError::Violation(violation)) = validator.check_body(b"") else {
+        panic!("an empty body is an empty message");
+    };
+    assert_eq!(violation.field, "shop.Req.f");
+    assert_eq!(validator.check_body(b"\x0a\x02ab"), Ok(()));
+}
+
+#[test]
+fn a_type_without_a_rule_below_it_needs_no_validator() {
+    let source =
+        "message Req { string a = 1; Req next = 2; Other other = 3; repeated Other more = 4; }
+        message Other { int32 n = 1; Req back = 2; }
+        message Ruled { string a = 1 [(krpc.vld).required = true]; }";
+    assert!(
+        Validator::compile(&descriptor(source, "Req"))
+            .unwrap()
+            .is_none()
+    );
+    let deep = "message Req { map<int32, Other> others = 1; }
+        message Other { repeated Ruled ruled = 1; Other other = 2; }
+        message Ruled { string a = 1 [(krpc.vld).required = true]; }";
+    assert!(
+        Validator::compile(&descriptor(deep, "Req"))
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn rules_are_read_where_the_pool_does_not_know_krpcext() {
+    let source =
+        "message Req { string f = 1 [(krpc.vld).values = \"a,b\", (krpc.vld).retCode = -100008]; }";
+    let set = proto::without_krpcext(&proto::compile(source));
+    let pool = DescriptorPool::decode(set.as_slice()).unwrap();
+    assert!(pool.get_message_by_name("krpc.Validate").is_none());
+    let descriptor = pool.get_message_by_name("shop.Req").unwrap();
+    let validator = Validator::compile(&descriptor).unwrap().unwrap();
+    assert_eq!(
+        validator.check(&message(&descriptor, [("f", text("b"))])),
+        Ok(())
+    );
+    let violation = validator
+        .check(&message(&descriptor, [("f", text("c"))]))
+        .unwrap_err();
+    assert_eq!(violation.code, -100_008);
+}
+
+#[test]
+fn a_rule_that_cannot_be_kept_to_names_message_field_rule_and_remedy() {
+    for (field, rule, words) in [
+        (
+            "string f = 1 [(krpc.vld).match = \"(?=a)\"];",
+            "match",
+            "look-around",
+        ),
+        (
+            "string f = 1 [(krpc.vld).empty_or_match = \"(\"];",
+            "empty_or_match",
+            "no regular expression",
+        ),
+        (
+            "string f = 1 [(krpc.vld).length = \"5,2\"];",
+            "length",
+            "the smaller number stands first",
+        ),
+        (
+            "string f = 1 [(krpc.vld).empty_or_length = \"-1\"];",
+            "empty_or_length",
+            "from 0 on",
+        ),
+        (
+            "string f = 1 [(krpc.vld).nrange = \"1..2\"];",
+            "nrange",
+            "write `n`, `min,max`",
+        ),
+        (
+            "string f = 1 [(krpc.vld).srange = \"a,-\"];",
+            "srange",
+            "without open ends",
+        ),
+        (
+            "string f = 1 [(krpc.vld).values = \" , \"];",
+            "values",
+            "write `a,b,c`",
+        ),
+        (
+            "string f = 1 [(krpc.vld).arrlen = \"1\"];",
+            "arrlen",
+            "a string has a `length`",
+        ),
+        (
+            "repeated string f = 1 [(krpc.vld).arrlen = \"x\"];",
+            "arrlen",
+            "`x` is no end of a range",
+        ),
+        (
+            "bytes f = 1 [(krpc.vld).length = \"1\"];",
+            "length",
+            "the field is bytes",
+        ),
+        (
+            "Req f = 1 [(krpc.vld).match = \"a\"];",
+            "match",
+            "the field is a message",
+        ),
+        (
+            "map<string, string> f = 1 [(krpc.vld).values = \"a\"];",
+            "values",
+            "the field is a map",
+        ),
+        (
+            "bool f = 1 [(krpc.vld).nrange = \"1\"];",
+            "nrange",
+            "write `values`",
+        ),
+    ] {
+        let error = mistake(&format!("message Req {{ {field} }}"));
+        assert_eq!(
+            (
+                error.message.as_str(),
+                error.field.as_str(),
+                error.rule.as_str()
+            ),
+            ("shop.Req", "f", rule)
+        );
+        assert!(error.problem.contains(words), "{field}: {error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("shop.Req.f: rule {rule}: "))
+        );
+    }
+}
+
+#[test]
+fn a_mistake_below_is_found_as_well() {
+    let error = mistake(
+        "message Req { repeated Sub subs = 1; } message Sub { string f = 1 [(krpc.vld).length = \"x\"]; }",
+    );
+    assert_eq!(error.message, "shop.Sub");
+}
+
+#[test]
+fn a_rule_that_is_not_known_is_refused_rather_than_forgotten() {
+    let source =
+        "message Req { string f = 1 [(krpc.vld).required = true, (krpc.vld).later = \"x\"]; }";
+    let known = proto::compile_with_a_later_rule(source);
+    for set in [proto::without_krpcext(&known), known] {
+        let pool = DescriptorPool::decode(set.as_slice()).unwrap();
+        let descriptor = pool.get_message_by_name("shop.Req").unwrap();
+        let error = Validator::compile(&descriptor).unwrap_err();
+        assert!(error.problem.contains("number 16"), "{error}");
+        assert_eq!(error.rule, "vld");
+    }
+}

@@ -1,0 +1,222 @@
+//! One address that a client keeps connections to.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, debug_span, info, warn};
+
+use super::Client;
+use crate::{
+    Code, Connection, Status,
+    connection::{Driver, Role},
+};
+
+/// Pauses between attempts to connect grow up to so many times the first.
+const LONGEST_PAUSE: u32 = 30;
+
+/// An address, and the connections to it. It is given up when the last one who holds it lets go: then
+/// what is under way is still answered.
+pub(crate) struct Address {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// `host:port`.
+    name: Arc<str>,
+    places: Box<[RwLock<Option<Connection>>]>,
+    /// Which place is next.
+    turn: AtomicU32,
+    /// Somebody wants a connection now, rather than after the pause.
+    wanted: Notify,
+    /// How often connecting has come to an end, good or bad.
+    attempts: watch::Sender<u32>,
+    gone: CancellationToken,
+}
+
+impl Address {
+    /// Begins to keep connections to an address; a lazy client waits until somebody wants one.
+    pub(super) fn open(name: Arc<str>, client: &Client) -> Self {
+        let count = client.config().connections.max(1);
+        let shared = Arc::new(Shared {
+            name,
+            places: (0..count).map(|_| RwLock::new(None)).collect(),
+            turn: AtomicU32::new(0),
+            wanted: Notify::new(),
+            attempts: watch::Sender::new(0),
+            gone: CancellationToken::new(),
+        });
+        for place in 0..count {
+            let (client, shared) = (client.clone(), Arc::clone(&shared));
+            let span = debug_span!("connection", to = %shared.name, place);
+            client.home().spawn(span, {
+                let client = client.clone();
+                async move {
+                    let (gone, stop) = (shared.gone.clone(), client.stop().clone());
+                    tokio::select! {
+                        biased;
+                        () = gone.cancelled() => {}
+                        () = stop.draining() => {}
+                        () = keep(&shared, place, &client) => {}
+                    }
+                }
+            });
+        }
+        Self { shared }
+    }
+
+    /// A connection that can be used now, each in its turn.
+    pub(crate) fn connection(&self) -> Option<Connection> {
+        let shared = &self.shared;
+        let count = shared.places.len();
+        let first = shared.turn.fetch_add(1, Ordering::Relaxed) as usize;
+        (0..count).find_map(|step| {
+            let place = shared.places.get((first.wrapping_add(step)) % count)?;
+            place.read().clone().filter(is_usable)
+        })
+    }
+
+    /// A connection, waited for if there is none yet.
+    pub(crate) async fn connected(&self, deadline: Instant) -> Result<Connection, Status> {
+        let mut attempts = self.shared.attempts.subscribe();
+        if let Some(connection) = self.connection() {
+            return Ok(connection);
+        }
+        self.shared.wanted.notify_waiters();
+        // A change cannot be missed: the watch was there before the first look.
+        let _ = tokio::time::timeout_at(deadline, attempts.changed()).await;
+        self.connection().ok_or_else(|| Code::NO_CONNECTION.into())
+    }
+
+    /// Whether a call would find a connection now.
+    pub(crate) fn is_up(&self) -> bool {
+        let mut places = self.shared.places.iter();
+        places.any(|place| place.read().as_ref().is_some_and(is_usable))
+    }
+
+    /// Resolves when connecting has been tried once, however it ended. Cancel safe.
+    pub(crate) async fn tried(&self) {
+        let mut attempts = self.shared.attempts.subscribe();
+        let _ = attempts.wait_for(|attempts| *attempts > 0).await;
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        self.shared.gone.cancel();
+        for place in &self.shared.places {
+            if let Some(connection) = place.write().take() {
+                connection.leave();
+            }
+        }
+    }
+}
+
+fn is_usable(connection: &Connection) -> bool {
+    !connection.peer_leaves() && !connection.is_closed()
+}
+
+/// Keeps one connection standing.
+async fn keep(shared: &Arc<Shared>, place: u32, client: &Client) {
+    let first = Duration::from_secs(client.config().reconnect_seconds.max(1).into());
+    let mut pause = first;
+    if client.config().lazy {
+        shared.wanted.notified().await;
+    }
+    loop {
+        let outcome = connect(shared, place, client).await;
+        if let Ok(connection) = &outcome
+            && let Some(slot) = shared.places.get(place as usize)
+        {
+            *slot.write() = Some(connection.clone());
+        }
+        shared
+            .attempts
+            .send_modify(|attempts| *attempts = attempts.wrapping_add(1));
+        match outcome {
+            Ok(connection) => {
+                let since = Instant::now();
+                info!(to = %shared.name, connection = %connection.name(), "connected");
+                connection.left().await;
+                if let Some(slot) = shared.places.get(place as usize) {
+                    slot.write().take_if(|known| known.id() == connection.id());
+                }
+                if connection.peer_leaves() {
+                    info!(to = %shared.name, "the server leaves");
+                } else {
+                    warn!(to = %shared.name, connection = %connection.name(), "connection lost");
+                }
+                if since.elapsed() >= first {
+                    // It was no server that lets in only to throw out: it is asked again at once.
+                    pause = first;
+                    continue;
+                }
+            }
+            Err(error) if pause == first && place == 0 => {
+                warn!(to = %shared.name, %error, "cannot connect");
+            }
+            Err(error) => debug!(to = %shared.name, %error, "cannot connect"),
+        }
+        // Up to a half less, so that those who lost a server together do not come back together.
+        let shorter = pause.mul_f64(1.0 - fastrand::f64() / 2.0);
+        tokio::select! {
+            () = tokio::time::sleep(shorter) => {}
+            () = shared.wanted.notified(), if client.config().lazy => {}
+        }
+        pause = (pause * 2).min(first * LONGEST_PAUSE);
+    }
+}
+
+async fn connect(shared: &Arc<Shared>, place: u32, client: &Client) -> std::io::Result<Connection> {
+    let dial = async {
+        let stream = TcpStream::connect(&*shared.name).await?;
+        let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr()?;
+        let name = format!("{}:{}", shared.name, place + 1).into();
+        let connection = client.new_connection(name, peer);
+        let role = Role::dialing(Duration::from_secs(
+            client.config().ping_seconds.max(1).into(),
+        ));
+        let services = client.services();
+        let span = debug_span!("krpc", connection = %connection.name());
+        match client.tls() {
+            None => {
+                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
+                client.home().spawn(span, driver);
+            }
+            Some(tls) => {
+                let stream = tls.connect(&shared.name, stream).await?;
+                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
+                client.home().spawn(span, driver);
+            }
+        }
+        Ok::<_, std::io::Error>(connection)
+    };
+    let connection = tokio::time::timeout(client.config().connect_timeout, dial)
+        .await
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    client.watch(&connection);
+    Ok(connection)
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Address")
+            .field("name", &self.shared.name)
+            .field("up", &self.is_up())
+            .finish()
+    }
+}

@@ -1,0 +1,386 @@
+//! A service elsewhere, and how it is called.
+
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use parking_lot::RwLock;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::{
+    Client,
+    breaker::BreakerConfig,
+    canned::Answers,
+    node::Outcome,
+    retry::{RetryBudget, RetryLevel},
+    route::{Admitted, RouteRules},
+    targets::{Target, Targets},
+};
+use crate::{
+    Answer, Code, Headers, Home, Method, Reply, Request, ServerContext, Service, Status, Trace,
+    Tracer, access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
+    log_call::LogCall,
+};
+
+/// A service elsewhere as something to call: balanced, retried, limited in time. Clones share it.
+#[derive(Clone)]
+pub struct Referer {
+    shared: Arc<Shared>,
+}
+
+/// What a referer is made of beside its configuration.
+#[derive(Debug)]
+pub struct RefererSettings {
+    /// Finds the value of the request field that the balancer hashes.
+    pub key: Option<Arc<dyn KeyOf>>,
+    /// Canned answers that are given instead of calling.
+    pub mock: Option<Arc<dyn Answers>>,
+    /// Canned answers for when no server can be reached.
+    pub fallback: Option<Arc<dyn Answers>>,
+    /// Where calls are logged.
+    pub log: Option<AccessLog>,
+    /// What is done to the trace of each call.
+    pub tracer: Option<Arc<dyn Tracer>>,
+    /// Calls out of a hundred that may be sampled.
+    pub sample_rate: u32,
+    /// Name of the application, for routing rules.
+    pub application: String,
+    /// This machine's address, for routing rules.
+    pub own_host: Option<IpAddr>,
+}
+
+impl RefererSettings {
+    fn own_host(&self) -> String {
+        self.own_host
+            .map(|host| host.to_string())
+            .unwrap_or_default()
+    }
+}
+
+/// Finds the value of a request's field.
+pub trait KeyOf: fmt::Debug + Send + Sync + 'static {
+    /// The value as text; none if the field is empty or cannot be read.
+    fn key(&self, msg_id: i32, body: &[u8]) -> Option<Vec<u8>>;
+}
+
+struct Shared {
+    config: RefererConfig,
+    client: Client,
+    settings: RefererSettings,
+    breaker: Option<BreakerConfig>,
+    zip: Option<Zip>,
+    own: Policy,
+    methods: HashMap<i32, Policy, foldhash::fast::RandomState>,
+    rules: Option<Rules>,
+    targets: RwLock<Arc<Targets>>,
+    budget: RetryBudget,
+}
+
+struct Rules {
+    rules: RouteRules,
+    /// Whether they give weights, which count in place of a registry's then.
+    has_weights: bool,
+}
+
+/// How calls of one method are made.
+#[derive(Clone, Copy, Debug)]
+struct Policy {
+    timeout: Duration,
+    level: RetryLevel,
+    retries: u32,
+}
+
+impl Referer {
+    /// A referer whose calls go over the client's connections; it has no address yet.
+    ///
+    /// # Errors
+    /// A setting that does not make sense.
+    pub fn new(
+        config: RefererConfig,
+        client: Client,
+        settings: RefererSettings,
+    ) -> Result<Self, String> {
+        let own = Policy {
+            timeout: config.timeout,
+            level: config.retry_level,
+            retries: config.retry_count,
+        };
+        let policy = |method: &Method| {
+            let fitting = config
+                .methods
+                .iter()
+                .find(|settings| settings.fits(method))?;
+            let policy = Policy {
+                timeout: fitting.timeout.unwrap_or(own.timeout),
+                level: fitting.retry_level.unwrap_or(own.level),
+                retries: fitting.retry_count.unwrap_or(own.retries),
+            };
+            Some((method.msg_id, policy))
+        };
+        let described = config.described.as_ref();
+        let methods = described.map_or(&[][..], |described| described.methods());
+        let methods = methods.iter().filter_map(policy).collect();
+        let rules = config.routes.as_ref().map(|routes| {
+            let rules = RouteRules::new(routes, &settings.own_host());
+            let has_weights = routes
+                .weights
+                .as_ref()
+                .is_some_and(|weights| !weights.is_empty());
+            rules.map(|rules| Rules { rules, has_weights })
+        });
+        let rules = rules.transpose().map_err(|error| error.to_string())?;
+        let breaker = config.breaker()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                zip: crate::connection::zip(&config.zip, config.min_size_to_zip)?,
+                own,
+                methods,
+                rules,
+                targets: RwLock::default(),
+                budget: RetryBudget::new(Instant::now()),
+                breaker,
+                config,
+                client,
+                settings,
+            }),
+        })
+    }
+
+    /// Calls go to these addresses from now on, `host:port` and weight. Calls under way are answered
+    /// where they are; a connection that nobody needs any more is closed after its last answer.
+    pub fn set_addresses(&self, addresses: &[(String, u32)]) {
+        let shared = &self.shared;
+        let rules = &shared.rules;
+        let weighted: Vec<_> = addresses
+            .iter()
+            .map(|(address, weight)| {
+                let ruled = rules.as_ref().filter(|rules| rules.has_weights);
+                let ruled = ruled.map(|rules| rules.rules.weight_of(address));
+                (address.clone(), ruled.unwrap_or(*weight))
+            })
+            .collect();
+        let before = shared.targets.read().clone();
+        let after = before.changed(&weighted, &shared.client, shared.breaker.as_ref());
+        *shared.targets.write() = Arc::new(after);
+    }
+
+    /// Resolves when connecting to each address has been tried once. Cancel safe.
+    pub async fn tried(&self) {
+        if self.shared.client.config().lazy {
+            return;
+        }
+        let targets = self.shared.targets.read().clone();
+        for address in targets.addresses() {
+            address.tried().await;
+        }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &RefererConfig {
+        &self.shared.config
+    }
+
+    fn policy(&self, msg_id: i32) -> Policy {
+        let special = self.shared.methods.get(&msg_id);
+        special.copied().unwrap_or(self.shared.own)
+    }
+}
+
+impl Service for Referer {
+    fn call(&self, request: Request) -> Answer {
+        let serving = ServerContext::current();
+        let policy = self.policy(request.msg_id);
+        let deadline = deadline(&request, policy.timeout);
+        let call = Call {
+            shared: Arc::clone(&self.shared),
+            policy,
+            deadline,
+        };
+        Box::pin(call.run(request, serving))
+    }
+
+    fn home(&self) -> Option<&Home> {
+        Some(self.shared.client.home())
+    }
+}
+
+/// One call, with all its attempts.
+struct Call {
+    shared: Arc<Shared>,
+    policy: Policy,
+    deadline: Instant,
+}
+
+impl Call {
+    async fn run(
+        self,
+        mut request: Request,
+        serving: Option<ServerContext>,
+    ) -> Result<Reply, Status> {
+        let shared = &self.shared;
+        let trace = self.prepare(&mut request, serving.as_ref());
+        let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
+        let mut tried = Vec::new();
+        let (connection, sequence, outcome) = self.attempts(&request, &trace, &mut tried).await;
+        log.finish(connection, sequence, &outcome);
+        outcome
+    }
+
+    /// Gives the request what travels beside it.
+    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> Trace {
+        let settings = &self.shared.settings;
+        let mut trace = Trace::of_call(serving, settings.sample_rate);
+        let headers: &mut Headers = request.headers.get_or_insert_default();
+        if !headers.label.is_empty() {
+            headers.label.clone_into(&mut trace.dyeing);
+        }
+        if let Some(tracer) = &settings.tracer {
+            tracer.call(&mut trace, serving);
+        }
+        headers.trace = trace.encode();
+        if headers.key.is_empty()
+            && let Some(key) = &settings.key
+        {
+            let key = key.key(request.msg_id, &request.body);
+            headers.key = key.unwrap_or_default().into();
+        }
+        trace
+    }
+
+    async fn attempts(
+        &self,
+        request: &Request,
+        trace: &Trace,
+        tried: &mut Vec<Target>,
+    ) -> (Option<Arc<str>>, i32, Result<Reply, Status>) {
+        let shared = &self.shared;
+        if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
+            return (None, 0, Ok(reply));
+        }
+        shared.budget.deposit(Instant::now());
+        let admitted = self.route(request, trace);
+        let mut retries_left = self.policy.retries;
+        let mut last: Option<(Option<Arc<str>>, i32, Status)> = None;
+        loop {
+            let Some(target) = self.pick(request, tried, admitted) else {
+                let Some((connection, sequence, status)) = last else {
+                    if let Some(reply) = canned(shared.settings.fallback.as_ref(), request) {
+                        return (None, 0, Ok(reply));
+                    }
+                    return (None, 0, Err(Code::NO_CONNECTION.into()));
+                };
+                return (connection, sequence, Err(status));
+            };
+            let (connection, sequence, outcome) =
+                self.attempt(&target, request, retries_left).await;
+            let Err(status) = outcome else {
+                return (connection, sequence, outcome);
+            };
+            tried.push(target);
+            let now = Instant::now();
+            // What never left because the server was going away is no attempt: it goes elsewhere.
+            let never_left = sequence == 0 && status.code() == Code::SERVER_SHUTDOWN;
+            let again = never_left
+                || (retries_left > 0
+                    && self.policy.level.covers(status.code())
+                    && shared.budget.withdraw(now));
+            if !again || now >= self.deadline {
+                return (connection, sequence, Err(status));
+            }
+            if !never_left {
+                retries_left -= 1;
+            }
+            debug!(service = request.service_id, message = request.msg_id, %status, "trying elsewhere");
+            last = Some((connection, sequence, status));
+        }
+    }
+
+    async fn attempt(
+        &self,
+        target: &Target,
+        request: &Request,
+        retries_left: u32,
+    ) -> (Option<Arc<str>>, i32, Result<Reply, Status>) {
+        let shared = &self.shared;
+        let deadline = self.attempt_deadline(retries_left);
+        let connection = match target.address.connection() {
+            Some(connection) => Ok(connection),
+            None => target.address.connected(deadline).await,
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(status) => return (None, 0, Err(status)),
+        };
+        let name = Some(Arc::clone(connection.name()));
+        if request.one_way {
+            let sent = connection.ask_one_way(request, shared.zip);
+            return (name, 0, sent.map(|()| Reply::default()));
+        }
+        let pass = target.node.enter(Instant::now());
+        let (sequence, outcome) = connection.ask(request, deadline, shared.zip).await;
+        let code = match &outcome {
+            Ok(reply) => Code(reply.ret_code),
+            Err(status) => status.code(),
+        };
+        pass.finish(Instant::now(), Outcome::from(code));
+        (name, sequence, outcome)
+    }
+
+    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt has an
+    /// equal part of what time is left.
+    fn attempt_deadline(&self, retries_left: u32) -> Instant {
+        if self.policy.level < RetryLevel::Timeout || retries_left == 0 {
+            return self.deadline;
+        }
+        let now = Instant::now();
+        now + self.deadline.saturating_duration_since(now) / (retries_left + 1)
+    }
+
+    fn pick(&self, request: &Request, tried: &[Target], admitted: Admitted<'_>) -> Option<Target> {
+        let shared = &self.shared;
+        if shared
+            .rules
+            .as_ref()
+            .is_some_and(|rules| rules.rules.is_disabled())
+        {
+            return None;
+        }
+        let targets = shared.targets.read().clone();
+        let key = request.headers.as_ref().map(|headers| &*headers.key);
+        let key = key.filter(|key| !key.is_empty());
+        let (balance, lazy) = (&*shared.config.load_balance, shared.client.config().lazy);
+        let call = (key, request.msg_id, Instant::now());
+        targets.pick(balance, call, tried, lazy, |node| {
+            admitted.admits(node.address())
+        })
+    }
+
+    /// Which addresses the routing rules leave to this call.
+    fn route(&self, request: &Request, trace: &Trace) -> Admitted<'_> {
+        let settings = &self.shared.settings;
+        let Some(Rules { rules, .. }) = &self.shared.rules else {
+            return Admitted::default();
+        };
+        rules.decide(&|key| match key {
+            "host" => Some(settings.own_host().into()),
+            "application" => Some(settings.application.clone().into()),
+            "msgId" => Some(request.msg_id.to_string().into()),
+            "dyeing" => Some(trace.dyeing.clone().into()),
+            tag => trace.tag(tag).map(|value| value.into_owned().into()),
+        })
+    }
+}
+
+fn canned(answers: Option<&Arc<dyn Answers>>, request: &Request) -> Option<Reply> {
+    answers?.answer(request.service_id, request.msg_id, &request.body)
+}
+
+impl fmt::Debug for Referer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Referer")
+            .field("id", &self.shared.config.id)
+            .field("service_id", &self.shared.config.service_id)
+            .field("targets", &self.shared.targets.read())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+//! The addresses a referer may call.
+
+use std::{collections::HashMap, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{Balance, Client, Node, address::Address, balance::Choice, breaker::BreakerConfig};
+
+/// The addresses a referer may call, each with what is known of it. A change makes a new list; calls
+/// under way keep the one they began with.
+#[derive(Debug, Default)]
+pub(crate) struct Targets {
+    nodes: Vec<Arc<Node>>,
+    addresses: Vec<Arc<Address>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) node: Arc<Node>,
+    pub(crate) address: Arc<Address>,
+}
+
+impl Targets {
+    /// These addresses, `host:port` and weight; what is known of those that were there before stays.
+    pub(crate) fn changed(
+        &self,
+        to: &[(String, u32)],
+        client: &Client,
+        breaker: Option<&BreakerConfig>,
+    ) -> Self {
+        let known: HashMap<&str, usize> = (0..)
+            .zip(&self.nodes)
+            .map(|(at, node)| (node.address(), at))
+            .collect();
+        let mut next = Self::default();
+        for (name, weight) in to {
+            if next.nodes.iter().any(|node| node.address() == name) {
+                continue;
+            }
+            let at = known.get(name.as_str()).copied();
+            let kept = at.and_then(|at| Some((self.nodes.get(at)?, self.addresses.get(at)?)));
+            let (node, address) = match kept {
+                Some((node, address)) => (Arc::clone(node), Arc::clone(address)),
+                None => {
+                    let node = Node::new(name.as_str().into(), breaker.cloned());
+                    (Arc::new(node), client.address(name))
+                }
+            };
+            node.set_weight(*weight);
+            next.nodes.push(node);
+            next.addresses.push(address);
+        }
+        next
+    }
+
+    /// Lets the balancer pick one that can be called: not tried yet, up, and admitted.
+    pub(crate) fn pick(
+        &self,
+        balance: &dyn Balance,
+        (key, msg_id, now): (Option<&[u8]>, i32, Instant),
+        tried: &[Target],
+        lazy: bool,
+        admits: impl Fn(&Node) -> bool,
+    ) -> Option<Target> {
+        let target = |at: usize| {
+            let (node, address) = (self.nodes.get(at)?, self.addresses.get(at)?);
+            Some(Target {
+                node: Arc::clone(node),
+                address: Arc::clone(address),
+            })
+        };
+        let could = |at: &usize| {
+            let (Some(node), Some(address)) = (self.nodes.get(*at), self.addresses.get(*at)) else {
+                return false;
+            };
+            !tried.iter().any(|tried| Arc::ptr_eq(&tried.node, node))
+                && (lazy || address.is_up())
+                && admits(node)
+        };
+        let is_open = |at: &usize| self.nodes.get(*at).is_some_and(|node| node.is_open());
+        let all = 0..self.nodes.len();
+        // An address that is out of use comes back by a call that it is tried with.
+        let mut out_of_use = all.clone().filter(|at| is_open(at) && could(at));
+        if let Some(at) =
+            out_of_use.find(|at| self.nodes.get(*at).is_some_and(|node| node.allows(now)))
+        {
+            return target(at);
+        }
+        let choose = |nodes: &[Arc<Node>]| {
+            // A balancer of the user's may be wrong.
+            let last = nodes.len().checked_sub(1)?;
+            Some(
+                balance
+                    .pick(&Choice {
+                        nodes,
+                        key,
+                        msg_id,
+                        now,
+                    })
+                    .min(last),
+            )
+        };
+        let fits = |at: &usize| !is_open(at) && could(at);
+        if all.clone().all(|at| fits(&at)) {
+            return target(choose(&self.nodes)?);
+        }
+        let fitting: Vec<usize> = all.filter(fits).collect();
+        let nodes = fitting.iter().filter_map(|at| self.nodes.get(*at));
+        let nodes: Vec<_> = nodes.cloned().collect();
+        target(*fitting.get(choose(&nodes)?)?)
+    }
+
+    pub(crate) fn addresses(&self) -> &[Arc<Address>] {
+        &self.addresses
+    }
+}

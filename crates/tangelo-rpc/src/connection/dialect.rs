@@ -1,0 +1,243 @@
+//! How one connection writes what krpc leaves open: layout of the meta, compression, encryption.
+
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
+use tangelo_wire::krpc::{
+    compress::{self, Compression},
+    encrypt::{AES, Key},
+    layout::Layout,
+    meta::{Direction, Meta},
+};
+
+use super::{ReplyTo, timeout_ms};
+use crate::{Code, Reply, Request, Status};
+
+/// Bytes above which an answer is compressed as its request was; krpc's default for requests.
+const MIN_SIZE_TO_ZIP: usize = 10_000;
+
+/// How requests are compressed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Zip {
+    pub(crate) compression: Compression,
+    /// Bytes above which they are.
+    pub(crate) min_size: usize,
+}
+
+/// The layout of this name.
+pub(crate) fn layout(name: &str) -> Result<Layout, String> {
+    match name {
+        "v1" => Ok(Layout::V1),
+        "v2" => Ok(Layout::V2),
+        _ => Err(format!("layout: expected v1 or v2, found `{name}`")),
+    }
+}
+
+/// The compression of this name, or of krpc's number; none for `none`.
+pub(crate) fn zip(name: &str, min_size: usize) -> Result<Option<Zip>, String> {
+    let compression = match name.to_ascii_lowercase().as_str() {
+        "" | "0" | "none" => return Ok(None),
+        "1" | "zlib" => Compression::Zlib,
+        "2" | "snappy" => Compression::Snappy,
+        _ => {
+            return Err(format!(
+                "zip: expected none, zlib or snappy, found `{name}`"
+            ));
+        }
+    };
+    Ok(Some(Zip {
+        compression,
+        min_size,
+    }))
+}
+
+/// A body as it travels.
+pub(crate) type Body<'a> = Cow<'a, [u8]>;
+
+/// How one connection writes and reads what krpc leaves open.
+#[derive(Debug)]
+pub(crate) struct Dialect {
+    /// Layout of the meta, until the other side tells.
+    layout: AtomicU8,
+    told: AtomicBool,
+    may_encrypt: bool,
+    key: RwLock<Option<Key>>,
+    /// Bytes that a body may have when it is read out of its compression.
+    max_inflated: usize,
+}
+
+impl Dialect {
+    pub(crate) fn new(layout: Layout, may_encrypt: bool, max_inflated: usize) -> Self {
+        Self {
+            layout: AtomicU8::new(layout as u8),
+            told: AtomicBool::new(false),
+            may_encrypt,
+            key: RwLock::new(None),
+            max_inflated,
+        }
+    }
+
+    /// What Tangelo's servers write to each other.
+    pub(crate) fn ours(max_frame: usize) -> Self {
+        Self::new(Layout::V2, false, max_frame)
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        if self.layout.load(Ordering::Relaxed) == Layout::V1 as u8 {
+            Layout::V1
+        } else {
+            Layout::V2
+        }
+    }
+
+    /// The first frame that tells the other side's layout settles it.
+    pub(crate) fn learn(&self, layout: Layout) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.layout.store(layout as u8, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn set_key(&self, key: Key) -> Result<(), Status> {
+        if !self.may_encrypt {
+            let problem = "enable_encrypt is off for this server or client";
+            return Err(Status::new(Code::EXEC_EXCEPTION, problem));
+        }
+        *self.key.write() = Some(key);
+        Ok(())
+    }
+
+    /// The meta of a request, but for its sequence, and the body as it travels.
+    pub(crate) fn outgoing<'a>(
+        &self,
+        request: &'a Request,
+        timeout: Duration,
+        zip: Option<Zip>,
+    ) -> Result<(Meta, Body<'a>), Status> {
+        let mut meta = Meta {
+            service_id: request.service_id,
+            msg_id: request.msg_id,
+            timeout_ms: if timeout.is_zero() {
+                0
+            } else {
+                timeout_ms(timeout)
+            },
+            ..Meta::default()
+        };
+        if let Some(headers) = &request.headers {
+            meta.trace = headers.trace.clone();
+            meta.attachment = headers.attachment.clone();
+        }
+        let body = &request.body;
+        let key = if self.may_encrypt {
+            self.key.read().clone()
+        } else {
+            None
+        };
+        let body = match (key, zip) {
+            (Some(key), _) => {
+                meta.encrypt = AES;
+                Cow::Owned(encrypted(&key, body))
+            }
+            (None, Some(zip)) if body.len() > zip.min_size => {
+                meta.compress = zip.compression as i32;
+                Cow::Owned(compressed(zip.compression, body)?)
+            }
+            _ => Cow::Borrowed(&body[..]),
+        };
+        Ok((meta, body))
+    }
+
+    /// The meta and the body, as it travels, of an answer.
+    pub(super) fn response<'a>(
+        &self,
+        to: ReplyTo,
+        outcome: &'a Result<Reply, Status>,
+    ) -> (Meta, Body<'a>) {
+        let (code, body) = match outcome {
+            Ok(reply) => (Code(reply.ret_code), &reply.body),
+            Err(status) => (status.code(), status.response()),
+        };
+        let v1 = self.layout() == Layout::V1;
+        let mut meta = Meta {
+            direction: Direction::Response,
+            service_id: to.service_id,
+            msg_id: to.msg_id,
+            sequence: to.sequence,
+            ret_code: if v1 { code.to_v1() } else { code.0 },
+            ..Meta::default()
+        };
+        // The time before 0.2 knows a failure by its code alone.
+        let body: &[u8] = if v1 && code.is_frameworks() {
+            &[]
+        } else {
+            body
+        };
+        if body.is_empty() {
+            return (meta, Cow::Borrowed(body));
+        }
+        let key = (to.encrypt == AES)
+            .then(|| self.key.read().clone())
+            .flatten();
+        let body = match (key, Compression::try_from(to.compress).ok()) {
+            (Some(key), _) => {
+                meta.encrypt = AES;
+                Cow::Owned(encrypted(&key, body))
+            }
+            (None, Some(compression)) if body.len() > MIN_SIZE_TO_ZIP => {
+                match compressed(compression, body) {
+                    Ok(short) => {
+                        meta.compress = to.compress;
+                        Cow::Owned(short)
+                    }
+                    Err(_) => Cow::Borrowed(body),
+                }
+            }
+            _ => Cow::Borrowed(body),
+        };
+        (meta, body)
+    }
+
+    /// The body out of its compression and encryption; none if it cannot be read.
+    pub(crate) fn open(&self, meta: &Meta, body: Bytes) -> Option<Bytes> {
+        match (meta.encrypt, meta.compress) {
+            (0, 0) => Some(body),
+            // Without bytes there is nothing to be compressed.
+            (0, _) if body.is_empty() => Some(body),
+            (0, number) => {
+                let compression = Compression::try_from(number).ok()?;
+                compress::decompress(compression, &body, self.max_inflated).ok()
+            }
+            (AES, 0) => {
+                let key = self.key.read().clone()?;
+                key.decrypt(&body).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The code of an answer, by the numbers of 0.2.51.
+    pub(crate) fn code(&self, meta: &Meta) -> Code {
+        match self.layout() {
+            Layout::V1 => Code::from_v1(meta.ret_code),
+            Layout::V2 => Code(meta.ret_code),
+        }
+    }
+}
+
+fn encrypted(key: &Key, body: &[u8]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    key.encrypt(body, &mut out);
+    out.into()
+}
+
+fn compressed(compression: Compression, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let mut out = BytesMut::new();
+    compress::compress(compression, body, &mut out)
+        .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
+    Ok(out.into())
+}

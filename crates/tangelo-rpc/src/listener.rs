@@ -1,0 +1,77 @@
+//! Who comes and goes.
+
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::RwLock;
+use tangelo_runtime::guard;
+use tracing::error;
+
+use crate::Connection;
+
+/// Is told which connections of a server or client come and go; krpc's connection plugin.
+///
+/// Called from tasks of the framework: it must be quick and must not block.
+pub trait ConnectionListener: Send + Sync + 'static {
+    /// A connection stands. Over a server's, reverse calls can be made from now on.
+    fn connected(&self, connection: &Connection);
+
+    /// It has ended.
+    fn disconnected(&self, connection: &Connection);
+}
+
+/// The connections that stand, and who wants to know of them.
+#[derive(Default)]
+pub(crate) struct Connections {
+    standing: RwLock<HashMap<Arc<str>, Connection, foldhash::fast::RandomState>>,
+    listeners: Vec<Arc<dyn ConnectionListener>>,
+}
+
+impl Connections {
+    pub(crate) fn new(listeners: Vec<Arc<dyn ConnectionListener>>) -> Self {
+        Self {
+            standing: RwLock::default(),
+            listeners,
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Connection> {
+        self.standing.read().values().cloned().collect()
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<Connection> {
+        self.standing.read().get(name).cloned()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.standing.read().len()
+    }
+
+    /// Watches a connection until it ends.
+    pub(crate) async fn watch(&self, connection: Connection) {
+        let name = Arc::clone(connection.name());
+        self.standing
+            .write()
+            .insert(Arc::clone(&name), connection.clone());
+        self.tell(|listener| listener.connected(&connection));
+        connection.closed().await;
+        self.standing.write().remove(&name);
+        self.tell(|listener| listener.disconnected(&connection));
+    }
+
+    fn tell(&self, tell: impl Fn(&dyn ConnectionListener)) {
+        for listener in &self.listeners {
+            if let Err(panicked) = guard::catch(|| tell(&**listener)) {
+                error!(%panicked, "a connection listener failed");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.standing.read().values())
+            .finish()
+    }
+}

@@ -1,0 +1,265 @@
+//! The road of a request through a server, before and after the method that answers it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::BytesMut;
+use prost::encoding;
+use tangelo_reflect::{
+    MethodInfo, message,
+    validate::{BodyError, Validator},
+};
+use tangelo_runtime::guard::{self, Guarded};
+use tokio::time::Instant;
+
+use super::{
+    Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
+};
+use crate::{Answer, Code, Reply, Request, ServerContext, Service, Status, access_log::AccessLog};
+
+/// A service as a server offers it: counted, queued, validated, logged.
+#[derive(Clone)]
+pub struct Served {
+    shared: Arc<Shared>,
+}
+
+/// What a service is offered with.
+pub struct ServedSettings {
+    /// How many calls run at once: the server's, or the service's own.
+    pub executor: Run,
+    /// The same for single methods.
+    pub executors: HashMap<i32, Run>,
+    /// How many calls there may be in a time; none: any number.
+    pub flow: Option<Arc<dyn FlowControl>>,
+    /// Words for codes.
+    pub texts: Option<Arc<dyn ErrorTexts>>,
+    /// Where requests are logged.
+    pub log: Option<AccessLog>,
+    /// What is known of the methods.
+    pub methods: Vec<MethodInfo>,
+}
+
+/// Who runs calls.
+#[derive(Clone, Debug)]
+pub enum Run {
+    /// So many at once, the others in their order.
+    Limited(Executor),
+    /// In a manner of the user's own.
+    Custom(Arc<dyn Execute>),
+}
+
+struct Shared {
+    service: Arc<dyn Service>,
+    settings: ServedSettings,
+    methods: HashMap<i32, Known, foldhash::fast::RandomState>,
+}
+
+/// What is known of a method.
+struct Known {
+    info: MethodInfo,
+    validator: Option<Validator>,
+}
+
+impl Served {
+    /// Offers a service.
+    ///
+    /// # Errors
+    /// Validation rules of its messages that make no sense.
+    pub fn new(service: Arc<dyn Service>, settings: ServedSettings) -> Result<Self, String> {
+        let known = settings.methods.iter().map(|info| {
+            let validator = Validator::compile(&info.input).map_err(|error| error.to_string())?;
+            let info = info.clone();
+            Ok((info.id, Known { info, validator }))
+        });
+        let methods = known.collect::<Result<_, String>>()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                service,
+                settings,
+                methods,
+            }),
+        })
+    }
+}
+
+impl Service for Served {
+    fn call(&self, mut request: Request) -> Answer {
+        let context = ServerContext::of(&mut request);
+        let line = Line::begin(self.shared.settings.log.as_ref(), &request, &context);
+        Box::pin(Arc::clone(&self.shared).serve(request, line))
+    }
+}
+
+impl Shared {
+    async fn serve(self: Arc<Self>, request: Request, mut line: Line) -> Result<Reply, Status> {
+        let msg_id = request.msg_id;
+        let outcome = self.admit(request, &mut line).await;
+        let outcome = self.complete(msg_id, outcome);
+        line.finish(&outcome);
+        outcome
+    }
+
+    /// Counts it, lets it wait for its turn, runs it.
+    async fn admit(&self, request: Request, line: &mut Line) -> Result<Reply, Status> {
+        let received = Instant::now();
+        if let Some(flow) = &self.settings.flow {
+            match flow.check(request.service_id, request.msg_id, received) {
+                Verdict::Admitted => {}
+                Verdict::Refused(code) => return Err(code.into()),
+                Verdict::Pending(judge) => judge.await?,
+            }
+        }
+        let own = self.settings.executors.get(&request.msg_id);
+        match own.unwrap_or(&self.settings.executor) {
+            Run::Custom(execute) => {
+                let (service, validated) = (Arc::clone(&self.service), self.validate(&request));
+                let given = request.clone();
+                execute
+                    .execute(
+                        &request,
+                        Box::new(move || match validated {
+                            Ok(()) => service.call(given),
+                            Err(status) => Box::pin(std::future::ready(Err(status))),
+                        }),
+                    )
+                    .await
+            }
+            Run::Limited(executor) => {
+                let _permit = match executor.try_enter() {
+                    Entry::Entered(permit) => permit,
+                    Entry::Wait(waiting) => {
+                        let permit = Queued {
+                            waiting,
+                            deadline: request.deadline,
+                        }
+                        .await?;
+                        line.waited(received.elapsed());
+                        permit
+                    }
+                    Entry::Full => return Err(Code::QUEUE_FULL.into()),
+                };
+                if request
+                    .connection
+                    .as_ref()
+                    .is_some_and(crate::Connection::is_closed)
+                {
+                    return Err(Code::SERVER_CONNECTION_BROKEN.into());
+                }
+                self.validate(&request)?;
+                let answer = guard::catch(|| self.service.call(request)).map_err(panicked)?;
+                Guarded::new(answer).await.map_err(panicked)?
+            }
+        }
+    }
+
+    fn validate(&self, request: &Request) -> Result<(), Status> {
+        let Some(known) = self.methods.get(&request.msg_id) else {
+            return Ok(());
+        };
+        let Some(validator) = &known.validator else {
+            return Ok(());
+        };
+        let violation = match validator.check_body(&request.body) {
+            Ok(()) => return Ok(()),
+            Err(BodyError::Violation(violation)) => violation,
+            Err(BodyError::Decode(error)) => {
+                return Err(Status::from(Code::DECODE_REQ_ERROR).with_cause(error));
+            }
+        };
+        let words = |code| Some(self.settings.texts.as_ref()?.text(code)?.into_owned());
+        let text = violation.text(words);
+        let status = Status::new(Code(violation.code), text);
+        Err(known.tell(status))
+    }
+
+    /// Gives an answer the words it lacks, and a failure the form it travels in.
+    fn complete(&self, msg_id: i32, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
+        let known = self.methods.get(&msg_id);
+        match outcome {
+            Ok(reply) if reply.ret_code > 0 => {
+                let problem = format!(
+                    "the method answered with {}, and codes are negative",
+                    reply.ret_code
+                );
+                let status = Status::new(Code::BUSINESS_ERROR, problem);
+                Err(known.map_or(status.clone(), |known| known.tell(status)))
+            }
+            Ok(mut reply) if reply.ret_code < 0 => {
+                let field = known.and_then(|known| known.info.ret_msg);
+                if let (Some(field), Some(texts)) = (field, &self.settings.texts)
+                    && message::string(&reply.body, field)
+                        .is_ok_and(|text| text.is_none_or(str::is_empty))
+                    && let Some(text) = texts.text(reply.ret_code)
+                {
+                    reply.body = message::fill_text(reply.body, field, &text);
+                }
+                Ok(reply)
+            }
+            Err(status)
+                if status.code() == Code::BUSINESS_ERROR && status.response().is_empty() =>
+            {
+                Err(known.map_or(status.clone(), |known| known.tell(status)))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Known {
+    /// The status with the response message that says the same.
+    fn tell(&self, status: Status) -> Status {
+        let mut response = BytesMut::new();
+        encoding::int32::encode(self.info.ret_code, &status.code().0, &mut response);
+        let response = match self.info.ret_msg {
+            Some(field) => message::fill_text(response.freeze(), field, status.message()),
+            None => response.freeze(),
+        };
+        status.with_response(response)
+    }
+}
+
+fn panicked(panicked: guard::Panicked) -> Status {
+    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
+}
+
+/// Waits for a turn, up to the deadline. It has no timer: whoever polls it does so at the deadline.
+struct Queued {
+    waiting: Waiting,
+    deadline: Option<Instant>,
+}
+
+impl Future for Queued {
+    type Output = Result<Permit, Code>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        match Pin::new(&mut self.waiting).poll(context) {
+            _ if is_late => Poll::Ready(Err(Code::QUEUE_TIMEOUT)),
+            Poll::Ready(permit) => Poll::Ready(Ok(permit)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Served").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServedSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServedSettings")
+            .field("executor", &self.executor)
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,323 @@
+//! Builds an application of krpc services.
+
+mod adapters;
+mod host;
+mod mistakes;
+mod plan;
+mod settings;
+mod start;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use tangelo_reflect::Pool;
+use tangelo_registry::Registry;
+use tangelo_rpc::{
+    ConnectionListener, Definition, Tracer,
+    access_log::{LogFormatter, LogSink},
+    config::{
+        ApplicationConfig, ClientConfig, MonitorConfig, RefererConfig, RegistryConfig,
+        ServerConfig, ServiceConfig, WebServerConfig,
+    },
+    server::{ErrorTexts, Execute, FlowControl},
+};
+
+pub use mistakes::Mistakes;
+
+use crate::{
+    BlockingApp, RpcApp,
+    process::{self, PATIENCE},
+};
+
+/// Builds an application of krpc services: servers and what they answer, clients and whom they call.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tangelo::Bootstrap;
+///
+/// let app = Bootstrap::new("users")
+///     .server(5600)
+///     // .service(UserServiceServer::new(Users))
+///     // .referer::<OrderServiceClient>("orders", "127.0.0.1:5700")
+///     .start()
+///     .await?;
+/// app.stop(std::time::Duration::from_secs(10)).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Without a server, services are offered on port 5600. What is set here is overruled by a
+/// [file](Self::file), and that by [`set`](Self::set). Two applications in one process share nothing.
+#[derive(Default)]
+pub struct Bootstrap {
+    application: ApplicationConfig,
+    monitor: MonitorConfig,
+    servers: Vec<ServerConfig>,
+    web_servers: Vec<WebServerConfig>,
+    clients: Vec<ClientConfig>,
+    registries: Vec<RegistryConfig>,
+    services: Vec<ServiceConfig>,
+    referers: Vec<RefererConfig>,
+    pool: Pool,
+    listeners: Vec<(String, Arc<dyn ConnectionListener>)>,
+    brought: Brought,
+    files: Vec<PathBuf>,
+    changes: Vec<(String, serde_json::Value)>,
+    mistakes: Mistakes,
+}
+
+/// What the application brings in place of ours.
+#[derive(Default)]
+struct Brought {
+    registries: BTreeMap<String, Arc<dyn Registry>>,
+    executors: BTreeMap<String, Arc<dyn Execute>>,
+    flow_control: Option<Arc<dyn FlowControl>>,
+    error_texts: Option<Arc<dyn ErrorTexts>>,
+    tracer: Option<Arc<dyn Tracer>>,
+    log_formatter: Option<Arc<dyn LogFormatter>>,
+    log_sink: Option<Arc<dyn LogSink>>,
+}
+
+impl Bootstrap {
+    /// An application of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self::default().application(|application| application.name(name))
+    }
+
+    /// Sets what concerns the application as a whole.
+    #[must_use]
+    pub fn application(
+        mut self,
+        change: impl FnOnce(ApplicationConfig) -> ApplicationConfig,
+    ) -> Self {
+        self.application = change(self.application);
+        self
+    }
+
+    /// Sets the access log up.
+    #[must_use]
+    pub fn monitor(mut self, change: impl FnOnce(MonitorConfig) -> MonitorConfig) -> Self {
+        self.monitor = change(self.monitor);
+        self
+    }
+
+    /// Adds a server: its port, or its settings.
+    #[must_use]
+    pub fn server(mut self, server: impl Into<ServerConfig>) -> Self {
+        self.servers.push(server.into());
+        self
+    }
+
+    /// Adds a web server: its port, or its settings. It is checked, but cannot be started yet.
+    #[must_use]
+    pub fn web_server(mut self, web_server: impl Into<WebServerConfig>) -> Self {
+        self.web_servers.push(web_server.into());
+        self
+    }
+
+    /// Adds a client. Without one there is one of the default settings, if it is needed.
+    #[must_use]
+    pub fn client(mut self, client: ClientConfig) -> Self {
+        self.clients.push(client);
+        self
+    }
+
+    /// Adds a registry of one of our types.
+    #[must_use]
+    pub fn registry(mut self, registry: RegistryConfig) -> Self {
+        self.registries.push(registry);
+        self
+    }
+
+    /// Adds a registry of the application's own.
+    #[must_use]
+    pub fn own_registry(mut self, id: impl Into<String>, registry: Arc<dyn Registry>) -> Self {
+        let config = RegistryConfig::default().id(id).r#type("own");
+        self.brought.registries.insert(config.id.clone(), registry);
+        self.registries.push(config);
+        self
+    }
+
+    /// Adds a service: a generated server of it, or that with settings.
+    #[must_use]
+    pub fn service(mut self, service: impl Into<ServiceConfig>) -> Self {
+        self.services.push(service.into());
+        self
+    }
+
+    /// Adds a service that servers call over the connections of a client: krpc's PUSH.
+    #[must_use]
+    pub fn reverse_service(self, service: impl Into<ServiceConfig>) -> Self {
+        self.service(service.into().reverse(true))
+    }
+
+    /// Adds a referer for the service of a generated client, with the addresses of its servers,
+    /// separated by commas.
+    #[must_use]
+    pub fn referer<C: Definition>(self, id: impl Into<String>, addresses: &str) -> Self {
+        self.referer_with(RefererConfig::new::<C>(id).to(addresses))
+    }
+
+    /// Adds a referer with settings.
+    #[must_use]
+    pub fn referer_with(mut self, referer: RefererConfig) -> Self {
+        self.referers.push(referer);
+        self
+    }
+
+    /// Adds a referer for the service of this number, known by its [descriptors](Self::descriptors):
+    /// it is called with JSON.
+    #[must_use]
+    pub fn dynamic_referer(self, id: impl Into<String>, service_id: i32, addresses: &str) -> Self {
+        self.referer_with(RefererConfig::dynamic(id, service_id).to(addresses))
+    }
+
+    /// Adds a referer for a service of this application's clients: krpc's PUSH. A call goes to the
+    /// client of a connection; see [`RpcApp::push`].
+    #[must_use]
+    pub fn reverse_referer<C: Definition>(self, id: impl Into<String>) -> Self {
+        self.referer_with(RefererConfig::new::<C>(id).reverse(true))
+    }
+
+    /// Makes services known by a descriptor set, `xxx.proto.pb`, or by all such files of a folder.
+    #[must_use]
+    pub fn descriptors(mut self, path: impl AsRef<Path>) -> Self {
+        self.load_descriptors(path.as_ref());
+        self
+    }
+
+    fn load_descriptors(&mut self, path: &Path) {
+        let shown = path.display().to_string();
+        let loaded = if path.is_dir() {
+            self.pool.load_dir(path)
+        } else {
+            match std::fs::read(path) {
+                Ok(bytes) => self.pool.add_set(&shown, &bytes),
+                Err(error) => return self.mistakes.add(format!("descriptors: {shown}: {error}")),
+            }
+        };
+        if let Err(errors) = loaded {
+            errors
+                .iter()
+                .for_each(|error| self.mistakes.add(format!("descriptors: {error}")));
+        }
+    }
+
+    /// Tells `listener` which connections of a server or client come and go, by its id; krpc's
+    /// connection plugin.
+    #[must_use]
+    pub fn on_connection(
+        mut self,
+        id: impl Into<String>,
+        listener: Arc<dyn ConnectionListener>,
+    ) -> Self {
+        self.listeners.push((id.into(), listener));
+        self
+    }
+
+    /// Runs the calls to a service, by its id, in a manner of the application's own.
+    #[must_use]
+    pub fn executor(mut self, service: impl Into<String>, executor: Arc<dyn Execute>) -> Self {
+        self.brought.executors.insert(service.into(), executor);
+        self
+    }
+
+    /// Counts calls in a manner of the application's own, in place of the `flow_control` settings.
+    #[must_use]
+    pub fn flow_control(mut self, control: Arc<dyn FlowControl>) -> Self {
+        self.brought.flow_control = Some(control);
+        self
+    }
+
+    /// Finds words for codes in a manner of the application's own, in place of `error.properties`.
+    #[must_use]
+    pub fn error_texts(mut self, texts: Arc<dyn ErrorTexts>) -> Self {
+        self.brought.error_texts = Some(texts);
+        self
+    }
+
+    /// Has the trace of every call completed; [`W3c`](tangelo_rpc::W3c) adds `traceparent`.
+    #[must_use]
+    pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.brought.tracer = Some(tracer);
+        self
+    }
+
+    /// Writes the access log's lines in a form of the application's own.
+    #[must_use]
+    pub fn log_formatter(mut self, formatter: Arc<dyn LogFormatter>) -> Self {
+        self.brought.log_formatter = Some(formatter);
+        self
+    }
+
+    /// Writes the access log to a place of the application's own. By default its lines are events of
+    /// `tracing`, of the targets `krpc.serverlog` and `krpc.clientlog`.
+    #[must_use]
+    pub fn log_sink(mut self, sink: Arc<dyn LogSink>) -> Self {
+        self.brought.log_sink = Some(sink);
+        self
+    }
+
+    /// Reads settings from a file, `tangelo.toml`. They overrule those made in code.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// Changes one setting, after all files: `server.default.port`, `referer.us.timeout`,
+    /// `application.name`.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.changes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Starts it within the runtime this is called in: connects clients, then opens servers. It runs
+    /// until [`RpcApp::stop`].
+    ///
+    /// # Errors
+    /// Every mistake in the settings at once; or an address that cannot be listened on, and nothing
+    /// runs then.
+    pub async fn start(self) -> Result<RpcApp, Mistakes> {
+        start::start(self.plan()?).await
+    }
+
+    /// Starts it with a runtime of its own, for a program without one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); or there is no runtime to be had.
+    pub fn start_blocking(self) -> Result<BlockingApp, Mistakes> {
+        BlockingApp::start(self)
+    }
+
+    /// Runs until Ctrl-C (or SIGTERM), then drains: 10 s at most, or until a second Ctrl-C. It has a
+    /// runtime of its own, and logs to stderr as `RUST_LOG` says, `info` by default.
+    pub fn serve(self) -> ExitCode {
+        self.serve_with(|_| {})
+    }
+
+    /// As [`serve`](Self::serve), and calls `on_ready` when it runs.
+    pub fn serve_with(self, on_ready: impl FnOnce(&RpcApp)) -> ExitCode {
+        process::serve(self.start(), on_ready, async |app: &RpcApp| {
+            app.stop(PATIENCE).await
+        })
+    }
+}
+
+impl std::fmt::Debug for Bootstrap {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Bootstrap")
+            .field("application", &self.application)
+            .field("servers", &self.servers)
+            .field("clients", &self.clients)
+            .field("services", &self.services)
+            .field("referers", &self.referers)
+            .finish_non_exhaustive()
+    }
+}

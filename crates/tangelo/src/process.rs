@@ -1,0 +1,92 @@
+//! The life of a process: its log, its runtime, its signals.
+
+use std::{fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
+
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// How long draining may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts something and lets it run until Ctrl-C or SIGTERM; then drains it, which a second one ends
+/// at once. `drain` tells how much was cut off.
+pub(crate) fn serve<R, E: Display>(
+    start: impl Future<Output = Result<R, E>>,
+    on_ready: impl FnOnce(&R),
+    drain: impl AsyncFnOnce(&R) -> usize,
+) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The application may have set up its own already.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(async {
+        // Heard from the first moment on, so that a start can be called off as well.
+        let mut stop = std::pin::pin!(stop_signal());
+        let started = tokio::select! {
+            started = start => started,
+            () = &mut stop => return ExitCode::SUCCESS,
+        };
+        let running = match started {
+            Ok(running) => running,
+            Err(error) => {
+                error!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        info!("ready");
+        on_ready(&running);
+        stop.await;
+        info!("draining");
+        let cut_off = tokio::select! {
+            cut_off = drain(&running) => cut_off,
+            () = stop_signal() => {
+                warn!("ended at once");
+                return ExitCode::FAILURE;
+            }
+        };
+        if cut_off > 0 {
+            warn!(cut_off, "not everything was done in time");
+        }
+        info!("stopped");
+        ExitCode::SUCCESS
+    })
+}
+
+/// Resolves at the next Ctrl-C or SIGTERM.
+async fn stop_signal() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    let interrupted = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            warn!(%error, "cannot hear Ctrl-C");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        () = interrupted => {}
+    }
+}

@@ -1,0 +1,131 @@
+//! Calls without generated code: JSON in, JSON out.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tangelo_reflect::{
+    JsonError, JsonOptions, MethodInfo, ServiceInfo, body_to_json, json_to_body, message,
+};
+use tangelo_rpc::{Reply, Request, Service, Status};
+use tokio::time::Instant;
+
+/// A service known by its descriptors, called with JSON. Clones share the referer's connections.
+#[derive(Clone)]
+pub struct DynamicReferer {
+    service: Arc<ServiceInfo>,
+    callee: Arc<dyn Service>,
+    timeout: Option<Duration>,
+}
+
+/// Why a call with JSON has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The service has no such method; those it has.
+    #[error("{service} has no method `{wanted}`; there are: {known}")]
+    Method {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        wanted: String,
+        /// The methods.
+        known: String,
+    },
+    /// The JSON is no request of this method.
+    #[error("request: {0}")]
+    Request(#[source] JsonError),
+    /// The answer is no response of this method.
+    #[error("response: {0}")]
+    Response(#[source] JsonError),
+    /// The call failed.
+    #[error(transparent)]
+    Call(#[from] Status),
+}
+
+impl DynamicReferer {
+    pub(crate) fn new(service: ServiceInfo, callee: Arc<dyn Service>) -> Self {
+        Self {
+            service: Arc::new(service),
+            callee,
+            timeout: None,
+        }
+    }
+
+    /// The service.
+    pub fn service(&self) -> &ServiceInfo {
+        &self.service
+    }
+
+    /// Waits this long for an answer, whatever the referer says.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls a method, by its name or its number, with the request as JSON, and returns the response
+    /// as JSON. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// No such method, JSON that is no request, or no answer. A negative `retCode` of the
+    /// application's is no error: it stands in the JSON.
+    pub async fn call(&self, method: &str, request: &str) -> Result<String, CallError> {
+        let method = self.method(method)?;
+        let body = json_to_body(&method.input, request).map_err(CallError::Request)?;
+        let request = Request {
+            deadline: self.timeout.map(|timeout| Instant::now() + timeout),
+            ..Request::new((self.service.id, method.id), body)
+        };
+        let reply = self.callee.call(request).await?;
+        let body = complete(method, reply)?;
+        let options = JsonOptions::default();
+        body_to_json(&method.output, &body, options).map_err(CallError::Response)
+    }
+
+    fn method(&self, wanted: &str) -> Result<&MethodInfo, CallError> {
+        let by_number = || wanted.parse().ok().and_then(|id| self.service.method(id));
+        self.service
+            .method_by_name(wanted)
+            .or_else(by_number)
+            .ok_or_else(|| {
+                let known: Vec<_> = self
+                    .service
+                    .methods
+                    .iter()
+                    .map(|method| method.name.as_str())
+                    .collect();
+                CallError::Method {
+                    service: self.service.name.clone(),
+                    wanted: wanted.to_owned(),
+                    known: known.join(", "),
+                }
+            })
+    }
+}
+
+/// The response message; one that came without a body has the code alone. A code of the framework is
+/// a failure, also when a message came with it.
+fn complete(method: &MethodInfo, reply: Reply) -> Result<bytes::Bytes, Status> {
+    let code = tangelo_rpc::Code(reply.ret_code);
+    if code.is_frameworks() {
+        let text = method
+            .ret_msg
+            .and_then(|field| message::string(&reply.body, field).ok()?);
+        return Err(match text {
+            Some(text) if !text.is_empty() => Status::new(code, text.to_owned()),
+            _ => code.into(),
+        });
+    }
+    if reply.ret_code == 0 || !reply.body.is_empty() {
+        return Ok(reply.body);
+    }
+    Ok(message::fill_int32(
+        reply.body,
+        method.ret_code,
+        reply.ret_code,
+    ))
+}
+
+impl fmt::Debug for DynamicReferer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "DynamicReferer({})", self.service.full_name)
+    }
+}

@@ -1,0 +1,50 @@
+//! krpc's own example, line by line.
+//!
+//! `cargo run -p userservice -- server` serves UserService on port 5600; `-- client` calls it: one call
+//! that is waited for, one that goes on by itself, several at once, and one the other way.
+
+mod client;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) mod proto {
+    pub(crate) mod user {
+        tangelo::include_proto!("userservice");
+    }
+    pub(crate) mod push {
+        tangelo::include_proto!("pushservice");
+    }
+}
+
+#[derive(Parser)]
+#[command(about = "A service of users, and a client of it")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve UserService (service 100).
+    Server {
+        /// Port to listen on.
+        #[arg(long, default_value_t = 5600)]
+        port: u16,
+    },
+    /// Call it, and print what comes of it.
+    Client {
+        /// Where it is served: one address, or several with commas.
+        #[arg(long, default_value = "127.0.0.1:5600")]
+        to: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match Args::parse().command {
+        Command::Server { port } => server::run(port),
+        Command::Client { to } => client::run(&to),
+    }
+}
