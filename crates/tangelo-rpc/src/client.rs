@@ -42,7 +42,7 @@ pub use reverse::ReverseReferer;
 pub use route::{RouteConfig, RouteRules};
 
 use crate::{
-    Connection, Home, Limits, Services,
+    Codecs, Connection, Home, Limits, Services,
     config::ClientConfig,
     connection::Dialect,
     listener::{ConnectionListener, Connections},
@@ -60,6 +60,7 @@ struct Shared {
     config: ClientConfig,
     layout: Layout,
     tls: Option<ClientTls>,
+    codecs: Codecs,
     /// What servers may ask over its connections.
     services: Arc<Services>,
     home: Home,
@@ -76,6 +77,7 @@ impl Client {
     pub fn new(
         config: ClientConfig,
         services: Services,
+        codecs: Codecs,
         listeners: Vec<Arc<dyn ConnectionListener>>,
         home: Home,
     ) -> Result<Self, String> {
@@ -85,6 +87,7 @@ impl Client {
             shared: Arc::new(Shared {
                 layout,
                 tls,
+                codecs,
                 services: Arc::new(services),
                 stop: home.stop().clone(),
                 home,
@@ -145,7 +148,12 @@ impl Client {
             frame: config.max_package_size,
             ..Limits::default()
         };
-        let dialect = Dialect::new(self.shared.layout, config.enable_encrypt, limits.frame);
+        let dialect = Dialect::new(
+            self.shared.layout,
+            config.enable_encrypt,
+            self.shared.codecs.clone(),
+            limits.frame,
+        );
         Connection::new(name, peer, limits, dialect)
     }
 

@@ -25,7 +25,7 @@ use tangelo_wire::krpc::{frame, meta::Meta};
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use dialect::{Dialect, Zip, layout, zip};
+pub(crate) use dialect::{Dialect, Zip, layout};
 pub(crate) use driver::{Driver, Role};
 pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
@@ -250,7 +250,7 @@ impl Connection {
         meta.sequence = sequence.number();
         if let Err(error) = shared.encode(&meta, &mut state.out, write) {
             state.waiting.take(sequence.number());
-            return Err(Status::from(Code::SEND_FAILED).with_cause(error));
+            return Err(Status::from(Code::ENCODE_REQ_ERROR).with_cause(error));
         }
         shared.wake(state);
         Ok(sequence)
@@ -281,7 +281,7 @@ impl Connection {
         &self,
         request: &Request,
         deadline: Instant,
-        zip: Option<Zip>,
+        zip: Option<&Zip>,
     ) -> (i32, Result<Reply, Status>) {
         let timeout = deadline.saturating_duration_since(Instant::now());
         if timeout.is_zero() {
@@ -308,7 +308,7 @@ impl Connection {
     }
 
     /// Sends a request whose answer nobody reads.
-    pub(crate) fn ask_one_way(&self, request: &Request, zip: Option<Zip>) -> Result<(), Status> {
+    pub(crate) fn ask_one_way(&self, request: &Request, zip: Option<&Zip>) -> Result<(), Status> {
         let (meta, body) = self.shared.dialect.outgoing(request, Duration::ZERO, zip)?;
         let mut state = self.shared.state.lock();
         self.shared
@@ -316,7 +316,7 @@ impl Connection {
         let write = |out: &mut BytesMut| out.extend_from_slice(&body);
         self.shared
             .encode(&meta, &mut state.out, write)
-            .map_err(|error| Status::from(Code::SEND_FAILED).with_cause(error))?;
+            .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
         self.shared.wake(state);
         Ok(())
     }
@@ -365,7 +365,7 @@ impl Connection {
         }
         self.shared
             .encode(&meta, &mut state.out, write)
-            .map_err(|error| Status::from(Code::SEND_FAILED).with_cause(error))?;
+            .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
         self.shared.wake(state);
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::{
 use tangelo_reflect::Pool;
 use tangelo_registry::Registry;
 use tangelo_rpc::{
-    ConnectionListener, Definition, Tracer,
+    Codec, ConnectionListener, Definition, Tracer,
     access_log::{LogFormatter, LogSink},
     config::{
         ApplicationConfig, ClientConfig, MonitorConfig, RefererConfig, RegistryConfig,
@@ -78,6 +78,7 @@ struct Brought {
     flow_control: Option<Arc<dyn FlowControl>>,
     error_texts: Option<Arc<dyn ErrorTexts>>,
     tracer: Option<Arc<dyn Tracer>>,
+    codecs: Vec<Arc<dyn Codec>>,
     log_formatter: Option<Arc<dyn LogFormatter>>,
     log_sink: Option<Arc<dyn LogSink>>,
 }
@@ -237,6 +238,13 @@ impl Bootstrap {
     #[must_use]
     pub fn error_texts(mut self, texts: Arc<dyn ErrorTexts>) -> Self {
         self.brought.error_texts = Some(texts);
+        self
+    }
+
+    /// Adds a way to compress bodies, which referers choose by its name (`zip`).
+    #[must_use]
+    pub fn codec(mut self, codec: Arc<dyn Codec>) -> Self {
+        self.brought.codecs.push(codec);
         self
     }
 

@@ -71,6 +71,12 @@ impl Address {
                         () = stop.draining() => {}
                         () = keep(&shared, place, &client) => {}
                     }
+                    // One that came to stand while the address was given up goes as well.
+                    if let Some(slot) = shared.places.get(place as usize)
+                        && let Some(connection) = slot.write().take()
+                    {
+                        connection.leave();
+                    }
                 }
             });
         }

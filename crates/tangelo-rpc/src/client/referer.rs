@@ -16,8 +16,8 @@ use super::{
     targets::{Target, Targets},
 };
 use crate::{
-    Answer, Code, Headers, Home, Method, Reply, Request, ServerContext, Service, Status, Trace,
-    Tracer, access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
+    Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
+    Trace, Tracer, access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
     log_call::LogCall,
 };
 
@@ -36,6 +36,8 @@ pub struct RefererSettings {
     pub mock: Option<Arc<dyn Answers>>,
     /// Canned answers for when no server can be reached.
     pub fallback: Option<Arc<dyn Answers>>,
+    /// How requests can be compressed.
+    pub codecs: Codecs,
     /// Where calls are logged.
     pub log: Option<AccessLog>,
     /// What is done to the trace of each call.
@@ -129,9 +131,14 @@ impl Referer {
         });
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
+        let zip = settings.codecs.named(&config.zip)?;
+        let zip = zip.map(|codec| Zip {
+            codec,
+            min_size: config.min_size_to_zip,
+        });
         Ok(Self {
             shared: Arc::new(Shared {
-                zip: crate::connection::zip(&config.zip, config.min_size_to_zip)?,
+                zip,
                 own,
                 methods,
                 rules,
@@ -277,8 +284,10 @@ impl Call {
             };
             tried.push(target);
             let now = Instant::now();
-            // What never left because the server was going away is no attempt: it goes elsewhere.
-            let never_left = sequence == 0 && status.code() == Code::SERVER_SHUTDOWN;
+            // What never left, because the connection was going or gone, is no attempt: it goes
+            // elsewhere.
+            let never_left =
+                sequence == 0 && matches!(status.code(), Code::SERVER_SHUTDOWN | Code::SEND_FAILED);
             let again = never_left
                 || (retries_left > 0
                     && self.policy.level.covers(status.code())
@@ -304,7 +313,8 @@ impl Call {
         let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
             Some(connection) => Ok(connection),
-            None => target.address.connected(deadline).await,
+            None if shared.client.config().lazy => target.address.connected(deadline).await,
+            None => Err(Code::SEND_FAILED.into()),
         };
         let connection = match connection {
             Ok(connection) => connection,
@@ -312,11 +322,11 @@ impl Call {
         };
         let name = Some(Arc::clone(connection.name()));
         if request.one_way {
-            let sent = connection.ask_one_way(request, shared.zip);
+            let sent = connection.ask_one_way(request, shared.zip.as_ref());
             return (name, 0, sent.map(|()| Reply::default()));
         }
         let pass = target.node.enter(Instant::now());
-        let (sequence, outcome) = connection.ask(request, deadline, shared.zip).await;
+        let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
         let code = match &outcome {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),

@@ -2,29 +2,31 @@
 
 use std::{
     borrow::Cow,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 use tangelo_wire::krpc::{
-    compress::{self, Compression},
     encrypt::{AES, Key},
     layout::Layout,
     meta::{Direction, Meta},
 };
 
 use super::{ReplyTo, timeout_ms};
-use crate::{Code, Reply, Request, Status};
+use crate::{Code, Codec, Codecs, Reply, Request, Status};
 
 /// Bytes above which an answer is compressed as its request was; krpc's default for requests.
 const MIN_SIZE_TO_ZIP: usize = 10_000;
 
 /// How requests are compressed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Zip {
-    pub(crate) compression: Compression,
+    pub(crate) codec: Arc<dyn Codec>,
     /// Bytes above which they are.
     pub(crate) min_size: usize,
 }
@@ -38,24 +40,6 @@ pub(crate) fn layout(name: &str) -> Result<Layout, String> {
     }
 }
 
-/// The compression of this name, or of krpc's number; none for `none`.
-pub(crate) fn zip(name: &str, min_size: usize) -> Result<Option<Zip>, String> {
-    let compression = match name.to_ascii_lowercase().as_str() {
-        "" | "0" | "none" => return Ok(None),
-        "1" | "zlib" => Compression::Zlib,
-        "2" | "snappy" => Compression::Snappy,
-        _ => {
-            return Err(format!(
-                "zip: expected none, zlib or snappy, found `{name}`"
-            ));
-        }
-    };
-    Ok(Some(Zip {
-        compression,
-        min_size,
-    }))
-}
-
 /// A body as it travels.
 pub(crate) type Body<'a> = Cow<'a, [u8]>;
 
@@ -67,24 +51,31 @@ pub(crate) struct Dialect {
     told: AtomicBool,
     may_encrypt: bool,
     key: RwLock<Option<Key>>,
+    codecs: Codecs,
     /// Bytes that a body may have when it is read out of its compression.
     max_inflated: usize,
 }
 
 impl Dialect {
-    pub(crate) fn new(layout: Layout, may_encrypt: bool, max_inflated: usize) -> Self {
+    pub(crate) fn new(
+        layout: Layout,
+        may_encrypt: bool,
+        codecs: Codecs,
+        max_inflated: usize,
+    ) -> Self {
         Self {
             layout: AtomicU8::new(layout as u8),
             told: AtomicBool::new(false),
             may_encrypt,
             key: RwLock::new(None),
+            codecs,
             max_inflated,
         }
     }
 
     /// What Tangelo's servers write to each other.
     pub(crate) fn ours(max_frame: usize) -> Self {
-        Self::new(Layout::V2, false, max_frame)
+        Self::new(Layout::V2, false, Codecs::default(), max_frame)
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -116,7 +107,7 @@ impl Dialect {
         &self,
         request: &'a Request,
         timeout: Duration,
-        zip: Option<Zip>,
+        zip: Option<&Zip>,
     ) -> Result<(Meta, Body<'a>), Status> {
         let mut meta = Meta {
             service_id: request.service_id,
@@ -144,8 +135,8 @@ impl Dialect {
                 Cow::Owned(encrypted(&key, body))
             }
             (None, Some(zip)) if body.len() > zip.min_size => {
-                meta.compress = zip.compression as i32;
-                Cow::Owned(compressed(zip.compression, body)?)
+                meta.compress = zip.codec.number();
+                Cow::Owned(compressed(&*zip.codec, body)?)
             }
             _ => Cow::Borrowed(&body[..]),
         };
@@ -183,13 +174,13 @@ impl Dialect {
         let key = (to.encrypt == AES)
             .then(|| self.key.read().clone())
             .flatten();
-        let body = match (key, Compression::try_from(to.compress).ok()) {
+        let body = match (key, self.codecs.by_number(to.compress)) {
             (Some(key), _) => {
                 meta.encrypt = AES;
                 Cow::Owned(encrypted(&key, body))
             }
-            (None, Some(compression)) if body.len() > MIN_SIZE_TO_ZIP => {
-                match compressed(compression, body) {
+            (None, Some(codec)) if body.len() > MIN_SIZE_TO_ZIP => {
+                match compressed(&**codec, body) {
                     Ok(short) => {
                         meta.compress = to.compress;
                         Cow::Owned(short)
@@ -209,8 +200,10 @@ impl Dialect {
             // Without bytes there is nothing to be compressed.
             (0, _) if body.is_empty() => Some(body),
             (0, number) => {
-                let compression = Compression::try_from(number).ok()?;
-                compress::decompress(compression, &body, self.max_inflated).ok()
+                let codec = self.codecs.by_number(number)?;
+                let opened = codec.decompress(&body, self.max_inflated).ok()?;
+                // A codec of the application's may be wrong.
+                (opened.len() <= self.max_inflated).then_some(opened)
             }
             (AES, 0) => {
                 let key = self.key.read().clone()?;
@@ -235,9 +228,10 @@ fn encrypted(key: &Key, body: &[u8]) -> Vec<u8> {
     out.into()
 }
 
-fn compressed(compression: Compression, body: &[u8]) -> Result<Vec<u8>, Status> {
+fn compressed(codec: &dyn Codec, body: &[u8]) -> Result<Vec<u8>, Status> {
     let mut out = BytesMut::new();
-    compress::compress(compression, body, &mut out)
+    codec
+        .compress(body, &mut out)
         .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
     Ok(out.into())
 }

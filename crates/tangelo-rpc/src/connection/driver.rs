@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let leaves = self.phase == Phase::Leaving && self.running.is_empty();
         match self.role.side {
             Side::Dialing if connection.peer_leaves() => nobody_waits() && self.running.is_empty(),
-            Side::Dialing => leaves,
+            Side::Dialing => leaves && nobody_waits(),
             Side::Accepting if connection.hello().is_some() => false,
             // A plain krpc client learns from the refusal of its next request that this server leaves.
             Side::Accepting => leaves && nobody_waits() && self.silent_ticks >= QUIET_TICKS,
@@ -543,7 +543,6 @@ fn failed(panicked: guard::Panicked) -> Status {
 mod tests {
     use std::net::SocketAddr;
 
-    use tangelo_wire::krpc::layout::Layout;
     use tokio::io::AsyncWriteExt;
 
     use super::{
@@ -558,7 +557,7 @@ mod tests {
     ) -> (tokio::io::DuplexStream, Driver<tokio::io::DuplexStream>) {
         let (theirs, ours) = tokio::io::duplex(pipe);
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let dialect = Dialect::new(Layout::V2, false, limits.frame);
+        let dialect = Dialect::ours(limits.frame);
         let connection = Connection::new("test".into(), peer, limits, dialect);
         let role = Role::accepting(Duration::from_secs(180));
         let services = Arc::new(Services::new());

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tracing::{Instrument, debug, debug_span, info, info_span, warn};
 
 use crate::{
-    Connection, Limits, Services,
+    Codecs, Connection, Limits, Services,
     accept::accept,
     config::ServerConfig,
     connection::{Dialect, Driver, Role},
@@ -49,6 +49,7 @@ struct Shared {
     tls: Option<ServerTls>,
     address: SocketAddr,
     services: Arc<Services>,
+    codecs: Codecs,
     connections: Arc<Connections>,
     /// Connections let in, whether or not they have come as far as to be in `connections`.
     open: AtomicUsize,
@@ -86,6 +87,7 @@ impl Bound {
     pub fn start(
         self,
         services: Services,
+        codecs: Codecs,
         listeners: Vec<Arc<dyn ConnectionListener>>,
         tasks: &Tasks,
     ) -> Server {
@@ -104,6 +106,7 @@ impl Bound {
                 tls,
                 address,
                 services: Arc::new(services),
+                codecs,
                 connections: Arc::new(Connections::new(listeners)),
                 open: AtomicUsize::new(0),
                 tasks: tasks.clone(),
@@ -223,7 +226,12 @@ impl Shared {
             frame: config.max_package_size,
             ..Limits::default()
         };
-        let dialect = Dialect::new(self.layout, config.enable_encrypt, limits.frame);
+        let dialect = Dialect::new(
+            self.layout,
+            config.enable_encrypt,
+            self.codecs.clone(),
+            limits.frame,
+        );
         let name = format!("{peer}:{:08x}", fastrand::u32(..)).into();
         let connection = Connection::new(name, peer, limits, dialect);
         let role = Role::accepting(Duration::from_secs(config.idle_seconds.max(1).into()));

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
 
 use tangelo_reflect::Pool;
 use tangelo_rpc::{
-    ConnectionListener, Services,
+    Codecs, ConnectionListener, Services,
     client::{Fallback, RouteRules},
     config::{
         ApplicationConfig, ClientConfig, MethodConfig, MonitorConfig, Pattern, RefererConfig,
@@ -631,13 +631,9 @@ impl Check<'_> {
                 ),
             );
         }
-        let zip = referer.zip.to_ascii_lowercase();
-        self.one_of(
-            at,
-            id,
-            ("zip", &zip),
-            &["none", "zlib", "snappy", "0", "1", "2"],
-        );
+        if let Err(problem) = Codecs::new(all.brought.codecs.iter().cloned()).named(&referer.zip) {
+            self.wrong(at, id, "zip", problem);
+        }
         if !matches!(referer.breaker_close_by, 1 | 2) {
             self.wrong(
                 at,

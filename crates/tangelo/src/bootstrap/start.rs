@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use tangelo_reflect::{Pool, ServiceInfo};
 use tangelo_registry::{Instance, Memory, Offer, Registry};
 use tangelo_rpc::{
-    Home, Method, Services,
+    Codecs, Home, Method, Services,
     access_log::{AccessLog, AccessLogConfig, PlainFormatter, TracingSink},
     client::{Client, Referer, RefererSettings, ReverseReferer},
     config::{ClientConfig, Described, RefererConfig, ServerConfig, ServiceConfig},
@@ -38,6 +38,7 @@ struct Parts {
     pool: Arc<Pool>,
     log: Option<AccessLog>,
     flow: Option<Arc<dyn FlowControl>>,
+    codecs: Codecs,
     registries: HashMap<String, Arc<dyn Registry>>,
 }
 
@@ -45,6 +46,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let pool = Arc::new(std::mem::take(&mut plan.pool));
     let log = access_log(&plan, &pool)?;
     let flow = flow_control(&mut plan);
+    let codecs = Codecs::new(std::mem::take(&mut plan.brought.codecs));
     let registries = plan.registries.iter().map(|config| {
         let own = plan.brought.registries.get(&config.id).cloned();
         (
@@ -57,6 +59,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         pool,
         log,
         flow,
+        codecs,
         registries,
         plan,
     };
@@ -119,7 +122,12 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let _ = timeout(CONNECTING, tried).await;
     let mut servers = Vec::new();
     for ((bound, table), config) in bound.into_iter().zip(tables).zip(&parts.plan.servers) {
-        servers.push(bound.start(table, parts.listeners(&config.id), &Tasks::new(Stop::new())));
+        servers.push(bound.start(
+            table,
+            parts.codecs.clone(),
+            parts.listeners(&config.id),
+            &Tasks::new(Stop::new()),
+        ));
     }
     let registered = parts.register(&servers);
     let Parts { pool, log, .. } = parts;
@@ -205,6 +213,7 @@ impl Parts {
         Client::new(
             config.clone(),
             table,
+            self.codecs.clone(),
             self.listeners(&config.id),
             home.clone(),
         )
@@ -316,6 +325,7 @@ impl Parts {
             key: key.map(|key| Arc::new(key) as _),
             mock: canned(&plan.mock),
             fallback: canned(&plan.fallback),
+            codecs: self.codecs.clone(),
             log: self.log.clone(),
             tracer: plan.brought.tracer.clone(),
             sample_rate: rate,
