@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, info, warn};
 
 use crate::{
-    Answer, Code, Connection, Limits, Request, Service, Services, Status,
+    Answer, Code, Connection, Home, Limits, Request, Service, Services, Status,
     call::{DEFAULT_TIMEOUT, deadline},
     connection::{Dialect, Driver, Role},
     link::{self, Identity, Link, Peers},
@@ -49,6 +49,8 @@ struct Shared {
     changed: watch::Sender<()>,
     /// Types of which there is, or was, a server.
     types: RwLock<HashSet<String>>,
+    /// Where its connections run, once they do.
+    home: OnceLock<Home>,
     /// Counts the changes of `remotes`.
     version: AtomicU64,
 }
@@ -66,6 +68,7 @@ struct RemoteShared {
     standing: AtomicUsize,
     /// The registry no longer names it.
     gone: CancellationToken,
+    home: Option<Home>,
 }
 
 impl Cluster {
@@ -93,6 +96,7 @@ impl Cluster {
                 instances: registry.watch(),
                 changed: watch::Sender::new(()),
                 types: RwLock::default(),
+                home: OnceLock::new(),
                 version: AtomicU64::new(0),
             }),
         }
@@ -100,6 +104,9 @@ impl Cluster {
 
     /// Follows the registry and dials those servers that `wanted` names, until its tasks stop.
     pub async fn run(self, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
+        if let Ok(home) = Home::here(tasks.clone()) {
+            let _ = self.shared.home.set(home);
+        }
         let mut instances = self.shared.instances.clone();
         loop {
             let now = instances.borrow_and_update().clone();
@@ -196,6 +203,7 @@ impl Cluster {
                 lanes,
                 standing: AtomicUsize::new(0),
                 gone: CancellationToken::new(),
+                home: self.shared.home.get().cloned(),
             }),
         };
         for lane in 0..self.shared.lanes {
@@ -389,6 +397,10 @@ impl Service for Call {
         let connection = self.remote.connection(self.key);
         let deadline = deadline(&request, DEFAULT_TIMEOUT);
         Box::pin(async move { connection?.ask(&request, deadline, None).await.1 })
+    }
+
+    fn home(&self) -> Option<&Home> {
+        self.remote.shared.home.as_ref()
     }
 }
 

@@ -6,7 +6,7 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, channel::OnLeave, pipeline::Pipeline, route,
+    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline, route,
 };
 
 /// What the servers of one type are made of.
@@ -16,6 +16,7 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) states: States,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
@@ -40,6 +41,7 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            states: States::default(),
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
@@ -73,6 +75,20 @@ impl Blueprint {
     #[must_use]
     pub fn handler(mut self, name: &str, handlers: Handlers) -> Self {
         self.pipeline.add(&self.server_type, name, handlers);
+        self
+    }
+
+    /// Shares a value with this type's handlers, which take it as [`State<T>`](crate::State).
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// Shares these values as well, where there is none of the same type yet.
+    #[must_use]
+    pub fn states(mut self, states: &States) -> Self {
+        self.states.extend(states);
         self
     }
 

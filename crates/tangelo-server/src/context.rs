@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, SessionId, Sessions,
+    Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
     pipeline::Pipeline,
     route::Routes,
@@ -38,6 +38,7 @@ pub struct Context {
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
+    pub(crate) states: States,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -81,6 +82,11 @@ impl Context {
             cluster: self.cluster.clone(),
             routes: self.routes.clone(),
         }
+    }
+
+    /// What the application shares among its handlers.
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use tangelo_rpc::{Answer, Service};
 
 pub use self::{
-    extract::{Body, FromRequest, Json},
+    extract::{Body, FromRequest, Json, State},
     reply::IntoReply,
 };
 use crate::{Request, Result};

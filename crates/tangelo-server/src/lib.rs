@@ -34,14 +34,16 @@ mod request;
 mod route;
 mod server;
 mod session;
+mod state;
 
 pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json};
+pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
 pub use limits::Limits;
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};
 pub use server::{Server, StartError};
 pub use session::{FrontendSession, Session, SessionId, Sessions};
+pub use state::States;

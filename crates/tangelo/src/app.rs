@@ -5,15 +5,16 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser;
 use tangelo_registry::{Fixed, Instance, Memory, Registry};
-use tangelo_server::{Blueprint, Result, Routes, Session};
+use tangelo_server::{Blueprint, Result, Routes, Session, States};
 use tracing::warn;
 
 use crate::{
-    ConfigError, Running, StartError,
+    Bootstrap, ConfigError, Running, StartError,
     args::{Args, Change},
     config,
     process::{self, PATIENCE},
@@ -28,6 +29,8 @@ pub struct App {
     blueprints: BTreeMap<String, Make>,
     routes: Routes,
     on_ready: Option<OnReady>,
+    states: States,
+    rpc: Option<Bootstrap>,
 }
 
 type OnReady = Box<dyn FnOnce(&Running)>;
@@ -101,6 +104,21 @@ impl App {
         self
     }
 
+    /// Shares a value with all handlers, which take it as [`State<T>`](crate::server::State).
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// krpc services of this process: those it offers, and those its handlers call, which have them
+    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them.
+    #[must_use]
+    pub fn rpc(mut self, bootstrap: Bootstrap) -> Self {
+        self.rpc = Some(bootstrap);
+        self
+    }
+
     /// Called when every server of this process is ready.
     #[must_use]
     pub fn on_ready(mut self, on_ready: impl FnOnce(&Running) + 'static) -> Self {
@@ -129,12 +147,25 @@ impl App {
     ///
     /// # Errors
     /// A mistake in the configuration, or a server that does not start; those that did are stopped.
-    pub async fn start(self) -> Result<Running, StartError> {
+    pub async fn start(mut self) -> Result<Running, StartError> {
         let folder = self.args.config.clone().or(self.default_config.clone());
         let folder = folder.unwrap_or_else(|| PathBuf::from("config"));
         let all = config::load(&folder, &self.args.env, &self.args.set)?;
-        let (here, registry) = self.here(all)?;
-        running::start(here, registry, self.routes).await
+        let rpc = match self.rpc.take() {
+            Some(bootstrap) => Some(bootstrap.start().await?),
+            None => None,
+        };
+        if let Some(app) = &rpc {
+            self.states.insert(app.clone());
+        }
+        let started = match self.here(all) {
+            Ok((here, registry)) => running::start(here, registry, self.routes, rpc.clone()).await,
+            Err(error) => Err(error),
+        };
+        if let (Err(_), Some(app)) = (&started, &rpc) {
+            app.stop(Duration::ZERO).await;
+        }
+        started
     }
 
     /// The servers that run in this process, back ends first, and how they find each other.
@@ -170,7 +201,8 @@ impl App {
             let make = self.blueprints.get(&instance.server_type).ok_or_else(|| {
                 StartError::UnknownType(instance.id.clone(), instance.server_type.clone())
             })?;
-            Ok((make(Blueprint::new(&instance.server_type)), instance))
+            let blueprint = make(Blueprint::new(&instance.server_type)).states(&self.states);
+            Ok((blueprint, instance))
         });
         let planned = planned.collect::<Result<_, StartError>>()?;
         let registry: Arc<dyn Registry> = match self.args.id {

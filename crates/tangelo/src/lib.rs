@@ -23,6 +23,7 @@
 //! protocol now request `connector.helloHandler.greet`.
 //!
 //! * [`App`]: which servers there are, and what they are made of.
+//! * [`Bootstrap`]: krpc services, those it offers and those it calls.
 //! * [`prelude`]: what handlers need.
 //! * [`rpc`]: services between servers; [`include_proto!`] has them generated from .proto files.
 
@@ -49,13 +50,13 @@ pub use tangelo_server::{Error, Result, handlers};
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Error, Result,
+        App, Bootstrap, Error, Result, RpcApp,
         connector::Hybrid,
         handlers,
         rpc::{Code, Status},
         server::{
             Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
-            SessionId,
+            SessionId, State,
         },
     };
 }

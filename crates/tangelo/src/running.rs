@@ -8,7 +8,7 @@ use tangelo_server::{Blueprint, Routes, Server};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use crate::ConfigError;
+use crate::{ConfigError, Mistakes, RpcApp};
 
 /// How long servers of one process may take to meet.
 const MEETING: Duration = Duration::from_secs(5);
@@ -17,6 +17,7 @@ const MEETING: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Running {
     servers: Vec<Arc<Server>>,
+    rpc: Option<RpcApp>,
 }
 
 /// Why an application does not start.
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The configuration has mistakes.
     #[error(transparent)]
     Config(ConfigError),
+    /// The settings of its krpc services have mistakes.
+    #[error(transparent)]
+    Rpc(#[from] Mistakes),
     /// `--id` names no server: what it said, and what there is.
     #[error("no server `{0}`; there are: {1}")]
     NoSuchServer(String, String),
@@ -46,9 +50,11 @@ pub(crate) async fn start(
     planned: Vec<Planned>,
     registry: Arc<dyn Registry>,
     routes: Routes,
+    rpc: Option<RpcApp>,
 ) -> Result<Running, StartError> {
     let mut running = Running {
         servers: Vec::new(),
+        rpc,
     };
     let one_process = planned.len() > 1;
     for (blueprint, instance) in planned {
@@ -81,6 +87,11 @@ impl Running {
         &self.servers
     }
 
+    /// The krpc services of this process, if it has any.
+    pub fn rpc(&self) -> Option<&RpcApp> {
+        self.rpc.as_ref()
+    }
+
     /// The server of this id.
     pub fn server(&self, id: &str) -> Option<&Arc<Server>> {
         self.servers
@@ -96,10 +107,14 @@ impl Running {
         let cut_off = self
             .each(|server| async move { server.close_doors(left()).await })
             .await;
-        cut_off
+        let cut_off = cut_off
             + self
                 .each(|server| async move { server.leave(left()).await })
-                .await
+                .await;
+        match &self.rpc {
+            Some(rpc) => cut_off + rpc.stop(left()).await,
+            None => cut_off,
+        }
     }
 
     async fn each<F: Future<Output = usize>>(&self, end: impl Fn(Arc<Server>) -> F) -> usize {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "every function here belongs to a test")]
 
 mod answers;
+mod app;
 mod channels;
 mod client;
 mod handshake;

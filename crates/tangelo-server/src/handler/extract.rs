@@ -10,7 +10,7 @@ use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Ses
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
 )]
 pub trait FromRequest: Sized + Send {
     /// Takes it from the request.
@@ -25,6 +25,13 @@ pub trait FromRequest: Sized + Send {
 /// A body that is no JSON of this shape is answered 400; an empty one is taken for `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
+
+/// What the application shares among its handlers, by its type: a copy of it, so that a type that is
+/// costly to copy goes into an [`Arc`](std::sync::Arc).
+///
+/// A type that the application did not bring is a mistake of its own: the request is answered 500.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State<T>(pub T);
 
 /// The body as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +53,18 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
 impl FromRequest for Body {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(Self(request.take_body()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        let state = request.session().context().states().get::<T>();
+        state.cloned().map(State).ok_or_else(|| {
+            let wanted = std::any::type_name::<T>();
+            Error::new(format!(
+                "the application has no state of type {wanted}: App::state"
+            ))
+        })
     }
 }
 

@@ -1,0 +1,140 @@
+//! An application as its users build it: servers of a configuration, and krpc services beside them.
+
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde_json::json;
+use tangelo::{
+    App, Bootstrap, Result, RpcApp, Running,
+    rpc::{Code, Status, config::ServerConfig},
+    server::{Handlers, Json, State},
+};
+
+use crate::{
+    client::{Client, DOORS, Door},
+    rpc::{AddReq, AddRes, Calculator, CalculatorClient, CalculatorServer, HangReq, HangRes},
+    rpc::{PanicReq, PanicRes, RefuseReq, RefuseRes},
+    world::soon,
+};
+
+struct Sums;
+
+impl Calculator for Sums {
+    async fn add(&self, request: AddReq) -> std::result::Result<AddRes, Status> {
+        Ok(AddRes {
+            sum: request.a + request.b,
+            ..AddRes::default()
+        })
+    }
+
+    async fn hang(&self, _: HangReq) -> std::result::Result<HangRes, Status> {
+        std::future::pending().await
+    }
+
+    async fn panic(&self, _: PanicReq) -> std::result::Result<PanicRes, Status> {
+        Err(Code::BUSINESS_ERROR.into())
+    }
+
+    async fn refuse(&self, request: RefuseReq) -> std::result::Result<RefuseRes, Status> {
+        Ok(RefuseRes {
+            ret_code: request.code,
+        })
+    }
+}
+
+/// A folder with a configuration of one front end.
+fn config(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let servers = r#"{"connector": [{"id": "connector-1", "clientPort": 0, "frontend": true}]}"#;
+    fs::write(folder.join("servers.json"), servers).unwrap();
+    folder
+}
+
+fn door(running: &Running) -> SocketAddr {
+    let server = running.server("connector-1").unwrap();
+    server.client_address().unwrap()
+}
+
+async fn stop(running: &Running) {
+    let cut_off = soon("the end", running.shutdown(Duration::from_secs(5))).await;
+    assert_eq!(cut_off, 0);
+}
+
+/// Asks the service of users for a sum.
+async fn sum(Json((a, b)): Json<(i32, i32)>, State(app): State<RpcApp>) -> Result<Json<i32>> {
+    let calculator: CalculatorClient = app.referer("calculator").map_err(Status::from)?;
+    Ok(Json(calculator.add(AddReq { a, b }).await?.sum))
+}
+
+#[tokio::test]
+async fn a_handler_calls_krpc_services_of_the_application() {
+    let service = Bootstrap::new("sums")
+        .server(ServerConfig::default().host("127.0.0.1").port(0_u16))
+        .service(CalculatorServer::new(Sums))
+        .start()
+        .await
+        .unwrap();
+    let at = service.server("default").unwrap().address().to_string();
+    let rpc = Bootstrap::new("front").referer::<CalculatorClient>("calculator", &at);
+    let running = App::new()
+        .config(config("app-calls"))
+        .rpc(rpc)
+        .server("connector", |server| {
+            let server = server.heartbeat(None);
+            server.handler("main", Handlers::new().add("sum", sum))
+        })
+        .start()
+        .await
+        .unwrap();
+    for way in DOORS {
+        let mut client = Client::connect(way, door(&running)).await;
+        let answer = client.ask("connector.main.sum", &json!([2, 3])).await;
+        assert_eq!(answer, json!(5));
+    }
+    stop(&running).await;
+    assert_eq!(service.stop(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test]
+async fn mistakes_of_the_krpc_part_keep_the_application_from_starting() {
+    let rpc = Bootstrap::new("front").referer::<CalculatorClient>("calculator", "nowhere");
+    let app = App::new().config(config("app-mistakes")).rpc(rpc);
+    let app = app.server("connector", |server| server);
+    let error = app.start().await.unwrap_err().to_string();
+    assert!(
+        error.contains("expected host:port, found `nowhere`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn handlers_share_what_the_application_brings() {
+    #[derive(Clone)]
+    struct Greeting(&'static str);
+    async fn greet(State(greeting): State<Greeting>) -> Json<&'static str> {
+        Json(greeting.0)
+    }
+    async fn forgotten(State(_): State<u8>) -> Json<()> {
+        Json(())
+    }
+    let running = App::new()
+        .config(config("app-state"))
+        .state(Greeting("hello"))
+        .server("connector", |server| {
+            let server = server.heartbeat(None);
+            let handlers = Handlers::new().add("greet", greet);
+            server.handler("main", handlers.add("forgotten", forgotten))
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(Door::Tcp, door(&running)).await;
+    let answer = client.ask("connector.main.greet", &json!({})).await;
+    assert_eq!(answer, json!("hello"));
+    let answer = client.ask("connector.main.forgotten", &json!({})).await;
+    assert_eq!(
+        answer["code"], 500,
+        "what nobody brought is a mistake of the server's"
+    );
+    stop(&running).await;
+}
