@@ -35,6 +35,7 @@ mod services;
 mod status;
 mod tls;
 mod trace;
+pub mod tracer;
 
 pub use acceptor::Acceptor;
 pub use call::{Call, Caller, Started};
@@ -48,7 +49,8 @@ pub use server_context::ServerContext;
 pub use service::{Answer, Encoding, Headers, Reply, Request, Service};
 pub use services::Services;
 pub use status::{Code, Reason, Status};
-pub use trace::{Trace, Tracer, W3c};
+pub use trace::Trace;
+pub use tracer::{Tracer, W3c};
 
 #[doc(hidden)]
 pub mod codegen;

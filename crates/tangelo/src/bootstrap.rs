@@ -248,7 +248,8 @@ impl Bootstrap {
         self
     }
 
-    /// Has the trace of every call completed; [`W3c`](tangelo_rpc::W3c) adds `traceparent`.
+    /// Tells a tracing system of calls and requests: [`W3c`](tangelo_rpc::W3c) adds `traceparent` to
+    /// calls, and `OpenTelemetry`, of the feature `opentelemetry`, makes spans of both.
     #[must_use]
     pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
         self.brought.tracer = Some(tracer);

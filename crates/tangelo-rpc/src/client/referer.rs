@@ -17,8 +17,13 @@ use super::{
 };
 use crate::{
     Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
-    Trace, Tracer, access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
+    Trace, Tracer,
+    access_log::AccessLog,
+    call::deadline,
+    config::RefererConfig,
+    connection::Zip,
     log_call::LogCall,
+    tracer::{self, OpenSpan},
 };
 
 /// A service elsewhere as something to call: balanced, retried, limited in time. Clones share it.
@@ -165,9 +170,9 @@ impl Referer {
                 (address.clone(), ruled.unwrap_or(*weight))
             })
             .collect();
-        let before = shared.targets.read().clone();
-        let after = before.changed(&weighted, &shared.client, shared.breaker.as_ref());
-        *shared.targets.write() = Arc::new(after);
+        let mut targets = shared.targets.write();
+        let after = targets.changed(&weighted, &shared.client, shared.breaker.as_ref());
+        *targets = Arc::new(after);
     }
 
     /// Resolves when connecting to each address has been tried once. Cancel safe.
@@ -210,6 +215,23 @@ impl Service for Referer {
     }
 }
 
+impl Shared {
+    /// What this request asks for, by name where names are known.
+    fn method(&self, (service_id, msg_id): (i32, i32)) -> tracer::Method<'_> {
+        let described = self.config.described.as_ref();
+        let mut methods = described
+            .map_or(&[][..], |described| described.methods())
+            .iter();
+        let method = methods.find(|method| method.msg_id == msg_id);
+        tracer::Method {
+            service: described.map_or("", |described| described.name()),
+            method: method.map_or("", |method| &method.name),
+            service_id,
+            msg_id,
+        }
+    }
+}
+
 /// One call, with all its attempts.
 struct Call {
     shared: Arc<Shared>,
@@ -224,25 +246,26 @@ impl Call {
         serving: Option<ServerContext>,
     ) -> Result<Reply, Status> {
         let shared = &self.shared;
-        let trace = self.prepare(&mut request, serving.as_ref());
+        let (trace, span) = self.prepare(&mut request, serving.as_ref());
         let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
         let mut tried = Vec::new();
         let (connection, sequence, outcome) = self.attempts(&request, &trace, &mut tried).await;
         log.finish(connection, sequence, &outcome);
+        span.end(&outcome);
         outcome
     }
 
     /// Gives the request what travels beside it.
-    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> Trace {
+    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> (Trace, OpenSpan) {
         let settings = &self.shared.settings;
         let mut trace = Trace::of_call(serving, settings.sample_rate);
+        let method = self.shared.method((request.service_id, request.msg_id));
         let headers: &mut Headers = request.headers.get_or_insert_default();
         if !headers.label.is_empty() {
             headers.label.clone_into(&mut trace.dyeing);
         }
-        if let Some(tracer) = &settings.tracer {
-            tracer.call(&mut trace, serving);
-        }
+        let tracer = settings.tracer.as_ref();
+        let span = tracer.and_then(|tracer| tracer.call(method, &mut trace, serving));
         headers.trace = trace.encode();
         if headers.key.is_empty()
             && let Some(key) = &settings.key
@@ -250,7 +273,7 @@ impl Call {
             let key = key.key(request.msg_id, &request.body);
             headers.key = key.unwrap_or_default().into();
         }
-        trace
+        (trace, OpenSpan::new(span))
     }
 
     async fn attempts(

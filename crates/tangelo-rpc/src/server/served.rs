@@ -20,7 +20,11 @@ use tokio::time::Instant;
 use super::{
     Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
 };
-use crate::{Answer, Code, Reply, Request, ServerContext, Service, Status, access_log::AccessLog};
+use crate::{
+    Answer, Code, Reply, Request, ServerContext, Service, Status, Tracer,
+    access_log::AccessLog,
+    tracer::{self, OpenSpan},
+};
 
 /// A service as a server offers it: counted, queued, validated, logged.
 #[derive(Clone)]
@@ -38,6 +42,10 @@ pub struct ServedSettings {
     pub flow: Option<Arc<dyn FlowControl>>,
     /// Words for codes.
     pub texts: Option<Arc<dyn ErrorTexts>>,
+    /// Name of the service.
+    pub name: String,
+    /// Is told of requests.
+    pub tracer: Option<Arc<dyn Tracer>>,
     /// Where requests are logged.
     pub log: Option<AccessLog>,
     /// What is known of the methods.
@@ -91,16 +99,36 @@ impl Service for Served {
     fn call(&self, mut request: Request) -> Answer {
         let context = ServerContext::of(&mut request);
         let line = Line::begin(self.shared.settings.log.as_ref(), &request, &context);
-        Box::pin(Arc::clone(&self.shared).serve(request, line))
+        let span = self.shared.begin_span(&context);
+        Box::pin(Arc::clone(&self.shared).serve(request, line, span))
     }
 }
 
 impl Shared {
-    async fn serve(self: Arc<Self>, request: Request, mut line: Line) -> Result<Reply, Status> {
+    fn begin_span(&self, context: &ServerContext) -> OpenSpan {
+        let (service_id, msg_id) = context.method();
+        let known = self.methods.get(&msg_id);
+        let method = tracer::Method {
+            service: &self.settings.name,
+            method: known.map_or("", |known| &known.info.name),
+            service_id,
+            msg_id,
+        };
+        let tracer = self.settings.tracer.as_ref();
+        OpenSpan::new(tracer.and_then(|tracer| tracer.serve(method, context)))
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        request: Request,
+        mut line: Line,
+        span: OpenSpan,
+    ) -> Result<Reply, Status> {
         let msg_id = request.msg_id;
         let outcome = self.admit(request, &mut line).await;
         let outcome = self.complete(msg_id, outcome);
         line.finish(&outcome);
+        span.end(&outcome);
         outcome
     }
 

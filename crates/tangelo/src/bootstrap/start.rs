@@ -281,6 +281,10 @@ impl Parts {
             executors,
             flow: self.flow.clone(),
             texts: plan.texts.clone(),
+            name: served
+                .map(|served| served.name().to_owned())
+                .unwrap_or_default(),
+            tracer: plan.brought.tracer.clone(),
             log: self.log.clone(),
             methods: known
                 .map(|service| service.methods.to_vec())
