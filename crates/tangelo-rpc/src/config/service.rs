@@ -27,6 +27,9 @@ super::settings! {
         max_threads: u32 = 0;
         /// Calls that may wait for their turn.
         queue_size: u32 = 10_000;
+        /// Runs its methods on threads of their own, where they may block. What has begun there goes on to
+        /// its end, whether anybody still waits or not, and keeps its place.
+        blocking: bool = false;
         /// Calls allowed in windows of seconds: `1=5;3=20` is 5 in each second, and 20 in each three. It
         /// counts if the application's `flow_control` is `memory`.
         flow_control: Option<FlowLimits> = None;

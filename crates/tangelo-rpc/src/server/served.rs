@@ -21,7 +21,7 @@ use super::{
     Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
 };
 use crate::{
-    Answer, Code, Reply, Request, ServerContext, Service, Status, Tracer,
+    Answer, Code, Home, Reply, Request, ServerContext, Service, Status, Tracer,
     access_log::AccessLog,
     tracer::{self, OpenSpan},
 };
@@ -42,6 +42,8 @@ pub struct ServedSettings {
     pub flow: Option<Arc<dyn FlowControl>>,
     /// Words for codes.
     pub texts: Option<Arc<dyn ErrorTexts>>,
+    /// Where its methods run if they may block; none if they may not.
+    pub blocking: Option<Home>,
     /// Name of the service.
     pub name: String,
     /// Is told of requests.
@@ -158,7 +160,7 @@ impl Shared {
                     .await
             }
             Run::Limited(executor) => {
-                let _permit = match executor.try_enter() {
+                let permit = match executor.try_enter() {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
                         let permit = Queued {
@@ -179,8 +181,19 @@ impl Shared {
                     return Err(Code::SERVER_CONNECTION_BROKEN.into());
                 }
                 self.validate(&request)?;
-                let answer = guard::catch(|| self.service.call(request)).map_err(panicked)?;
-                Guarded::new(answer).await.map_err(panicked)?
+                let service = Arc::clone(&self.service);
+                let answer = async move {
+                    let _permit = permit;
+                    let answer = guard::catch(|| service.call(request)).map_err(panicked)?;
+                    Guarded::new(answer).await.map_err(panicked)?
+                };
+                match &self.settings.blocking {
+                    None => answer.await,
+                    Some(home) => {
+                        let outcome = home.run_blocking(answer).await;
+                        outcome.unwrap_or_else(|_| Err(Code::SERVER_SHUTDOWN.into()))
+                    }
+                }
             }
         }
     }

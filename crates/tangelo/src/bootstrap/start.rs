@@ -40,6 +40,9 @@ struct Parts {
     flow: Option<Arc<dyn FlowControl>>,
     codecs: Codecs,
     registries: HashMap<String, Arc<dyn Registry>>,
+    /// Where clients and all that runs beside the servers live.
+    home: Home,
+    background: Tasks,
 }
 
 pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
@@ -47,6 +50,8 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let log = access_log(&plan, &pool)?;
     let flow = flow_control(&mut plan);
     let codecs = Codecs::new(std::mem::take(&mut plan.brought.codecs));
+    let background = Tasks::new(Stop::new());
+    let home = Home::here(background.clone()).map_err(|error| Mistakes::one(error.to_string()))?;
     let registries = plan.registries.iter().map(|config| {
         let own = plan.brought.registries.get(&config.id).cloned();
         (
@@ -61,6 +66,8 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         flow,
         codecs,
         registries,
+        home,
+        background,
         plan,
     };
 
@@ -73,11 +80,9 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
             Err(problem) => mistakes.add(format!("server `{}`: {problem}", server.id)),
         }
     }
-    let background = Tasks::new(Stop::new());
-    let home = Home::here(background.clone()).map_err(|error| Mistakes::one(error.to_string()))?;
     let mut clients = HashMap::new();
     for config in &parts.plan.clients {
-        match parts.client(config, &home) {
+        match parts.client(config) {
             Ok(client) => {
                 clients.insert(config.id.clone(), client);
             }
@@ -89,7 +94,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let with_client =
         |config: &&RefererConfig| config.reverse || clients.contains_key(&config.transport);
     for config in parts.plan.referers.iter().filter(with_client) {
-        match parts.referer(config, &clients, &home, &background) {
+        match parts.referer(config, &clients) {
             Ok(one) => {
                 called.insert(config.id.clone(), one);
             }
@@ -107,7 +112,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         }
     }
     if !mistakes.is_empty() {
-        background.close(Duration::ZERO).await;
+        parts.background.close(Duration::ZERO).await;
         return Err(mistakes);
     }
 
@@ -130,7 +135,12 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         ));
     }
     let registered = parts.register(&servers);
-    let Parts { pool, log, .. } = parts;
+    let Parts {
+        pool,
+        log,
+        background,
+        ..
+    } = parts;
     Ok(RpcApp::new(
         servers, clients, called, pool, log, registered, background,
     ))
@@ -204,7 +214,7 @@ fn executor(threads: i32, max_threads: u32, queue_size: u32) -> Result<Run, Stri
 }
 
 impl Parts {
-    fn client(&self, config: &ClientConfig, home: &Home) -> Result<Client, String> {
+    fn client(&self, config: &ClientConfig) -> Result<Client, String> {
         let run = executor(config.threads, config.max_threads, config.queue_size);
         let table = self.table(
             |service| service.reverse && service.transport.contains(&config.id),
@@ -215,7 +225,7 @@ impl Parts {
             table,
             self.codecs.clone(),
             self.listeners(&config.id),
-            home.clone(),
+            self.home.clone(),
         )
     }
 
@@ -281,6 +291,7 @@ impl Parts {
             executors,
             flow: self.flow.clone(),
             texts: plan.texts.clone(),
+            blocking: config.blocking.then(|| self.home.clone()),
             name: served
                 .map(|served| served.name().to_owned())
                 .unwrap_or_default(),
@@ -296,8 +307,6 @@ impl Parts {
         &self,
         config: &RefererConfig,
         clients: &HashMap<String, Client>,
-        home: &Home,
-        background: &Tasks,
     ) -> Result<Called, String> {
         let plan = &self.plan;
         let mut config = config.clone();
@@ -306,7 +315,7 @@ impl Parts {
         }
         let rate = plan.application.sample_rate;
         if config.reverse {
-            let reverse = ReverseReferer::new(config, self.log.clone(), rate, home.clone());
+            let reverse = ReverseReferer::new(config, self.log.clone(), rate, self.home.clone());
             return Ok(Called::Reverse(reverse));
         }
         let client = clients
@@ -344,7 +353,7 @@ impl Parts {
         let service_id = config.service_id;
         let referer = Referer::new(config, client.clone(), settings)?;
         match self.registries.get(&registry) {
-            Some(registry) => follow(&referer, &**registry, (service_id, group), background),
+            Some(registry) => follow(&referer, &**registry, (service_id, group), &self.background),
             None => {
                 let addresses: Vec<_> = direct
                     .into_iter()
