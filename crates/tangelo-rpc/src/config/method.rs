@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use regex_lite::Regex;
 
 use super::FromSetting;
-use crate::{Method, client::RetryLevel, server::FlowLimits};
+use crate::{Method, policy::flow::FlowLimits, policy::retry::RetryLevel};
 
 super::settings! {
     /// Settings of the methods that a pattern names; the rest is as the service or referer says.

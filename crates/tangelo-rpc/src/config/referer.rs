@@ -5,7 +5,12 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use super::MethodConfig;
 use crate::{
     Definition, Method,
-    client::{Balance, RetryLevel, RoundRobin, RouteConfig, breaker::BreakerConfig},
+    policy::{
+        balance::{Balance, RoundRobin},
+        breaker::BreakerConfig,
+        retry::RetryLevel,
+        route::RouteConfig,
+    },
 };
 
 super::settings! {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::MethodConfig;
-use crate::{Definition, Method, Service, server::FlowLimits};
+use crate::{Definition, Method, Service, policy::flow::FlowLimits};
 
 super::settings! {
     /// A service, and where it can be reached.

@@ -5,8 +5,11 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    client::{Balance, RetryLevel, balance},
-    server::FlowLimits,
+    policy::flow::FlowLimits,
+    policy::{
+        balance::{self, Balance},
+        retry::RetryLevel,
+    },
 };
 
 /// What a value of a settings file can become.

@@ -32,7 +32,7 @@ impl ClientTls {
     pub(crate) async fn connect(
         &self,
         _address: &str,
-        stream: TcpStream,
+        _stream: TcpStream,
     ) -> std::io::Result<TcpStream> {
         match self.0 {}
     }
@@ -48,7 +48,7 @@ impl ServerTls {
             .ok_or_else(|| WITHOUT.to_owned())
     }
 
-    pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<TcpStream> {
+    pub(crate) async fn accept(&self, _stream: TcpStream) -> std::io::Result<TcpStream> {
         match self.0 {}
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Code;
 
 fn node() -> Arc<Node> {
     Arc::new(Node::new("10.0.0.1:5600".into(), None))

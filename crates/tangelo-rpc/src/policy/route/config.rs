@@ -3,7 +3,7 @@ use std::cmp::Reverse;
 use serde::Deserialize;
 
 use super::{RouteRules, Rule, Weight};
-use crate::client::{
+use crate::policy::{
     expression::{Expression, ExpressionError},
     pattern::Pattern,
 };

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{node::Outcome, window::Window};
+use super::{outcome::Outcome, window::Window};
 
 /// The longest window there is, in seconds; a longer one is cut to it.
 pub const MAX_WINDOW_SECONDS: u32 = 600;

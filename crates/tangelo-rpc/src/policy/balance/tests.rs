@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::client::node::Outcome;
+use crate::policy::node::Outcome;
 
 const SEED: u64 = 20;
 

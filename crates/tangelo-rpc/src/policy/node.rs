@@ -12,11 +12,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use twox_hash::XxHash3_64;
 
+pub use super::outcome::Outcome;
 use super::{
     breaker::{Breaker, BreakerConfig},
     window::Window,
 };
-use crate::Code;
 
 /// The weight of an address that was given none.
 pub const DEFAULT_WEIGHT: u32 = 100;
@@ -27,12 +27,6 @@ const RESPONSE_TIME_SECONDS: u32 = 3;
 /// A failure counts as a response time of at least this. A node that refuses everything at once
 /// must not look like the fastest.
 const FAILURE_COUNTS_AS: Duration = Duration::from_secs(1);
-
-/// krpc's sister product answers its own timeouts with this.
-const INVOKE_TIMEOUT: Code = Code(-802);
-
-/// krpc's code for a request that breaks a validation rule.
-const VALIDATE_ERROR: Code = Code(-621);
 
 /// One address a referer may call, and what that referer knows of it.
 #[derive(Debug)]
@@ -45,32 +39,6 @@ pub struct Node {
     /// How long calls took, in nanoseconds.
     times: Mutex<Window>,
     breaker: Option<Breaker>,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// With a reply that says success.
-    Ok,
-    /// With an answer of the service that says otherwise.
-    BusinessError,
-    /// In time came nothing, or what says so.
-    Timeout,
-    /// Without an answer of the service.
-    Failed,
-}
-
-impl From<Code> for Outcome {
-    /// 0 is success; codes outside of the framework's -600 to -699 are the application's own.
-    fn from(code: Code) -> Self {
-        match code {
-            Code(0) => Self::Ok,
-            Code::RPC_TIMEOUT | Code::QUEUE_TIMEOUT | INVOKE_TIMEOUT => Self::Timeout,
-            Code::BUSINESS_ERROR | VALIDATE_ERROR => Self::BusinessError,
-            Code(-699..=-600) => Self::Failed,
-            _ => Self::BusinessError,
-        }
-    }
 }
 
 impl Node {

@@ -1,7 +1,7 @@
 //! From text to terms.
 
 use super::{Comparison, Term, Wanted};
-use crate::client::pattern::{self, Pattern};
+use crate::policy::pattern::{self, Pattern};
 
 /// How deep `!` and parentheses may be nested.
 pub const MAX_DEPTH: usize = 32;

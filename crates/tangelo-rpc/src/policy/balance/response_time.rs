@@ -1,5 +1,5 @@
 use super::{Balance, Choice, dice::Dice};
-use crate::client::node::Node;
+use crate::policy::node::Node;
 
 /// The faster of two nodes: krpc's `responsetime`.
 ///

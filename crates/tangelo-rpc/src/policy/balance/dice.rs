@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::client::node::Node;
+use crate::policy::node::Node;
 
 /// A source of random numbers that callers share.
 #[derive(Debug)]

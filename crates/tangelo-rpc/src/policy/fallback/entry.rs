@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{Rule, Target};
-use crate::client::expression::Expression;
+use crate::policy::expression::Expression;
 
 /// Where an entry stands.
 #[derive(Clone, Debug)]
