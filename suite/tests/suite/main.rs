@@ -12,6 +12,7 @@ mod client;
 mod handshake;
 mod heartbeats;
 mod krpc;
+mod krpc_server;
 mod krpc_tracing;
 mod lanes;
 mod limits;

@@ -14,7 +14,7 @@ use tangelo_reflect::{
     MethodInfo, message,
     validate::{BodyError, Validator},
 };
-use tangelo_runtime::guard::{self, Guarded};
+use tangelo_runtime::guard::{self, Guarded, Panicked};
 use tokio::time::Instant;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Answer, Code, Reply, Request, ServerContext, Service, Status, Tracer,
     access_log::AccessLog,
+    codegen,
     tracer::{self, OpenSpan},
 };
 
@@ -134,31 +135,21 @@ impl Shared {
 
     /// Counts it, lets it wait for its turn, runs it.
     async fn admit(&self, request: Request, line: &mut Line) -> Result<Reply, Status> {
-        let received = Instant::now();
+        let (received, service_id) = (Instant::now(), request.service_id);
+        let failed = |panicked| failed(service_id, panicked);
         if let Some(flow) = &self.settings.flow {
-            match flow.check(request.service_id, request.msg_id, received) {
+            let judged = guard::catch(|| flow.check(service_id, request.msg_id, received));
+            match judged.map_err(failed)? {
                 Verdict::Admitted => {}
                 Verdict::Refused(code) => return Err(code.into()),
-                Verdict::Pending(judge) => judge.await?,
+                Verdict::Pending(judge) => Guarded::new(judge).await.map_err(failed)??,
             }
         }
         let own = self.settings.executors.get(&request.msg_id);
-        match own.unwrap_or(&self.settings.executor) {
-            Run::Custom(execute) => {
-                let (service, validated) = (Arc::clone(&self.service), self.validate(&request));
-                let given = request.clone();
-                execute
-                    .execute(
-                        &request,
-                        Box::new(move || match validated {
-                            Ok(()) => service.call(given),
-                            Err(status) => Box::pin(std::future::ready(Err(status))),
-                        }),
-                    )
-                    .await
-            }
+        let (answer, _permit) = match own.unwrap_or(&self.settings.executor) {
+            Run::Custom(execute) => (self.execute(&**execute, &request), None),
             Run::Limited(executor) => {
-                let _permit = match executor.try_enter() {
+                let permit = match executor.try_enter() {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
                         let permit = Queued {
@@ -179,10 +170,22 @@ impl Shared {
                     return Err(Code::SERVER_CONNECTION_BROKEN.into());
                 }
                 self.validate(&request)?;
-                let answer = guard::catch(|| self.service.call(request)).map_err(panicked)?;
-                Guarded::new(answer).await.map_err(panicked)?
+                (guard::catch(|| self.service.call(request)), Some(permit))
             }
-        }
+        };
+        let answer = answer.map_err(failed)?;
+        Guarded::new(answer).await.map_err(failed)?
+    }
+
+    /// Hands it to an executor of the application's own.
+    fn execute(&self, execute: &dyn Execute, request: &Request) -> Result<Answer, Panicked> {
+        let (service, validated) = (Arc::clone(&self.service), self.validate(request));
+        let given = request.clone();
+        let work = Box::new(move || match validated {
+            Ok(()) => service.call(given),
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        });
+        guard::catch(|| execute.execute(request, work))
     }
 
     fn validate(&self, request: &Request) -> Result<(), Status> {
@@ -251,8 +254,9 @@ impl Known {
     }
 }
 
-fn panicked(panicked: guard::Panicked) -> Status {
-    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
+/// A panic is told as any other failure of the method is.
+fn failed(service_id: i32, panicked: Panicked) -> Status {
+    codegen::failed_in(service_id, Code::BUSINESS_ERROR.text()).with_cause(panicked)
 }
 
 /// Waits for a turn, up to the deadline. It has no timer: whoever polls it does so at the deadline.

@@ -1,0 +1,5 @@
+//! What a krpc server promises to its clients, told by raw frames and by clients of ours.
+
+mod desk;
+mod exchanges;
+mod queues;
