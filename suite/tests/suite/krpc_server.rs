@@ -2,4 +2,8 @@
 
 mod desk;
 mod exchanges;
+mod failures;
+mod flow;
+mod pushes;
 mod queues;
+mod stopping;

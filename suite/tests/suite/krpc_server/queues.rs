@@ -164,7 +164,9 @@ async fn a_service_with_places_of_its_own_keeps_no_other_from_running() {
     peer.holds(HOLD, 1..=3).await;
     assert_eq!(peer.answer().await, (3, -623), "of the service's own queue");
     let login = UserServiceClient::LOGIN_MSG_ID;
-    let frame = peer.ask(call(UserServiceClient::SERVICE_ID, login), b"").await;
+    let frame = peer
+        .ask(call(UserServiceClient::SERVICE_ID, login), b"")
+        .await;
     assert_eq!(frame.meta.ret_code, 0, "on the server's one place");
     clerk.hold.release(2);
 }
