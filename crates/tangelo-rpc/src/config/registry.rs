@@ -5,8 +5,8 @@ super::settings! {
     RegistryConfig {
         /// Its name, by which services and referers choose it. Required.
         id: String = String::new();
-        /// `memory`: within this process. Others are brought in code for now: `Bootstrap::registry`.
-        r#type: String = "memory".to_owned();
+        /// `memory`: within this process. Others are brought in code for now: `Bootstrap::own_registry`.
+        kind as "type": String = "memory".to_owned();
         /// Where its servers are.
         address: Vec<String> = Vec::new();
         /// Whether services are announced in it.
@@ -14,6 +14,7 @@ super::settings! {
         /// Whether referers look in it.
         enable_discover: bool = true;
     }
+    file {}
     refused {
         "addrs" => "is called address here";
         "acl_token" => "belongs to consul, which is not there yet";

@@ -34,6 +34,13 @@ super::settings! {
         /// counts if the application's `flow_control` is `memory`.
         flow_control: Option<FlowLimits> = None;
     }
+    file {
+        /// Name of its interface, as the .proto file has it: says which service is meant, where `id` is
+        /// not given or is to be another.
+        "interface";
+        /// Settings of single methods, each in a `[[service.method]]`.
+        "method";
+    }
     refused {
         "interface_name" => "is known by the code that brings the service: `interface` names it in [[service]]";
         "impl" => "is brought in code: Bootstrap::service";

@@ -397,7 +397,7 @@ impl Parts {
                 }
                 let address = server.address();
                 // Within the process every address of the machine is as good as any.
-                let is_memory = config.is_some_and(|config| config.r#type == "memory");
+                let is_memory = config.is_some_and(|config| config.kind == "memory");
                 let host = match address.ip() {
                     ip if !ip.is_unspecified() => ip,
                     _ if is_memory => Ipv4Addr::LOCALHOST.into(),
@@ -423,7 +423,7 @@ impl Parts {
 }
 
 /// What a descriptor set tells of a service.
-fn described(service: &ServiceInfo) -> Described {
+pub(super) fn described(service: &ServiceInfo) -> Described {
     let methods = service.methods.iter().map(|method| Method {
         msg_id: method.id,
         name: method.name.clone().into(),
