@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
 
-use tangelo_reflect::Pool;
+use tangelo_reflect::{Pool, ServiceInfo};
 use tangelo_rpc::{
-    Codecs, ConnectionListener, Services,
+    Codecs, ConnectionListener, Method, Services,
     client::{Fallback, RouteRules},
     config::{
-        ApplicationConfig, ClientConfig, MethodConfig, MonitorConfig, Pattern, RefererConfig,
-        RegistryConfig, ServerConfig, ServiceConfig,
+        ApplicationConfig, ClientConfig, Described, MethodConfig, MonitorConfig, Pattern,
+        RefererConfig, RegistryConfig, ServerConfig, ServiceConfig,
     },
     server::{ErrorTexts, Properties},
 };
@@ -173,6 +173,9 @@ impl Bootstrap {
             }
         }
         for referer in &mut self.referers {
+            if referer.described.is_none() {
+                referer.described = self.pool.service(referer.service_id).map(described);
+            }
             if referer.transport.is_empty() {
                 let only = if referer.reverse { &server } else { &client };
                 referer.transport = only.clone().unwrap_or_default();
@@ -620,7 +623,7 @@ impl Check<'_> {
                 );
             }
         }
-        if referer.described.is_none() && all.pool.service(referer.service_id).is_none() {
+        if referer.described.is_none() {
             self.wrong(
                 at,
                 id,
@@ -692,7 +695,7 @@ impl Check<'_> {
         at: (&str, usize),
         id: &str,
         settings: &[MethodConfig],
-        methods: Option<&[tangelo_rpc::Method]>,
+        methods: Option<&[Method]>,
     ) {
         let Some(methods) = methods else {
             return;
@@ -738,6 +741,15 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// What a descriptor set tells of a service.
+fn described(service: &ServiceInfo) -> Described {
+    let methods = service.methods.iter().map(|method| Method {
+        msg_id: method.id,
+        name: method.name.clone().into(),
+    });
+    Described::new(service.name.clone(), methods.collect())
 }
 
 /// Whether it is `host:port`.

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use tangelo_reflect::{Pool, ServiceInfo};
+use tangelo_reflect::Pool;
 use tangelo_registry::{Instance, Memory, Offer, Registry};
 use tangelo_rpc::{
-    Codecs, Home, Method, Services,
+    Codecs, Home, Services,
     access_log::{AccessLog, AccessLogConfig, PlainFormatter, TracingSink},
     client::{Client, Referer, RefererSettings, ReverseReferer},
-    config::{ClientConfig, Described, RefererConfig, ServerConfig, ServiceConfig},
+    config::{ClientConfig, RefererConfig, ServerConfig, ServiceConfig},
     server::{
         Bound, Executor, ExecutorConfig, FlowControl, MemoryFlowControl, Run, Served,
         ServedSettings,
@@ -309,10 +309,7 @@ impl Parts {
         clients: &HashMap<String, Client>,
     ) -> Result<Called, String> {
         let plan = &self.plan;
-        let mut config = config.clone();
-        if config.described.is_none() {
-            config.described = self.pool.service(config.service_id).map(described);
-        }
+        let config = config.clone();
         let rate = plan.application.sample_rate;
         if config.reverse {
             let reverse = ReverseReferer::new(config, self.log.clone(), rate, self.home.clone());
@@ -420,15 +417,6 @@ impl Parts {
         }
         registered
     }
-}
-
-/// What a descriptor set tells of a service.
-fn described(service: &ServiceInfo) -> Described {
-    let methods = service.methods.iter().map(|method| Method {
-        msg_id: method.id,
-        name: method.name.clone().into(),
-    });
-    Described::new(service.name.clone(), methods.collect())
 }
 
 /// The weight of an address that was given none.
