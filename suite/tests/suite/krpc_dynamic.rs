@@ -192,7 +192,7 @@ async fn descriptors_that_are_not_there_are_told_before_anything_runs() {
     let lonely = describe("catalogue.proto", false, &parts);
     let lonely = lonely.display();
     let bootstrap = || Bootstrap::new("client").dynamic_referer("books", CATALOGUE, "127.0.0.1:1");
-    let unknown = "referer `books`: service_id: nothing is known of service 130: load its descriptor set (descriptors)";
+    let unknown = "referer.books.service_id: nothing is known of service 130: load its descriptor set (descriptors)";
     assert_eq!(mistakes(bootstrap()).await, [unknown]);
     let missing = mistakes(bootstrap().descriptors("no/where.proto.pb")).await;
     assert!(
@@ -345,11 +345,11 @@ async fn a_pattern_that_fits_no_method_is_a_mistake_as_with_generated_code() {
     for (pattern, words) in [
         (
             "1-4",
-            "referer `books`: method: not all of 1-4 are methods; there are: find = 1, refuse = 2, hang = 3",
+            "referer.books.method.1-4: there is no message 4; there are: find = 1, refuse = 2, hang = 3",
         ),
         (
             "search",
-            "referer `books`: method: a pattern fits no method; there are: find = 1, refuse = 2, hang = 3",
+            "referer.books.method.search: fits no method; there are: find = 1, refuse = 2, hang = 3",
         ),
     ] {
         let referer = RefererConfig::dynamic("books", CATALOGUE)
