@@ -609,6 +609,19 @@ impl Check<'_> {
                 "registry",
                 &registries,
             );
+            let named = |registry: &&RegistryConfig| registry.id == referer.registry_name;
+            let named = all.registries.iter().find(named);
+            if named.is_some_and(|registry| !registry.enable_discover) {
+                self.wrong(
+                    at,
+                    id,
+                    "registry_name",
+                    format_args!(
+                        "registry `{}` is not looked in: its enable_discover is false",
+                        referer.registry_name
+                    ),
+                );
+            }
         }
         for address in &referer.direct {
             if !is_address(address) {
