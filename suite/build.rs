@@ -1,5 +1,5 @@
-//! Makes Rust of proto/suite.proto.
+//! Makes Rust of the files in proto.
 
 fn main() -> Result<(), tangelo_rpc_build::Error> {
-    tangelo_rpc_build::compile(&["proto/suite.proto"])
+    tangelo_rpc_build::compile(&["proto/suite.proto", "proto/worker.proto"])
 }

@@ -12,6 +12,7 @@ mod client;
 mod handshake;
 mod heartbeats;
 mod krpc;
+mod krpc_client;
 mod lanes;
 mod limits;
 mod lost_back_ends;
