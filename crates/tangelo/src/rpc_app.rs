@@ -3,7 +3,15 @@
 mod blocking;
 mod dynamic;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tangelo_reflect::Pool;
@@ -46,6 +54,7 @@ pub(crate) enum Called {
 pub(crate) struct Registered {
     registry: Arc<dyn Registry>,
     id: String,
+    is_taken_back: AtomicBool,
 }
 
 /// Why there is no such client.
@@ -175,9 +184,7 @@ impl RpcApp {
         let shared = &self.shared;
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        for registered in &shared.registered {
-            registered.registry.deregister(&registered.id);
-        }
+        shared.registered.iter().for_each(Registered::take_back);
         // Servers first: what runs there may still have calls to make.
         let servers = shared.servers.iter().map(|server| server.close(left()));
         let cut_off: usize = join_all(servers).await.into_iter().sum();
@@ -220,16 +227,24 @@ impl Registered {
     pub(crate) fn new(registry: Arc<dyn Registry>, instance: Instance) -> Self {
         let id = instance.id.clone();
         registry.register(instance);
-        Self { registry, id }
+        Self {
+            registry,
+            id,
+            is_taken_back: AtomicBool::new(false),
+        }
+    }
+
+    fn take_back(&self) {
+        if !self.is_taken_back.swap(true, Ordering::Relaxed) {
+            self.registry.deregister(&self.id);
+        }
     }
 }
 
 impl Drop for Shared {
     /// An application that was not stopped ends with its last handle.
     fn drop(&mut self) {
-        for registered in &self.registered {
-            registered.registry.deregister(&registered.id);
-        }
+        self.registered.iter().for_each(Registered::take_back);
         self.background.stop().drain();
         for server in &self.servers {
             server.stop();

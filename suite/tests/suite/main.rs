@@ -13,6 +13,7 @@ mod handshake;
 mod heartbeats;
 mod krpc;
 mod krpc_blocking;
+mod krpc_client;
 mod krpc_dynamic;
 mod krpc_server;
 mod krpc_tracing;

@@ -15,7 +15,6 @@ use tangelo_rpc::{
     },
 };
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::timeout;
 use tracing::debug_span;
 
 use super::{
@@ -28,9 +27,6 @@ use crate::{
     RpcApp,
     rpc_app::{Called, Registered},
 };
-
-/// How long a start waits for its clients to have tried to connect.
-const CONNECTING: Duration = Duration::from_millis(500);
 
 /// What everything that is started shares.
 struct Parts {
@@ -116,15 +112,12 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         return Err(mistakes);
     }
 
-    let tried = async {
-        for one in called.values() {
-            if let Called::Forward(referer) = one {
-                referer.tried().await;
-            }
-        }
-    };
     // A server that is not there yet is no reason not to start.
-    let _ = timeout(CONNECTING, tried).await;
+    for one in called.values() {
+        if let Called::Forward(referer) = one {
+            referer.tried().await;
+        }
+    }
     let mut servers = Vec::new();
     for ((bound, table), config) in bound.into_iter().zip(tables).zip(&parts.plan.servers) {
         servers.push(bound.start(
