@@ -40,7 +40,7 @@ pub use fallback::Fallback;
 pub use node::Node;
 pub use referer::{KeyOf, Referer, RefererSettings};
 pub use retry::RetryLevel;
-pub use reverse::ReverseReferer;
+pub use reverse::{ReverseReferer, ReverseSettings};
 pub use route::{RouteConfig, RouteRules};
 
 use crate::{

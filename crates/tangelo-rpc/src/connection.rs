@@ -325,7 +325,9 @@ impl Connection {
     /// come so are read with it: krpc 0.2.51's encryption. Both sides agree on the key by themselves.
     ///
     /// # Errors
-    /// Its server or client was not told to `enable_encrypt`.
+    /// Its server or client was not told to `enable_encrypt`, or the other side speaks the layout of
+    /// krpc's first version, which cannot say that a body is encrypted. Where that is heard only after
+    /// this, calls over the connection end with [`Code::ENCODE_REQ_ERROR`].
     pub fn set_key(&self, key: Key) -> Result<(), Status> {
         self.shared.dialect.set_key(key)
     }

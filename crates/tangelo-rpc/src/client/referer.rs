@@ -136,11 +136,7 @@ impl Referer {
         });
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
-        let zip = settings.codecs.named(&config.zip)?;
-        let zip = zip.map(|codec| Zip {
-            codec,
-            min_size: config.min_size_to_zip,
-        });
+        let zip = Zip::named(&settings.codecs, &config)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 zip,
@@ -215,23 +211,6 @@ impl Service for Referer {
     }
 }
 
-impl Shared {
-    /// What this request asks for, by name where names are known.
-    fn method(&self, (service_id, msg_id): (i32, i32)) -> tracer::Method<'_> {
-        let described = self.config.described.as_ref();
-        let mut methods = described
-            .map_or(&[][..], |described| described.methods())
-            .iter();
-        let method = methods.find(|method| method.msg_id == msg_id);
-        tracer::Method {
-            service: described.map_or("", |described| described.name()),
-            method: method.map_or("", |method| &method.name),
-            service_id,
-            msg_id,
-        }
-    }
-}
-
 /// One call, with all its attempts.
 struct Call {
     shared: Arc<Shared>,
@@ -247,10 +226,9 @@ impl Call {
     ) -> Result<Reply, Status> {
         let shared = &self.shared;
         let (trace, span) = self.prepare(&mut request, serving.as_ref());
-        let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
-        let mut tried = Vec::new();
-        let (connection, sequence, outcome) = self.attempts(&request, &trace, &mut tried).await;
-        log.finish(connection, sequence, &outcome);
+        let mut log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
+        let (sequence, outcome) = self.attempts(&request, &trace, &mut log).await;
+        log.finish(sequence, &outcome);
         span.end(&outcome);
         outcome
     }
@@ -258,52 +236,51 @@ impl Call {
     /// Gives the request what travels beside it.
     fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> (Trace, OpenSpan) {
         let settings = &self.shared.settings;
-        let mut trace = Trace::of_call(serving, settings.sample_rate);
-        let method = self.shared.method((request.service_id, request.msg_id));
+        let (trace, span) = tracer::begin_call(
+            settings.tracer.as_deref(),
+            &self.shared.config,
+            settings.sample_rate,
+            request,
+            serving,
+        );
         let headers: &mut Headers = request.headers.get_or_insert_default();
-        if !headers.label.is_empty() {
-            headers.label.clone_into(&mut trace.dyeing);
-        }
-        let tracer = settings.tracer.as_ref();
-        let span = tracer.and_then(|tracer| tracer.call(method, &mut trace, serving));
-        headers.trace = trace.encode();
         if headers.key.is_empty()
             && let Some(key) = &settings.key
         {
             let key = key.key(request.msg_id, &request.body);
             headers.key = key.unwrap_or_default().into();
         }
-        (trace, OpenSpan::new(span))
+        (trace, span)
     }
 
     async fn attempts(
         &self,
         request: &Request,
         trace: &Trace,
-        tried: &mut Vec<Target>,
-    ) -> (Option<Arc<str>>, i32, Result<Reply, Status>) {
+        log: &mut LogCall,
+    ) -> (i32, Result<Reply, Status>) {
         let shared = &self.shared;
         if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
-            return (None, 0, Ok(reply));
+            return (0, Ok(reply));
         }
         shared.budget.deposit(Instant::now());
         let admitted = self.route(request, trace);
         let mut retries_left = self.policy.retries;
-        let mut last: Option<(Option<Arc<str>>, i32, Status)> = None;
+        let mut tried = Vec::new();
+        let mut last: Option<(i32, Status)> = None;
         loop {
-            let Some(target) = self.pick(request, tried, admitted) else {
-                let Some((connection, sequence, status)) = last else {
+            let Some(target) = self.pick(request, &tried, admitted) else {
+                let Some((sequence, status)) = last else {
                     if let Some(reply) = canned(shared.settings.fallback.as_ref(), request) {
-                        return (None, 0, Ok(reply));
+                        return (0, Ok(reply));
                     }
-                    return (None, 0, Err(Code::NO_CONNECTION.into()));
+                    return (0, Err(Code::NO_CONNECTION.into()));
                 };
-                return (connection, sequence, Err(status));
+                return (sequence, Err(status));
             };
-            let (connection, sequence, outcome) =
-                self.attempt(&target, request, retries_left).await;
+            let (sequence, outcome) = self.attempt(&target, request, retries_left, log).await;
             let Err(status) = outcome else {
-                return (connection, sequence, outcome);
+                return (sequence, outcome);
             };
             tried.push(target);
             let now = Instant::now();
@@ -316,13 +293,13 @@ impl Call {
                     && self.policy.level.covers(status.code())
                     && shared.budget.withdraw(now));
             if !again || now >= self.deadline {
-                return (connection, sequence, Err(status));
+                return (sequence, Err(status));
             }
             if !never_left {
                 retries_left -= 1;
             }
             debug!(service = request.service_id, message = request.msg_id, %status, "trying elsewhere");
-            last = Some((connection, sequence, status));
+            last = Some((sequence, status));
         }
     }
 
@@ -331,7 +308,8 @@ impl Call {
         target: &Target,
         request: &Request,
         retries_left: u32,
-    ) -> (Option<Arc<str>>, i32, Result<Reply, Status>) {
+        log: &mut LogCall,
+    ) -> (i32, Result<Reply, Status>) {
         let shared = &self.shared;
         let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
@@ -341,12 +319,12 @@ impl Call {
         };
         let connection = match connection {
             Ok(connection) => connection,
-            Err(status) => return (None, 0, Err(status)),
+            Err(status) => return (0, Err(status)),
         };
-        let name = Some(Arc::clone(connection.name()));
+        log.goes_over(&connection);
         if request.one_way {
             let sent = connection.ask_one_way(request, shared.zip.as_ref());
-            return (name, 0, sent.map(|()| Reply::default()));
+            return (0, sent.map(|()| Reply::default()));
         }
         let pass = target.node.enter(Instant::now());
         let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
@@ -355,7 +333,7 @@ impl Call {
             Err(status) => status.code(),
         };
         pass.finish(Instant::now(), Outcome::from(code));
-        (name, sequence, outcome)
+        (sequence, outcome)
     }
 
     /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt has an
