@@ -1,6 +1,8 @@
 //! What a krpc server promises to its clients, told by raw frames and by clients of ours.
 
+mod compression;
 mod desk;
+mod encryption;
 mod exchanges;
 mod failures;
 mod flow;
