@@ -6,6 +6,14 @@ mod encryption;
 mod exchanges;
 mod failures;
 mod flow;
+mod layouts;
 mod pushes;
 mod queues;
 mod stopping;
+#[path = "../../../crates/tangelo-wire/tests/vectors/mod.rs"]
+mod vectors;
+
+/// Bytes that krpc's own encoder or server wrote, by their name.
+fn recorded(name: &str) -> Vec<u8> {
+    vectors::named(vectors::krpc_frames(), name).bytes()
+}
