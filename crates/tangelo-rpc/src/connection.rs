@@ -43,6 +43,8 @@ pub struct Limits {
     pub outgoing: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
+    /// Bytes that the bodies of those may have together. Default 256 MiB.
+    pub held: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             frame: frame::DEFAULT_MAX_FRAME,
             outgoing: 64 << 20,
             running: 16_384,
+            held: 256 << 20,
         }
     }
 }

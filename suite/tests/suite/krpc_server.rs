@@ -1,5 +1,6 @@
 //! What a krpc server promises to its clients, told by raw frames and by clients of ours.
 
+mod bad_input;
 mod compression;
 mod desk;
 mod encryption;
@@ -7,6 +8,9 @@ mod exchanges;
 mod failures;
 mod flow;
 mod layouts;
+mod limits;
+mod log;
+mod memory;
 mod pushes;
 mod queues;
 mod stopping;
