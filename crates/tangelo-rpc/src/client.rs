@@ -35,7 +35,7 @@ pub use crate::policy::{
 };
 pub use canned::Answers;
 pub use referer::{KeyOf, Referer, RefererSettings};
-pub use reverse::ReverseReferer;
+pub use reverse::{ReverseReferer, ReverseSettings};
 
 use crate::{
     Codecs, Connection, Home, Limits, Services,

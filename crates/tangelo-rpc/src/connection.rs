@@ -43,6 +43,8 @@ pub struct Limits {
     pub outgoing: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
+    /// Bytes that the bodies of those may have together. Default 256 MiB.
+    pub held: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             frame: frame::DEFAULT_MAX_FRAME,
             outgoing: 64 << 20,
             running: 16_384,
+            held: 256 << 20,
         }
     }
 }
@@ -325,7 +328,9 @@ impl Connection {
     /// come so are read with it: krpc 0.2.51's encryption. Both sides agree on the key by themselves.
     ///
     /// # Errors
-    /// Its server or client was not told to `enable_encrypt`.
+    /// Its server or client was not told to `enable_encrypt`, or the other side speaks the layout of
+    /// krpc's first version, which cannot say that a body is encrypted. Where that is heard only after
+    /// this, calls over the connection end with [`Code::ENCODE_REQ_ERROR`].
     pub fn set_key(&self, key: Key) -> Result<(), Status> {
         self.shared.dialect.set_key(key)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 #[cfg(feature = "opentelemetry")]
 pub use self::opentelemetry::OpenTelemetry;
-use crate::{ServerContext, Trace};
+use crate::{Request, ServerContext, Trace, config::RefererConfig};
 
 /// Is told of calls and requests, and gives calls what a tracing system wants to find in them.
 ///
@@ -45,6 +45,21 @@ pub struct Method<'a> {
     pub service_id: i32,
     /// Number of the message.
     pub msg_id: i32,
+}
+
+impl<'a> Method<'a> {
+    /// What a call to this message of a referer's service asks for, by name where names are known.
+    pub(crate) fn of(referer: &'a RefererConfig, msg_id: i32) -> Self {
+        let described = referer.described.as_ref();
+        let methods = described.map_or(&[][..], |described| described.methods());
+        let method = methods.iter().find(|method| method.msg_id == msg_id);
+        Self {
+            service: described.map_or("", |described| described.name()),
+            method: method.map_or("", |method| &method.name),
+            service_id: referer.service_id,
+            msg_id,
+        }
+    }
 }
 
 /// Sends W3C's `traceparent` as a tag, with a fresh span id for each call.
@@ -87,6 +102,25 @@ impl OpenSpan {
             });
         }
     }
+}
+
+/// Gives the request of a call what its trace says, and has its span begun.
+pub(crate) fn begin_call(
+    tracer: Option<&dyn Tracer>,
+    referer: &RefererConfig,
+    sample_rate: u32,
+    request: &mut Request,
+    serving: Option<&ServerContext>,
+) -> (Trace, OpenSpan) {
+    let mut trace = Trace::of_call(serving, sample_rate);
+    let method = Method::of(referer, request.msg_id);
+    let headers = request.headers.get_or_insert_default();
+    if !headers.label.is_empty() {
+        headers.label.clone_into(&mut trace.dyeing);
+    }
+    let span = tracer.and_then(|tracer| tracer.call(method, &mut trace, serving));
+    headers.trace = trace.encode();
+    (trace, OpenSpan::new(span))
 }
 
 #[cfg(test)]

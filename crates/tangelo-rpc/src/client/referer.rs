@@ -137,11 +137,7 @@ impl Referer {
         });
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
-        let zip = settings.codecs.named(&config.zip)?;
-        let zip = zip.map(|codec| Zip {
-            codec,
-            min_size: config.min_size_to_zip,
-        });
+        let zip = Zip::named(&settings.codecs, &config)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 zip,
@@ -217,25 +213,8 @@ impl Service for Referer {
     }
 }
 
-impl Shared {
-    /// What this request asks for, by name where names are known.
-    fn method(&self, (service_id, msg_id): (i32, i32)) -> tracer::Method<'_> {
-        let described = self.config.described.as_ref();
-        let mut methods = described
-            .map_or(&[][..], |described| described.methods())
-            .iter();
-        let method = methods.find(|method| method.msg_id == msg_id);
-        tracer::Method {
-            service: described.map_or("", |described| described.name()),
-            method: method.map_or("", |method| &method.name),
-            service_id,
-            msg_id,
-        }
-    }
-}
-
-/// The connection and the sequence it was made with, none and 0 where it was not; and how it ended.
-type Attempted = (Option<Arc<str>>, i32, Result<Reply, Status>);
+/// The sequence it was made with, 0 where it was not; and how it ended.
+type Attempted = (i32, Result<Reply, Status>);
 
 /// One call, with all its attempts.
 struct Call {
@@ -252,10 +231,9 @@ impl Call {
     ) -> Result<Reply, Status> {
         let shared = &self.shared;
         let (trace, span) = self.prepare(&mut request, serving.as_ref());
-        let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
-        let mut tried = Vec::new();
-        let (connection, sequence, outcome) = self.attempts(&request, &trace, &mut tried).await;
-        log.finish(connection, sequence, &outcome);
+        let mut log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
+        let (sequence, outcome) = self.attempts(&request, &trace, &mut log).await;
+        log.finish(sequence, &outcome);
         span.end(&outcome);
         outcome
     }
@@ -263,49 +241,44 @@ impl Call {
     /// Gives the request what travels beside it.
     fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> (Trace, OpenSpan) {
         let settings = &self.shared.settings;
-        let mut trace = Trace::of_call(serving, settings.sample_rate);
-        let method = self.shared.method((request.service_id, request.msg_id));
+        let (trace, span) = tracer::begin_call(
+            settings.tracer.as_deref(),
+            &self.shared.config,
+            settings.sample_rate,
+            request,
+            serving,
+        );
         let headers: &mut Headers = request.headers.get_or_insert_default();
-        if !headers.label.is_empty() {
-            headers.label.clone_into(&mut trace.dyeing);
-        }
-        let tracer = settings.tracer.as_ref();
-        let span = tracer.and_then(|tracer| tracer.call(method, &mut trace, serving));
-        headers.trace = trace.encode();
         if headers.key.is_empty()
             && let Some(key) = &settings.key
         {
             let key = key.key(request.msg_id, &request.body);
             headers.key = key.unwrap_or_default().into();
         }
-        (trace, OpenSpan::new(span))
+        (trace, span)
     }
 
-    async fn attempts(
-        &self,
-        request: &Request,
-        trace: &Trace,
-        tried: &mut Vec<Target>,
-    ) -> Attempted {
+    async fn attempts(&self, request: &Request, trace: &Trace, log: &mut LogCall) -> Attempted {
         let shared = &self.shared;
         if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
-            return (None, 0, Ok(reply));
+            return (0, Ok(reply));
         }
         shared.budget.deposit(Instant::now());
         let admitted = self.route(request, trace);
         let mut retries_left = self.policy.retries;
-        let mut failed: Attempted = (None, 0, Err(Code::NO_CONNECTION.into()));
+        let mut tried = Vec::new();
+        let mut failed: Attempted = (0, Err(Code::NO_CONNECTION.into()));
         let (mut has_left, mut may_have_run) = (false, false);
         loop {
-            let Some(target) = self.target(request, tried, admitted).await else {
+            let Some(target) = self.target(request, &tried, admitted).await else {
                 if !has_left && let Some(reply) = canned(shared.settings.fallback.as_ref(), request)
                 {
-                    return (None, 0, Ok(reply));
+                    return (0, Ok(reply));
                 }
                 return failed;
             };
-            let attempted = self.attempt(&target, request, retries_left).await;
-            let (_, sequence, Err(status)) = &attempted else {
+            let attempted = self.attempt(&target, request, retries_left, log).await;
+            let (sequence, Err(status)) = &attempted else {
                 return attempted;
             };
             debug!(service = request.service_id, message = request.msg_id, %status, "failed");
@@ -362,7 +335,13 @@ impl Call {
         }
     }
 
-    async fn attempt(&self, target: &Target, request: &Request, retries_left: u32) -> Attempted {
+    async fn attempt(
+        &self,
+        target: &Target,
+        request: &Request,
+        retries_left: u32,
+        log: &mut LogCall,
+    ) -> Attempted {
         let shared = &self.shared;
         let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
@@ -372,11 +351,12 @@ impl Call {
         };
         let mut connection = match connection {
             Ok(connection) => connection,
-            Err(status) => return (None, 0, Err(status)),
+            Err(status) => return (0, Err(status)),
         };
         let pass = (!request.one_way).then(|| target.node.enter(Instant::now()));
         let mut others = shared.client.config().connections.saturating_sub(1);
         let (sequence, outcome) = loop {
+            log.goes_over(&connection);
             let (sequence, outcome) = self.ask(&connection, request, deadline).await;
             // One that breaks at this moment leaves the address its others.
             let other = match &outcome {
@@ -391,7 +371,6 @@ impl Call {
             others -= 1;
             connection = other;
         };
-        let name = Some(Arc::clone(connection.name()));
         let code = match &outcome {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),
@@ -399,7 +378,7 @@ impl Call {
         if let Some(pass) = pass {
             pass.finish(Instant::now(), Outcome::from(code));
         }
-        (name, sequence, outcome)
+        (sequence, outcome)
     }
 
     async fn ask(

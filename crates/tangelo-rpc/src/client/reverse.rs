@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use tokio::time::Instant;
+
 use crate::{
-    Answer, Code, Connection, Home, Reply, Request, ServerContext, Service, Trace,
-    access_log::AccessLog, call::deadline, config::RefererConfig, log_call::LogCall,
+    Answer, Code, Codecs, Connection, Home, Reply, Request, ServerContext, Service, Status, Tracer,
+    access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
+    log_call::LogCall, tracer,
 };
 
 /// A service of clients, called over the connection they made: krpc's PUSH. Such a call has one place
@@ -16,27 +19,43 @@ pub struct ReverseReferer {
 
 struct Shared {
     config: RefererConfig,
-    log: Option<AccessLog>,
-    sample_rate: u32,
+    zip: Option<Zip>,
+    settings: ReverseSettings,
     home: Home,
+}
+
+/// What a reverse referer is made of beside its configuration.
+#[derive(Debug)]
+pub struct ReverseSettings {
+    /// How requests can be compressed.
+    pub codecs: Codecs,
+    /// Where calls are logged.
+    pub log: Option<AccessLog>,
+    /// What is done to the trace of each call.
+    pub tracer: Option<Arc<dyn Tracer>>,
+    /// Calls out of a hundred that may be sampled.
+    pub sample_rate: u32,
 }
 
 impl ReverseReferer {
     /// A referer for a service of clients.
+    ///
+    /// # Errors
+    /// A compression that nobody knows.
     pub fn new(
         config: RefererConfig,
-        log: Option<AccessLog>,
-        sample_rate: u32,
+        settings: ReverseSettings,
         home: Home,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, String> {
+        let zip = Zip::named(&settings.codecs, &config)?;
+        Ok(Self {
             shared: Arc::new(Shared {
                 config,
-                log,
-                sample_rate,
+                zip,
+                settings,
                 home,
             }),
-        }
+        })
     }
 
     /// Its settings.
@@ -66,33 +85,45 @@ impl Service for Over {
         let timeout = timeout(&shared.config, request.msg_id);
         let deadline = deadline(&request, timeout);
         Box::pin(async move {
-            let Some(connection) = connection else {
-                return Err(Code::SEND_FAILED.into());
+            let settings = &shared.settings;
+            let (trace, span) = tracer::begin_call(
+                settings.tracer.as_deref(),
+                &shared.config,
+                settings.sample_rate,
+                &mut request,
+                serving.as_ref(),
+            );
+            let mut log = LogCall::begin(settings.log.as_ref(), &request, &trace);
+            let (sequence, outcome) = match connection {
+                Some(connection) => {
+                    log.goes_over(&connection);
+                    shared.ask(&connection, &request, deadline).await
+                }
+                None => (0, Err(Code::SEND_FAILED.into())),
             };
-            let mut trace = Trace::of_call(serving.as_ref(), shared.sample_rate);
-            let headers = request.headers.get_or_insert_default();
-            if !headers.label.is_empty() {
-                headers.label.clone_into(&mut trace.dyeing);
-            }
-            headers.trace = trace.encode();
-            let log = LogCall::begin(shared.log.as_ref(), &request, &trace);
-            let (sequence, outcome) = if request.one_way {
-                (
-                    0,
-                    connection
-                        .ask_one_way(&request, None)
-                        .map(|()| Reply::default()),
-                )
-            } else {
-                connection.ask(&request, deadline, None).await
-            };
-            log.finish(Some(Arc::clone(connection.name())), sequence, &outcome);
+            log.finish(sequence, &outcome);
+            span.end(&outcome);
             outcome
         })
     }
 
     fn home(&self) -> Option<&Home> {
         Some(&self.shared.home)
+    }
+}
+
+impl Shared {
+    async fn ask(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        deadline: Instant,
+    ) -> (i32, Result<Reply, Status>) {
+        if request.one_way {
+            let sent = connection.ask_one_way(request, self.zip.as_ref());
+            return (0, sent.map(|()| Reply::default()));
+        }
+        connection.ask(request, deadline, self.zip.as_ref()).await
     }
 }
 

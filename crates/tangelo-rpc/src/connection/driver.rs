@@ -88,6 +88,8 @@ pub(crate) struct Driver<S> {
     reading: BytesMut,
     writing: BytesMut,
     running: FuturesUnordered<Running>,
+    /// Bytes of the bodies of those.
+    held: usize,
     ticks: Interval,
     silent_ticks: u32,
     wrote_since_tick: bool,
@@ -123,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             reading: BytesMut::new(),
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
+            held: 0,
             ticks: ticks(role.tick),
             silent_ticks: 0,
             wrote_since_tick: false,
@@ -210,9 +213,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(Some((to, outcome))) = Pin::new(&mut self.running).poll_next(context)
-        {
-            self.respond(to, &outcome)?;
+        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
+            self.held -= ended.held;
+            self.respond(ended.to, &ended.outcome)?;
         }
         Ok(())
     }
@@ -308,12 +311,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 .ok()
                 .filter(|timeout| *timeout > 0)
                 .map_or(DEFAULT_DEADLINE, Duration::from_millis);
-        let admitted = self.admit(&meta).and_then(|service| {
+        let admitted = self.admit(&meta, body.len()).and_then(|service| {
             let body = self.connection.shared.dialect.open(&meta, body);
             Ok((service, body.ok_or(Code::DECODE_REQ_ERROR)?))
         });
+        let mut held = 0;
         let called = match admitted {
             Ok((service, body)) => {
+                held = body.len();
                 let request = Request {
                     service_id: meta.service_id,
                     msg_id: meta.msg_id,
@@ -337,22 +342,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             Poll::Ready(outcome) => self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p)))),
             Poll::Pending => {
                 let deadline = Box::pin(tokio::time::sleep_until(deadline));
+                self.held += held;
                 self.running.push(Running {
                     answer,
                     deadline,
                     to,
+                    held,
                 });
                 Ok(())
             }
         }
     }
 
-    fn admit(&self, meta: &Meta) -> Result<&Arc<dyn crate::Service>, Code> {
+    fn admit(&self, meta: &Meta, size: usize) -> Result<&Arc<dyn crate::Service>, Code> {
         let service = self.services.find(meta.service_id)?;
         if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
             return Err(Code::SERVER_SHUTDOWN);
         }
-        if self.running.len() >= self.connection.shared.limits.running {
+        let limits = &self.connection.shared.limits;
+        if self.running.len() >= limits.running || self.held + size > limits.held {
             return Err(Code::QUEUE_FULL);
         }
         Ok(service)
@@ -506,24 +514,33 @@ struct Running {
     answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
     deadline: Pin<Box<Sleep>>,
     to: ReplyTo,
+    /// Bytes of its body.
+    held: usize,
+}
+
+/// One that was answered now.
+struct Ended {
+    to: ReplyTo,
+    held: usize,
+    outcome: Result<Reply, Status>,
 }
 
 impl Future for Running {
-    type Output = (ReplyTo, Result<Reply, Status>);
+    type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let to = self.to;
-        if let Poll::Ready(outcome) = Pin::new(&mut self.answer).poll(context) {
-            return Poll::Ready((to, outcome.unwrap_or_else(|panicked| Err(failed(panicked)))));
+        let mut answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_pending() {
+            ready!(self.deadline.as_mut().poll(context));
+            // Once more: what has only waited for its turn so far says so.
+            answer = Pin::new(&mut self.answer).poll(context);
         }
-        ready!(self.deadline.as_mut().poll(context));
-        // Once more: what has only waited for its turn so far says so.
-        let last = Pin::new(&mut self.answer).poll(context);
-        let outcome = match last {
+        let outcome = match answer {
             Poll::Ready(outcome) => outcome.unwrap_or_else(|panicked| Err(failed(panicked))),
             Poll::Pending => Err(Code::RPC_TIMEOUT.into()),
         };
-        Poll::Ready((to, outcome))
+        let Self { to, held, .. } = *self;
+        Poll::Ready(Ended { to, held, outcome })
     }
 }
 
@@ -546,7 +563,8 @@ fn failed(panicked: guard::Panicked) -> Status {
 mod tests {
     use std::net::SocketAddr;
 
-    use tokio::io::AsyncWriteExt;
+    use tangelo_wire::krpc::layout::Layout;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::{
         super::{Dialect, Limits},
@@ -655,10 +673,53 @@ mod tests {
         }
     }
 
+    /// Never answers.
+    struct Hold;
+
+    impl crate::Service for Hold {
+        fn call(&self, _: Request) -> crate::Answer {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_of_requests_that_run_may_have_so_many_bytes_together() {
+        let limits = Limits {
+            held: 100,
+            ..Limits::default()
+        };
+        let (mut theirs, mut driver) = unread(limits, 1 << 10);
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Hold)));
+        let talk = async {
+            let mut buffer = BytesMut::new();
+            for (sequence, length) in [(1, 60), (2, 40), (3, 1), (4, 0), (5, 0)] {
+                let meta = Meta {
+                    service_id: 100,
+                    msg_id: 1,
+                    sequence,
+                    ..Meta::default()
+                };
+                let body = vec![0; length];
+                frame::encode(&meta, &body, Layout::V2, 1000, &mut buffer).unwrap();
+                theirs.write_all(&buffer.split()).await.unwrap();
+            }
+            let refused = loop {
+                if let Some(frame) = frame::decode(&mut buffer, Layout::V2, 1000).unwrap() {
+                    break frame.meta;
+                }
+                theirs.read_buf(&mut buffer).await.unwrap();
+            };
+            assert_eq!(refused.sequence, 3);
+            assert_eq!(Code(refused.ret_code), Code::QUEUE_FULL);
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            () = talk => {}
+        }
+    }
+
     #[tokio::test]
     async fn one_that_reads_them_is_not() {
-        use tokio::io::AsyncReadExt;
-
         let limits = Limits {
             outgoing: 10 * frame::HEARTBEAT_RESPONSE.len(),
             ..Limits::default()

@@ -7,7 +7,7 @@ use tangelo_registry::{Instance, Memory, Offer, Registry};
 use tangelo_rpc::{
     Codecs, Home, Method, Services,
     access_log::{AccessLog, AccessLogConfig, PlainFormatter, TracingSink},
-    client::{Client, Referer, RefererSettings, ReverseReferer},
+    client::{Client, Referer, RefererSettings, ReverseReferer, ReverseSettings},
     config::{ClientConfig, Described, RefererConfig, ServerConfig, ServiceConfig},
     server::{
         Bound, Executor, ExecutorConfig, FlowControl, MemoryFlowControl, Run, Served,
@@ -308,7 +308,13 @@ impl Parts {
         }
         let rate = plan.application.sample_rate;
         if config.reverse {
-            let reverse = ReverseReferer::new(config, self.log.clone(), rate, self.home.clone());
+            let settings = ReverseSettings {
+                codecs: self.codecs.clone(),
+                log: self.log.clone(),
+                tracer: plan.brought.tracer.clone(),
+                sample_rate: rate,
+            };
+            let reverse = ReverseReferer::new(config, settings, self.home.clone())?;
             return Ok(Called::Reverse(reverse));
         }
         let client = clients

@@ -1,6 +1,15 @@
 //! Services that do as they are told, and applications that offer them.
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tangelo::{
@@ -11,8 +20,14 @@ use tangelo::{
         config::{ServerConfig, ServiceConfig},
     },
 };
-use tangelo_wire::krpc::{frame, meta::Meta};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tangelo_wire::krpc::{
+    frame,
+    meta::{Direction, Meta},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use crate::{
     krpc::{Peer, call},
@@ -194,9 +209,35 @@ impl Peer {
     }
 }
 
-/// A file of the tests' own folder with this text.
+/// A listener that is no server of ours, and where it listens.
+pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Whoever has connected.
+pub(crate) async fn accepted(listener: &TcpListener) -> Peer {
+    Peer::over(soon("a client", listener.accept()).await.unwrap().0)
+}
+
+/// The meta of the answer to a request.
+pub(crate) fn answer_to(request: &Meta, ret_code: i32) -> Meta {
+    Meta {
+        direction: Direction::Response,
+        service_id: request.service_id,
+        msg_id: request.msg_id,
+        sequence: request.sequence,
+        ret_code,
+        ..Meta::default()
+    }
+}
+
+/// A new file in the tests' own folder, with this text.
 pub(crate) fn file(name: &str, text: &str) -> PathBuf {
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{number}-{name}"));
     fs::write(&file, text).unwrap();
     file
 }

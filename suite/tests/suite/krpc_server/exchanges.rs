@@ -5,17 +5,17 @@ use tangelo::{
     rpc::{Code, Status},
 };
 
-use super::desk::{
-    LoginReq, LoginRes, UpdateProfileReq, UpdateProfileRes, UserService, UserServiceServer, at,
-    file, local, start,
+use super::{
+    desk::{
+        LoginReq, LoginRes, UpdateProfileReq, UpdateProfileRes, UserService, UserServiceServer, at,
+        file, local, start,
+    },
+    recorded, vectors,
 };
 use crate::{
     krpc::{Peer, call},
     world::Hold,
 };
-
-#[path = "../../../../crates/tangelo-wire/tests/vectors/mod.rs"]
-mod vectors;
 
 /// The service that the recorded server had.
 struct Users(Hold);
@@ -57,10 +57,6 @@ async fn users() -> (RpcApp, Hold) {
     (start(app).await, hold)
 }
 
-fn bytes(name: &str) -> Vec<u8> {
-    vectors::named(vectors::krpc_frames(), name).bytes()
-}
-
 #[tokio::test]
 async fn recorded_requests_have_the_recorded_answers() {
     let (app, _hold) = users().await;
@@ -75,7 +71,7 @@ async fn recorded_requests_have_the_recorded_answers() {
         "service1_msg2",
         "encrypted_without_key",
     ] {
-        let of = |part| bytes(&format!("v2.exchange.{name}.{part}"));
+        let of = |part| recorded(&format!("v2.exchange.{name}.{part}"));
         peer.says(&of("request")).await;
         peer.hears(&of("response")).await;
         peer.beats().await;
@@ -93,7 +89,7 @@ async fn the_same_answers_come_when_all_is_said_at_once_or_byte_by_byte() {
     ];
     let all = |part| {
         names
-            .map(|name| bytes(&format!("v2.exchange.{name}.{part}")))
+            .map(|name| recorded(&format!("v2.exchange.{name}.{part}")))
             .concat()
     };
     let mut peer = Peer::at(at(&app)).await;
@@ -129,7 +125,7 @@ async fn a_successful_login_is_answered_as_recorded() {
 async fn a_compression_nobody_knows_is_refused_where_krpc_takes_it_for_none() {
     let (app, _hold) = users().await;
     let mut peer = Peer::at(at(&app)).await;
-    peer.says(&bytes(
+    peer.says(&recorded(
         "v2.exchange.unknown_compress_value_is_plain.request",
     ))
     .await;
@@ -151,8 +147,9 @@ async fn what_waited_too_long_for_its_turn_is_answered_as_recorded() {
         peer.send(&meta, b"\x0a\x04slow").await;
     }
     hold.entered(2).await;
-    peer.says(&bytes("v2.exchange.queue_timeout.request")).await;
-    peer.hears(&bytes("v2.exchange.queue_timeout.response"))
+    peer.says(&recorded("v2.exchange.queue_timeout.request"))
+        .await;
+    peer.hears(&recorded("v2.exchange.queue_timeout.response"))
         .await;
     hold.release(2);
     for _ in 0..2 {
@@ -166,7 +163,7 @@ async fn a_response_to_a_server_that_never_asks_is_dropped() {
     let (app, _hold) = users().await;
     let mut peer = Peer::at(at(&app)).await;
     for _ in 0..100 {
-        peer.says(&bytes("v2.res.login.ok")).await;
+        peer.says(&recorded("v2.res.login.ok")).await;
     }
     peer.beats().await;
 }
@@ -181,7 +178,7 @@ async fn a_panic_is_told_as_a_business_exception_is() {
         ..call(100, 1)
     };
     peer.send(&request, b"\x0a\x04bang").await;
-    peer.hears(&bytes("v2.exchange.business_exception.response"))
+    peer.hears(&recorded("v2.exchange.business_exception.response"))
         .await;
     peer.beats().await;
 }
