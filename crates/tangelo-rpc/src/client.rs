@@ -16,12 +16,14 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tangelo_runtime::Stop;
 use tangelo_wire::krpc::layout::Layout;
-use tracing::debug_span;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::{Instrument, debug_span};
 
 pub use crate::policy::{
     balance::{self, Balance, RoundRobin},
@@ -38,7 +40,7 @@ pub use reverse::ReverseReferer;
 use crate::{
     Codecs, Connection, Home, Limits, Services,
     config::ClientConfig,
-    connection::Dialect,
+    connection::{Dialect, Driver, Role},
     listener::{ConnectionListener, Connections},
     tls::ClientTls,
 };
@@ -151,11 +153,27 @@ impl Client {
         Connection::new(name, peer, limits, dialect)
     }
 
-    fn watch(&self, connection: &Connection) {
+    /// Lets a connection live in tasks of this client.
+    fn run<S>(&self, stream: S, connection: &Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let ping = Duration::from_secs(self.config().ping_seconds.max(1).into());
+        let role = Role::dialing(ping);
+        let driver = Driver::new(
+            stream,
+            connection.clone(),
+            self.services(),
+            role,
+            self.stop(),
+        );
         let (connections, connection) = (Arc::clone(&self.shared.connections), connection.clone());
-        let span = debug_span!("watch", connection = %connection.name());
-        self.home()
-            .spawn(span, async move { connections.watch(connection).await });
+        connections.enter(&connection);
+        let span = debug_span!("krpc", connection = %connection.name());
+        self.home().spawn(span, async move {
+            let watch = connections.watch(connection).in_current_span();
+            tokio::join!(driver, watch);
+        });
     }
 }
 

@@ -209,6 +209,13 @@ impl Bootstrap {
         self.referer_with(RefererConfig::new::<C>(id).reverse(true))
     }
 
+    /// Makes the services of a pool known, in place of all that were before.
+    #[must_use]
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
+        self
+    }
+
     /// Makes services known by a descriptor set, `xxx.proto.pb`, or by all such files of a folder.
     #[must_use]
     pub fn descriptors(mut self, path: impl AsRef<Path>) -> Self {

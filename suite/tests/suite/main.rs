@@ -13,6 +13,8 @@ mod handshake;
 mod heartbeats;
 mod krpc;
 mod krpc_blocking;
+mod krpc_dynamic;
+mod krpc_server;
 mod krpc_tracing;
 mod lanes;
 mod limits;

@@ -19,10 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, debug_span, info, warn};
 
 use super::Client;
-use crate::{
-    Code, Connection, Status,
-    connection::{Driver, Role},
-};
+use crate::{Code, Connection, Status};
 
 /// Pauses between attempts to connect grow up to so many times the first.
 const LONGEST_PAUSE: u32 = 30;
@@ -192,29 +189,15 @@ async fn connect(shared: &Arc<Shared>, place: u32, client: &Client) -> std::io::
         let peer = stream.peer_addr()?;
         let name = format!("{}:{}", shared.name, place + 1).into();
         let connection = client.new_connection(name, peer);
-        let role = Role::dialing(Duration::from_secs(
-            client.config().ping_seconds.max(1).into(),
-        ));
-        let services = client.services();
-        let span = debug_span!("krpc", connection = %connection.name());
         match client.tls() {
-            None => {
-                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
-                client.home().spawn(span, driver);
-            }
-            Some(tls) => {
-                let stream = tls.connect(&shared.name, stream).await?;
-                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
-                client.home().spawn(span, driver);
-            }
+            None => client.run(stream, &connection),
+            Some(tls) => client.run(tls.connect(&shared.name, stream).await?, &connection),
         }
         Ok::<_, std::io::Error>(connection)
     };
-    let connection = tokio::time::timeout(client.config().connect_timeout, dial)
+    tokio::time::timeout(client.config().connect_timeout, dial)
         .await
-        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-    client.watch(&connection);
-    Ok(connection)
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
 }
 
 impl fmt::Debug for Address {

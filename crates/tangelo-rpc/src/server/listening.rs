@@ -243,6 +243,7 @@ impl Shared {
             role,
             self.tasks.stop(),
         );
+        self.connections.enter(&connection);
         let watch = self.connections.watch(connection).in_current_span();
         tokio::join!(driver, watch);
         debug!("closed");

@@ -1,4 +1,4 @@
-//! A service needs its numbers, and a mistake is told with its place and its remedy.
+//! What a definition says is in the code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -52,33 +52,4 @@ fn the_old_numbers_of_the_options_are_read_as_well() {
         code.contains("SERVICE_ID: i32 = 101") && code.contains("3 =>"),
         "{code}"
     );
-}
-
-#[test]
-fn mistakes_name_file_thing_and_remedy() {
-    let method = "rpc call(Req) returns (Res)";
-    let mistakes = [
-        ("no-service", format!("service A {{ {method} {{ option (krpc.msgId) = 1; }} }}"), "A: needs its number: `option (krpc.serviceId)"),
-        ("no-message", format!("service A {{ option (krpc.serviceId) = 100; {method}; }}"), "A.call: needs its number"),
-        ("clash", format!("service A {{ option (krpc.serviceId) = 100; {method} {{ option (krpc.msgId) = 1; }} rpc other(Req) returns (Res) {{ option (krpc.msgId) = 1; }} }}"), "has number 1, which"),
-        ("no-ret-code", "service A { option (krpc.serviceId) = 100; rpc call(Req) returns (Bare) { option (krpc.msgId) = 1; } }".to_owned(), "`int32 retCode = 1;`"),
-        ("stream", "service A { option (krpc.serviceId) = 100; rpc call(Req) returns (stream Res) { option (krpc.msgId) = 1; } }".to_owned(), "streams"),
-    ];
-    for (name, service, words) in mistakes {
-        let error = compile(name, &service).unwrap_err();
-        assert!(
-            error.starts_with("test.proto: ") && error.contains(words),
-            "{name}: {error}"
-        );
-    }
-    let two = "service A { rpc call(Req) returns (Bare); }\nservice B {}";
-    let error = compile("all", two).unwrap_err();
-    let lines: Vec<_> = error.lines().collect();
-    assert!(
-        matches!(&*lines, [a, call, answer, b] if a.contains(" A: needs") && call.contains(" A.call: needs")
-            && answer.contains(" A.call: answers with Bare") && b.contains(" B: needs")),
-        "{error}"
-    );
-    let error = compile("syntax", "service {").unwrap_err();
-    assert!(error.contains("test.proto"), "{error}");
 }
