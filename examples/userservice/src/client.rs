@@ -6,8 +6,7 @@ use tangelo::{
     Bootstrap, RpcApp,
     rpc::{Message, Status},
 };
-
-use crate::proto::{
+use userservice::{
     push::{PushReq, PushRes, PushService, PushServiceServer},
     user::{LoginReq, UpdateProfileReq, UserServiceClient},
 };

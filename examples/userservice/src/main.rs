@@ -10,15 +10,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) mod proto {
-    pub(crate) mod user {
-        tangelo::include_proto!("userservice");
-    }
-    pub(crate) mod push {
-        tangelo::include_proto!("pushservice");
-    }
-}
-
 #[derive(Parser)]
 #[command(about = "A service of users, and a client of it")]
 struct Args {

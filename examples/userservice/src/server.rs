@@ -9,8 +9,7 @@ use tangelo::{
     Bootstrap, RpcApp,
     rpc::{ServerContext, Status},
 };
-
-use crate::proto::{
+use userservice::{
     push::{PushReq, PushServiceClient},
     user::{
         LoginReq, LoginRes, UpdateProfileReq, UpdateProfileRes, UserService, UserServiceServer,

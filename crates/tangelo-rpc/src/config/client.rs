@@ -56,7 +56,7 @@ super::settings! {
         "plugins" => "are brought in code: see Bootstrap";
         "plugin_params" => "are brought in code: see Bootstrap";
         "connection_plugin" => "is brought in code: Bootstrap::on_connection";
-        "exchange_service_ids" => "is not there";
+        "exchange_service_ids" => "is not there yet: requests are not passed on undecoded; leave it out";
     }
     unset {}
 }

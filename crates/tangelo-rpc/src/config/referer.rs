@@ -39,7 +39,7 @@ super::settings! {
         /// How often at most.
         retry_count: u32 = 0;
         /// Who of several servers is called: `rr`, `random`, `responsetime`, `leastactive`, or
-        /// `hash:hashField=x`; the first three and `leastactive` mind weights.
+        /// `hash:hashField=x`, of which equal values go to the same. All mind weights.
         load_balance: Arc<dyn Balance> = Arc::new(RoundRobin::default()) => "\"rr\"";
         /// How requests are compressed: `none`, `zlib`, `snappy`, krpc's numbers for these as texts, or the
         /// name of a codec of the application's own.

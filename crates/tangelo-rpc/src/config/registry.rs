@@ -7,7 +7,7 @@ super::settings! {
         id: String = String::new();
         /// `memory`: within this process. Others are brought in code for now: `Bootstrap::own_registry`.
         kind as "type": String = "memory".to_owned();
-        /// Where its servers are.
+        /// Where its servers are; `memory` has none.
         address: Vec<String> = Vec::new();
         /// Whether services are announced in it.
         enable_regist: bool = true;

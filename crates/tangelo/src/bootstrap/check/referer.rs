@@ -77,7 +77,8 @@ impl Check<'_> {
                 .iter()
                 .find(|registry| registry.id == name);
             if known.is_some_and(|registry| !registry.enable_discover) {
-                let problem = format!("`{name}` is not looked in: its enable_discover is false");
+                let problem =
+                    format!("registry `{name}` is not looked in: its enable_discover is false");
                 self.wrong(place, "registry_name", problem);
             }
         }

@@ -1,5 +1,6 @@
 //! The chapter `service`.
 
+use tangelo_reflect::validate::Validator;
 use tangelo_rpc::config::{Served, ServiceConfig};
 
 use super::{Chapter, Check, Place, listed, method};
@@ -17,6 +18,7 @@ impl Check<'_> {
             return self.wrong(place, "id", problem);
         };
         self.numbers(place, served);
+        self.rules(place, served);
         self.bound(place, service, served);
         if service.reverse && !service.registry_names.is_empty() {
             let problem = "a reverse service is not announced; leave it out";
@@ -55,6 +57,19 @@ impl Check<'_> {
                 method.name, method.msg_id
             );
             self.wrong(place, "msg_id", problem);
+        }
+    }
+
+    /// The validation rules of its requests make sense.
+    fn rules(&mut self, place: Place, served: &Served) {
+        let known = self.all.pool.service(served.service_id());
+        let methods = known
+            .map(|service| &service.methods[..])
+            .unwrap_or_default();
+        for method in methods {
+            if let Err(error) = Validator::compile(&method.input) {
+                self.wrong(place, &format!("{} (krpc.vld)", method.name), error);
+            }
         }
     }
 

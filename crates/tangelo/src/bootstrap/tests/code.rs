@@ -404,7 +404,7 @@ fn registries_that_are_not_there_or_not_wanted() {
         app()
             .registry(registry().enable_discover(false))
             .referer_with(referer("us").registry_name("r")),
-        "referer.us.registry_name: `r` is not looked in: its enable_discover is false",
+        "referer.us.registry_name: registry `r` is not looked in: its enable_discover is false",
     );
 }
 

@@ -12,7 +12,11 @@ const PROTO: &str = "syntax = \"proto3\";\npackage shop;\nimport \"krpcext.proto
 
 /// A folder with `orders.proto.pb` and this as `tangelo.toml`.
 fn folder(text: &str) -> Folder {
-    let folder = Folder::with(&[("orders.proto", PROTO), ("tangelo.toml", text)]);
+    folder_of(PROTO, text)
+}
+
+fn folder_of(proto: &str, text: &str) -> Folder {
+    let folder = Folder::with(&[("orders.proto", proto), ("tangelo.toml", text)]);
     let none: [&Path; 0] = [];
     let mut compiled = compile(&[folder.path("orders.proto")], &none).unwrap();
     fs::write(
@@ -149,4 +153,25 @@ fn code_may_name_the_set_and_the_file_the_referer() {
             .dynamic_referer("os", 200, ""),
     );
     assert_eq!(plan.referers[0].direct, ["127.0.0.1:5600"]);
+}
+
+#[test]
+fn validation_rules_that_cannot_work_are_told_before_anything_starts() {
+    let proto = PROTO.replace(
+        "string name = 1;",
+        "string name = 1 [(krpc.vld).length = \"x\"];",
+    );
+    let folder = folder_of(&proto, "");
+    let bootstrap = Bootstrap::new("test")
+        .service(Users::<200>)
+        .descriptors(folder.path("orders.proto.pb"));
+    let told = mistakes(bootstrap);
+    let begins = [
+        "service.Users.place (krpc.vld): ",
+        "service.Users.cancel (krpc.vld): ",
+    ];
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (told, begin) in told.iter().zip(begins) {
+        assert!(told.starts_with(begin) && told.contains("name"), "{told}");
+    }
 }
