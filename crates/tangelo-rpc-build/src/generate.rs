@@ -201,7 +201,7 @@ impl Writer<'_> {
         let numbers = self.each_method(|info, method| {
             let constant = method.proto_name.to_shouty_snake_case();
             format!(
-                "/// Number of [`{0}`](Self::{0}).
+                "/// Number of `{0}`.
                 pub const {constant}_MSG_ID: i32 = {1};\n",
                 method.name, info.id
             )

@@ -14,6 +14,7 @@ mod memory;
 mod pushes;
 mod queues;
 mod stopping;
+mod tls;
 #[path = "../../../crates/tangelo-wire/tests/vectors/mod.rs"]
 mod vectors;
 

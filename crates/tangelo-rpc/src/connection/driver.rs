@@ -93,6 +93,8 @@ pub(crate) struct Driver<S> {
     ticks: Interval,
     silent_ticks: u32,
     wrote_since_tick: bool,
+    /// The stream may keep some of what was written.
+    unflushed: bool,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
     failures: LogLines,
@@ -129,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             ticks: ticks(role.tick),
             silent_ticks: 0,
             wrote_since_tick: false,
+            unflushed: false,
             leaving: Box::pin(stop.draining()),
             phase: Phase::Open,
             failures: LogLines::default(),
@@ -402,6 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         loop {
             if self.writing.is_empty() {
+                // TLS keeps what the socket had no room for.
+                if self.unflushed && Pin::new(&mut self.stream).poll_flush(context)?.is_pending() {
+                    return Ok(false);
+                }
+                self.unflushed = false;
                 self.writing.clear();
                 let mut state = self.connection.shared.state.lock();
                 std::mem::swap(&mut self.writing, &mut state.out);
@@ -417,6 +425,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Poll::Ready(written) => {
                     self.writing.advance(written);
                     self.wrote_since_tick = true;
+                    self.unflushed = true;
                 }
                 Poll::Pending => {
                     // The socket wakes this task when there is room, so nobody else need.
@@ -564,26 +573,32 @@ mod tests {
     use std::net::SocketAddr;
 
     use tangelo_wire::krpc::layout::Layout;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::{
         super::{Dialect, Limits},
         *,
     };
 
-    /// A connection over a pipe of this size, whose answers nobody reads.
-    fn unread(
-        limits: Limits,
-        pipe: usize,
-    ) -> (tokio::io::DuplexStream, Driver<tokio::io::DuplexStream>) {
-        let (theirs, ours) = tokio::io::duplex(pipe);
+    /// A connection over this stream.
+    fn driver<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, limits: Limits) -> Driver<S> {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let dialect = Dialect::ours(limits.frame);
         let connection = Connection::new("test".into(), peer, limits, dialect);
         let role = Role::accepting(Duration::from_secs(180));
-        let services = Arc::new(Services::new());
-        let driver = Driver::new(ours, connection, services, role, &Stop::new());
-        (theirs, driver)
+        Driver::new(
+            stream,
+            connection,
+            Arc::new(Services::new()),
+            role,
+            &Stop::new(),
+        )
+    }
+
+    /// A connection over a pipe of this size.
+    fn piped(limits: Limits, pipe: usize) -> (DuplexStream, Driver<DuplexStream>) {
+        let (theirs, ours) = tokio::io::duplex(pipe);
+        (theirs, driver(ours, limits))
     }
 
     #[tokio::test]
@@ -594,7 +609,7 @@ mod tests {
             ..Limits::default()
         };
         // What fits: one answer in the pipe, ten in the buffer.
-        let (mut theirs, driver) = unread(limits, ANSWER);
+        let (mut theirs, driver) = piped(limits, ANSWER);
         let connection = driver.connection.clone();
         let flood = async {
             for _ in 0..100 {
@@ -688,7 +703,7 @@ mod tests {
             held: 100,
             ..Limits::default()
         };
-        let (mut theirs, mut driver) = unread(limits, 1 << 10);
+        let (mut theirs, mut driver) = piped(limits, 1 << 10);
         driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Hold)));
         let talk = async {
             let mut buffer = BytesMut::new();
@@ -719,12 +734,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_stream_keeps_is_flushed() {
+        let (mut theirs, ours) = tokio::io::duplex(1 << 10);
+        let driver = driver(tokio::io::BufStream::new(ours), Limits::default());
+        let talk = async {
+            let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+            theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+            theirs.read_exact(&mut answer).await.unwrap();
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            () = talk => {}
+        }
+    }
+
+    #[tokio::test]
     async fn one_that_reads_them_is_not() {
         let limits = Limits {
             outgoing: 10 * frame::HEARTBEAT_RESPONSE.len(),
             ..Limits::default()
         };
-        let (mut theirs, driver) = unread(limits, 1 << 10);
+        let (mut theirs, driver) = piped(limits, 1 << 10);
         let connection = driver.connection.clone();
         let talk = async {
             let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];

@@ -25,7 +25,7 @@ use crate::{
     config::ServerConfig,
     connection::{Dialect, Driver, Role},
     listener::{ConnectionListener, Connections},
-    tls::ServerTls,
+    tls::{ServerTls, TlsStream},
 };
 
 /// How long a client may take for the TLS handshake.
@@ -212,11 +212,11 @@ impl Server {
             let _place = place;
             match &shared.tls {
                 None => shared.serve(stream, peer).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => shared.serve(stream, peer).await,
-                    Ok(Err(error)) => info!(%peer, %error, "no TLS"),
-                    Err(_) => info!(%peer, "no TLS in time"),
-                },
+                Some(tls) => {
+                    if let Some(stream) = shared.make_safe(tls, stream, peer).await {
+                        shared.serve(stream, peer).await;
+                    }
+                }
             }
         });
     }
@@ -232,6 +232,26 @@ impl Drop for Place {
 }
 
 impl Shared {
+    /// The TLS handshake; none if it fails, takes too long, or the server stops meanwhile.
+    async fn make_safe(
+        &self,
+        tls: &ServerTls,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<TlsStream> {
+        let handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream));
+        let outcome = tokio::select! {
+            () = self.tasks.stop().draining() => return None,
+            outcome = handshake => outcome,
+        };
+        match outcome {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => info!(%peer, %error, "no TLS"),
+            Err(_) => info!(%peer, "no TLS in time"),
+        }
+        None
+    }
+
     async fn serve<S>(&self, stream: S, peer: SocketAddr)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
