@@ -115,7 +115,14 @@ fn words(line: &str) -> String {
             escaped(part)
         }
     });
-    parts.collect::<Vec<_>>().join("`")
+    let mut parts: Vec<_> = parts.collect();
+    let alone = if last % 2 == 1 { parts.pop() } else { None };
+    let words = parts.join("`");
+    match alone {
+        // One that nothing closes is itself.
+        Some(rest) => format!("{words}\\`{rest}"),
+        None => words,
+    }
 }
 
 fn escaped(text: &str) -> String {
