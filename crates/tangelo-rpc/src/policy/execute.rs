@@ -9,7 +9,7 @@ use crate::{Answer, Request};
 /// Nothing has happened before it is called; dropped uncalled, the method never ran.
 pub type Work = Box<dyn FnOnce() -> Answer + Send>;
 
-/// Decides when and where a call runs, in place of an [`Executor`](super::Executor).
+/// Decides when and where a call runs, in place of an [`Executor`](super::executor::Executor).
 ///
 /// For scheduling of one's own: by priority, a queue for each user, a pool of threads for methods
 /// that compute for long. What is returned answers the request in every case: with what the work
