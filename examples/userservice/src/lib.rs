@@ -1,13 +1,11 @@
 //! What the example's .proto files become: traits to implement, servers, clients, messages.
 
 /// UserService: users, their names and telephones.
-#[allow(missing_docs, reason = "generated")]
 pub mod user {
     tangelo::include_proto!("userservice");
 }
 
 /// PushService: what clients answer.
-#[allow(missing_docs, reason = "generated")]
 pub mod push {
     tangelo::include_proto!("pushservice");
 }

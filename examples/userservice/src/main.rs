@@ -1,7 +1,7 @@
 //! krpc's own example, line by line.
 //!
-//! `cargo run -p userservice -- server` serves UserService on port 5600; `-- client` calls it: one call
-//! that is waited for, one that goes on by itself, several at once, and one the other way.
+//! `cargo run -p userservice -- server` serves UserService on port 5600; `-- client` calls it: a call
+//! that is waited for, some that go on by themselves, several at once, and one the other way.
 
 mod client;
 mod server;
