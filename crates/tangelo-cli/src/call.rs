@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use serde_json::Value;
 use tangelo::{
-    Bootstrap,
+    Bootstrap, CallError,
     rpc::config::{ClientConfig, RefererConfig},
 };
 
@@ -90,7 +90,14 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
     }
     let answer = app.runtime().block_on(callee.call(&method, &request));
     app.stop(LEAVING);
-    let answer = answer.map_err(|error| format!("{}: {name}: {error}", args.address))?;
+    let answer = answer.map_err(|error| {
+        let words = match &error {
+            // Why there is no connection is its cause.
+            CallError::Call(status) => status.reason().to_string(),
+            other => other.to_string(),
+        };
+        format!("{}: {name}: {words}", args.address)
+    })?;
     print(&answer, args.compact)
 }
 
