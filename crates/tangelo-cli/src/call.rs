@@ -20,6 +20,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where it is served, `host:port`.
+    #[arg(value_parser = address)]
     address: String,
     /// What to call: `Service.method`, with its package if it must be, or by their numbers, `100.1`.
     method: String,
@@ -58,6 +59,18 @@ pub(crate) struct Args {
     /// TLS: name in the server's certificate. Default: the host of the address.
     #[arg(long, value_name = "NAME")]
     tls_server_name: Option<String>,
+}
+
+/// One address; what host and port may be is seen when it is connected to.
+fn address(text: &str) -> Result<String, &'static str> {
+    let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(',') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if is_one {
+        Ok(text.to_owned())
+    } else {
+        Err("expected host:port")
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
