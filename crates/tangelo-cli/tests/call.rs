@@ -232,7 +232,7 @@ fn where_nobody_listens_the_address_is_told_and_the_reason() {
     let ran = call(&dir, "nowhere.invalid:1", &["100.1"]);
     assert!(
         ran.err
-            .starts_with("nowhere.invalid:1: UserService.login: no connection (-600): "),
+            .starts_with("nowhere.invalid:1: UserService.login: no connection (-600)"),
         "{ran:?}"
     );
     for address in [
