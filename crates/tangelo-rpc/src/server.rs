@@ -17,5 +17,6 @@ pub use error_texts::{ErrorTexts, Mistake, Properties, PropertiesError};
 pub use execute::{Execute, Work};
 pub use executor::{Entry, Executor, ExecutorConfig, InvalidThreads, Permit, Waiting};
 pub use flow::{FlowControl, FlowLimits, FlowLimitsError, MemoryFlowControl, Verdict};
+pub(crate) use line::log_refused;
 pub use listening::{Bound, Server};
 pub use served::{Run, Served, ServedSettings};

@@ -202,7 +202,7 @@ async fn failures_of_the_framework_are_told_by_the_codes_of_that_time_and_withou
     let app = Bootstrap::new("desk")
         .server(local())
         .server(ServerConfig::new("other").host("127.0.0.1").port(0_u16))
-        .service(ServiceConfig::from(clerk.service()).on("default"))
+        .service(clerk.service().on("default"))
         .service(Users::new().service().on("other"));
     let app = start(app).await;
     let mut peer = Peer::at(at(&app)).await;
