@@ -145,20 +145,22 @@ fn krpcs_own_files_beside_the_proto_file_are_used() {
 #[test]
 fn all_mistakes_are_told_at_once_and_nothing_is_written() {
     let source = "syntax = \"proto3\";\nimport \"krpcext.proto\";\nmessage Req {}\nmessage Res { int32 retCode = 1; }\n\
-        service A { rpc one(Req) returns (Res); rpc two(Req) returns (Req) { option (krpc.msgId) = 1; } }\n\
+        service A { rpc one(Req) returns (Res);\n rpc two(Res) returns (Req) { option (krpc.msgId) = 1; } }\n\
         service B { option (krpc.serviceId) = 100; rpc one(Req) returns (stream Res) { option (krpc.msgId) = 1; } }\n\
-        service C { option (krpc.serviceId) = 200; }\nservice D { option (krpc.serviceId) = 200; }\n";
+        service C { option (krpc.serviceId) = 200; }\nservice D { option (krpc.serviceId) = 200; }\n\
+        service E { option (krpc.serviceId) = 99; }\n";
     let dir = dir("mistakes", &[("bad.proto", source)]);
     let error = tangelo(&dir, &["descriptor", "bad.proto"]).unwrap_err();
     let lines: Vec<_> = error.lines().collect();
     assert_eq!(
         lines,
         [
-            "bad.proto: A: needs its number: `option (krpc.serviceId) = 100;`",
-            "bad.proto: A.one: needs its number: `{ option (krpc.msgId) = 1; }`",
-            "bad.proto: A.two: answers with Req, which needs `int32 retCode = 1;`",
-            "bad.proto: B.one: streams; krpc has calls only: take `stream` away",
-            "bad.proto: D: has number 200, which C of bad.proto has already",
+            "bad.proto:5: A: needs its number: `option (krpc.serviceId) = 100;`",
+            "bad.proto:5: A.one: needs its number: `{ option (krpc.msgId) = 1; }`",
+            "bad.proto:6: A.two: answers with Req, which needs `int32 retCode = 1;`",
+            "bad.proto:7: B.one: streams; krpc has calls only: take `stream` away",
+            "bad.proto:9: D: has number 200, which C of bad.proto:8 has already",
+            "bad.proto:10: E: cannot have number 99: `option (krpc.serviceId) = 100;`, or more",
         ]
     );
     assert!(!dir.join("bad.proto.pb").exists());

@@ -6,19 +6,10 @@
 //! tried again elsewhere as far as the [retry] level, the count and the budget allow.
 
 mod address;
-pub mod balance;
-pub mod breaker;
 mod canned;
-pub mod expression;
-pub mod fallback;
-pub mod node;
-mod pattern;
 mod referer;
-pub mod retry;
 mod reverse;
-pub mod route;
 mod targets;
-mod window;
 
 use std::{
     collections::HashMap,
@@ -34,14 +25,17 @@ use tangelo_wire::krpc::layout::Layout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Instrument, debug_span};
 
-pub use balance::{Balance, RoundRobin};
+pub use crate::policy::{
+    balance::{self, Balance, RoundRobin},
+    breaker, expression,
+    fallback::{self, Fallback},
+    node::{self, Node},
+    retry::{self, RetryLevel},
+    route::{self, RouteConfig, RouteRules},
+};
 pub use canned::Answers;
-pub use fallback::Fallback;
-pub use node::Node;
 pub use referer::{KeyOf, Referer, RefererSettings};
-pub use retry::RetryLevel;
 pub use reverse::{ReverseReferer, ReverseSettings};
-pub use route::{RouteConfig, RouteRules};
 
 use crate::{
     Codecs, Connection, Home, Limits, Services,

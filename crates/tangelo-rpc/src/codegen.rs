@@ -3,6 +3,7 @@
 use crate::{Answer, Code, Message, Reply, Request, ServerContext, Status};
 
 pub use prost;
+pub use prost_types;
 
 /// Decodes a request, lets `method` answer it, encodes the response.
 pub fn serve<Q, A, F>(mut request: Request, method: impl FnOnce(Q) -> F) -> Answer

@@ -28,6 +28,7 @@ mod home;
 pub mod link;
 mod listener;
 mod log_call;
+mod policy;
 pub mod server;
 mod server_context;
 mod service;

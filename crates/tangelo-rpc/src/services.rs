@@ -20,7 +20,7 @@ pub struct Services {
 
 impl Services {
     /// The lowest number an application's service may have; those below are krpc's and Tangelo's.
-    pub const FIRST_APPLICATION_ID: i32 = 100;
+    pub const FIRST_APPLICATION_ID: i32 = tangelo_reflect::FIRST_APPLICATION_ID;
 
     /// An empty table.
     pub fn new() -> Self {

@@ -3,13 +3,21 @@
 mod blocking;
 mod dynamic;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tangelo_reflect::Pool;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
-    Caller, Code, Definition, Service, Status,
+    Caller, Code, Definition, Status,
     access_log::AccessLog,
     client::{Client, Referer, ReverseReferer},
     server::Server,
@@ -46,6 +54,7 @@ pub(crate) enum Called {
 pub(crate) struct Registered {
     registry: Arc<dyn Registry>,
     id: String,
+    is_taken_back: AtomicBool,
 }
 
 /// Why there is no such client.
@@ -64,8 +73,10 @@ pub enum RefererError {
         /// The client's.
         wanted: i32,
     },
-    /// The referer calls clients over their connections: [`RpcApp::push`].
-    #[error("referer `{0}` is reverse: its calls need a connection (push)")]
+    /// The referer calls clients over their connections, through a generated client: [`RpcApp::push`].
+    #[error(
+        "referer `{0}` is reverse: its calls go through a generated client and need a connection (push)"
+    )]
     Reverse(String),
     /// The referer does not call clients over their connections: [`RpcApp::referer`].
     #[error("referer `{0}` is not reverse: it calls servers (referer)")]
@@ -146,8 +157,8 @@ impl RpcApp {
         };
         let service = self.shared.pool.service(referer.config().service_id);
         let service = service.ok_or_else(|| RefererError::Unknowable(id.to_owned()))?;
-        let callee: Arc<dyn Service> = Arc::new(referer.clone());
-        Ok(DynamicReferer::new(service.clone(), callee))
+        let caller = Caller::new(Arc::new(referer.clone()));
+        Ok(DynamicReferer::new(service.clone(), caller))
     }
 
     /// The server of this id; the one there is by default is called `default`.
@@ -173,9 +184,7 @@ impl RpcApp {
         let shared = &self.shared;
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        for registered in &shared.registered {
-            registered.registry.deregister(&registered.id);
-        }
+        shared.registered.iter().for_each(Registered::take_back);
         // Servers first: what runs there may still have calls to make.
         let servers = shared.servers.iter().map(|server| server.close(left()));
         let cut_off: usize = join_all(servers).await.into_iter().sum();
@@ -218,16 +227,24 @@ impl Registered {
     pub(crate) fn new(registry: Arc<dyn Registry>, instance: Instance) -> Self {
         let id = instance.id.clone();
         registry.register(instance);
-        Self { registry, id }
+        Self {
+            registry,
+            id,
+            is_taken_back: AtomicBool::new(false),
+        }
+    }
+
+    fn take_back(&self) {
+        if !self.is_taken_back.swap(true, Ordering::Relaxed) {
+            self.registry.deregister(&self.id);
+        }
     }
 }
 
 impl Drop for Shared {
     /// An application that was not stopped ends with its last handle.
     fn drop(&mut self) {
-        for registered in &self.registered {
-            registered.registry.deregister(&registered.id);
-        }
+        self.registered.iter().for_each(Registered::take_back);
         self.background.stop().drain();
         for server in &self.servers {
             server.stop();

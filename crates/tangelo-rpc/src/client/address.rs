@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -12,8 +12,8 @@ use std::{
 use parking_lot::RwLock;
 use tokio::{
     net::TcpStream,
-    sync::{Notify, watch},
-    time::Instant,
+    sync::watch,
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, debug_span, info, warn};
@@ -23,6 +23,10 @@ use crate::{Code, Connection, Status};
 
 /// Pauses between attempts to connect grow up to so many times the first.
 const LONGEST_PAUSE: u32 = 30;
+
+/// How long calls wait for an address that is new, and a start for all of its addresses: as long as
+/// krpc's clients do.
+const CONNECTING: Duration = Duration::from_millis(500);
 
 /// An address, and the connections to it. It is given up when the last one who holds it lets go: then
 /// what is under way is still answered.
@@ -36,10 +40,13 @@ struct Shared {
     places: Box<[RwLock<Option<Connection>>]>,
     /// Which place is next.
     turn: AtomicU32,
-    /// Somebody wants a connection now, rather than after the pause.
-    wanted: Notify,
+    /// How often somebody wanted a connection now, rather than after the pause.
+    wanted: watch::Sender<u32>,
     /// How often connecting has come to an end, good or bad.
     attempts: watch::Sender<u32>,
+    /// Whether the last one was bad.
+    is_failing: AtomicBool,
+    opened: Instant,
     gone: CancellationToken,
 }
 
@@ -51,12 +58,16 @@ impl Address {
             name,
             places: (0..count).map(|_| RwLock::new(None)).collect(),
             turn: AtomicU32::new(0),
-            wanted: Notify::new(),
+            wanted: watch::Sender::new(0),
             attempts: watch::Sender::new(0),
+            is_failing: AtomicBool::new(false),
+            opened: Instant::now(),
             gone: CancellationToken::new(),
         });
         for place in 0..count {
             let (client, shared) = (client.clone(), Arc::clone(&shared));
+            // From here on nobody's wish is missed, though the task begins later.
+            let wanted = shared.wanted.subscribe();
             let span = debug_span!("connection", to = %shared.name, place);
             client.home().spawn(span, {
                 let client = client.clone();
@@ -66,7 +77,7 @@ impl Address {
                         biased;
                         () = gone.cancelled() => {}
                         () = stop.draining() => {}
-                        () = keep(&shared, place, &client) => {}
+                        () = keep(&shared, place, wanted, &client) => {}
                     }
                     // One that came to stand while the address was given up goes as well.
                     if let Some(slot) = shared.places.get(place as usize)
@@ -97,9 +108,9 @@ impl Address {
         if let Some(connection) = self.connection() {
             return Ok(connection);
         }
-        self.shared.wanted.notify_waiters();
+        self.shared.wanted.send_modify(one_more);
         // A change cannot be missed: the watch was there before the first look.
-        let _ = tokio::time::timeout_at(deadline, attempts.changed()).await;
+        let _ = timeout_at(deadline, attempts.changed()).await;
         self.connection().ok_or_else(|| Code::NO_CONNECTION.into())
     }
 
@@ -109,10 +120,22 @@ impl Address {
         places.any(|place| place.read().as_ref().is_some_and(is_usable))
     }
 
-    /// Resolves when connecting has been tried once, however it ended. Cancel safe.
+    /// Whether it is worth while to ask for a connection, as far as is known.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.shared.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is so new that it may only need a moment.
+    pub(crate) fn is_new(&self) -> bool {
+        *self.shared.attempts.borrow() == 0 && self.shared.opened.elapsed() < CONNECTING
+    }
+
+    /// Resolves when it is new no more: connecting has been tried once, however it ended, or takes
+    /// longer than one should wait. Cancel safe.
     pub(crate) async fn tried(&self) {
         let mut attempts = self.shared.attempts.subscribe();
-        let _ = attempts.wait_for(|attempts| *attempts > 0).await;
+        let tried = attempts.wait_for(|attempts| *attempts > 0);
+        let _ = timeout_at(self.shared.opened + CONNECTING, tried).await;
     }
 }
 
@@ -127,16 +150,20 @@ impl Drop for Address {
     }
 }
 
+fn one_more(count: &mut u32) {
+    *count = count.wrapping_add(1);
+}
+
 fn is_usable(connection: &Connection) -> bool {
     !connection.peer_leaves() && !connection.is_closed()
 }
 
 /// Keeps one connection standing.
-async fn keep(shared: &Arc<Shared>, place: u32, client: &Client) {
+async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>, client: &Client) {
     let first = Duration::from_secs(client.config().reconnect_seconds.max(1).into());
     let mut pause = first;
     if client.config().lazy {
-        shared.wanted.notified().await;
+        let _ = wanted.changed().await;
     }
     loop {
         let outcome = connect(shared, place, client).await;
@@ -145,9 +172,10 @@ async fn keep(shared: &Arc<Shared>, place: u32, client: &Client) {
         {
             *slot.write() = Some(connection.clone());
         }
-        shared
-            .attempts
-            .send_modify(|attempts| *attempts = attempts.wrapping_add(1));
+        shared.is_failing.store(outcome.is_err(), Ordering::Relaxed);
+        // Who has wanted one so far is told by the attempt; who comes later wants another.
+        wanted.mark_unchanged();
+        shared.attempts.send_modify(one_more);
         match outcome {
             Ok(connection) => {
                 let since = Instant::now();
@@ -176,7 +204,7 @@ async fn keep(shared: &Arc<Shared>, place: u32, client: &Client) {
         let shorter = pause.mul_f64(1.0 - fastrand::f64() / 2.0);
         tokio::select! {
             () = tokio::time::sleep(shorter) => {}
-            () = shared.wanted.notified(), if client.config().lazy => {}
+            _ = wanted.changed(), if client.config().lazy => {}
         }
         pause = (pause * 2).min(first * LONGEST_PAUSE);
     }

@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
+use futures_util::future::select_all;
 use parking_lot::RwLock;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::{
@@ -16,8 +17,8 @@ use super::{
     targets::{Target, Targets},
 };
 use crate::{
-    Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
-    Trace, Tracer,
+    Answer, Code, Codecs, Connection, Headers, Home, Method, Reply, Request, ServerContext,
+    Service, Status, Trace, Tracer,
     access_log::AccessLog,
     call::deadline,
     config::RefererConfig,
@@ -171,7 +172,8 @@ impl Referer {
         *targets = Arc::new(after);
     }
 
-    /// Resolves when connecting to each address has been tried once. Cancel safe.
+    /// Resolves when connecting to each address has been tried once, or takes longer than half a second.
+    /// Cancel safe.
     pub async fn tried(&self) {
         if self.shared.client.config().lazy {
             return;
@@ -210,6 +212,9 @@ impl Service for Referer {
         Some(self.shared.client.home())
     }
 }
+
+/// The sequence it was made with, 0 where it was not; and how it ended.
+type Attempted = (i32, Result<Reply, Status>);
 
 /// One call, with all its attempts.
 struct Call {
@@ -253,12 +258,7 @@ impl Call {
         (trace, span)
     }
 
-    async fn attempts(
-        &self,
-        request: &Request,
-        trace: &Trace,
-        log: &mut LogCall,
-    ) -> (i32, Result<Reply, Status>) {
+    async fn attempts(&self, request: &Request, trace: &Trace, log: &mut LogCall) -> Attempted {
         let shared = &self.shared;
         if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
             return (0, Ok(reply));
@@ -267,39 +267,71 @@ impl Call {
         let admitted = self.route(request, trace);
         let mut retries_left = self.policy.retries;
         let mut tried = Vec::new();
-        let mut last: Option<(i32, Status)> = None;
+        let mut failed: Attempted = (0, Err(Code::NO_CONNECTION.into()));
+        let (mut has_left, mut may_have_run) = (false, false);
         loop {
-            let Some(target) = self.pick(request, &tried, admitted) else {
-                let Some((sequence, status)) = last else {
-                    if let Some(reply) = canned(shared.settings.fallback.as_ref(), request) {
-                        return (0, Ok(reply));
-                    }
-                    return (0, Err(Code::NO_CONNECTION.into()));
-                };
-                return (sequence, Err(status));
+            let Some(target) = self.target(request, &tried, admitted).await else {
+                if !has_left && let Some(reply) = canned(shared.settings.fallback.as_ref(), request)
+                {
+                    return (0, Ok(reply));
+                }
+                return failed;
             };
-            let (sequence, outcome) = self.attempt(&target, request, retries_left, log).await;
-            let Err(status) = outcome else {
-                return (sequence, outcome);
+            let attempted = self.attempt(&target, request, retries_left, log).await;
+            let (sequence, Err(status)) = &attempted else {
+                return attempted;
             };
+            debug!(service = request.service_id, message = request.msg_id, %status, "failed");
             tried.push(target);
-            let now = Instant::now();
-            // What never left, because the connection was going or gone, is no attempt: it goes
-            // elsewhere.
-            let never_left =
-                sequence == 0 && matches!(status.code(), Code::SERVER_SHUTDOWN | Code::SEND_FAILED);
+            let (now, code) = (Instant::now(), status.code());
+            // What never left is no attempt: it goes elsewhere.
+            let never_left = is_unsent(*sequence, code);
+            has_left |= !never_left;
+            // What may have run before is not told as what surely has not.
+            if !(may_have_run && code.is_refusal()) {
+                may_have_run = !code.is_refusal();
+                failed = attempted;
+            }
             let again = never_left
                 || (retries_left > 0
-                    && self.policy.level.covers(status.code())
+                    && self.policy.level.covers(code)
                     && shared.budget.withdraw(now));
             if !again || now >= self.deadline {
-                return (sequence, Err(status));
+                return failed;
             }
             if !never_left {
                 retries_left -= 1;
             }
-            debug!(service = request.service_id, message = request.msg_id, %status, "trying elsewhere");
-            last = Some((sequence, status));
+        }
+    }
+
+    /// Whom to call. While nobody can be, but somebody is new and may only need a moment, it waits.
+    async fn target(
+        &self,
+        request: &Request,
+        tried: &[Target],
+        admitted: Admitted<'_>,
+    ) -> Option<Target> {
+        let shared = &self.shared;
+        if shared
+            .rules
+            .as_ref()
+            .is_some_and(|rules| rules.rules.is_disabled())
+        {
+            return None;
+        }
+        let lazy = shared.client.config().lazy;
+        loop {
+            let targets = shared.targets.read().clone();
+            if let Some(target) = self.pick(&targets, request, tried, admitted) {
+                return Some(target);
+            }
+            let new_ones = targets.new_ones(tried, |node| admitted.admits(node.address()));
+            if lazy || new_ones.is_empty() {
+                return None;
+            }
+            let first = select_all(new_ones.iter().map(|address| Box::pin(address.tried())));
+            timeout_at(self.deadline, first).await.ok()?;
         }
     }
 
@@ -309,7 +341,7 @@ impl Call {
         request: &Request,
         retries_left: u32,
         log: &mut LogCall,
-    ) -> (i32, Result<Reply, Status>) {
+    ) -> Attempted {
         let shared = &self.shared;
         let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
@@ -317,23 +349,50 @@ impl Call {
             None if shared.client.config().lazy => target.address.connected(deadline).await,
             None => Err(Code::SEND_FAILED.into()),
         };
-        let connection = match connection {
+        let mut connection = match connection {
             Ok(connection) => connection,
             Err(status) => return (0, Err(status)),
         };
-        log.goes_over(&connection);
-        if request.one_way {
-            let sent = connection.ask_one_way(request, shared.zip.as_ref());
-            return (0, sent.map(|()| Reply::default()));
-        }
-        let pass = target.node.enter(Instant::now());
-        let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
+        let pass = (!request.one_way).then(|| target.node.enter(Instant::now()));
+        let mut others = shared.client.config().connections.saturating_sub(1);
+        let (sequence, outcome) = loop {
+            log.goes_over(&connection);
+            let (sequence, outcome) = self.ask(&connection, request, deadline).await;
+            // One that breaks at this moment leaves the address its others.
+            let other = match &outcome {
+                Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
+                    target.address.connection()
+                }
+                _ => None,
+            };
+            let Some(other) = other else {
+                break (sequence, outcome);
+            };
+            others -= 1;
+            connection = other;
+        };
         let code = match &outcome {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),
         };
-        pass.finish(Instant::now(), Outcome::from(code));
+        if let Some(pass) = pass {
+            pass.finish(Instant::now(), Outcome::from(code));
+        }
         (sequence, outcome)
+    }
+
+    async fn ask(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        deadline: Instant,
+    ) -> (i32, Result<Reply, Status>) {
+        let zip = self.shared.zip.as_ref();
+        if request.one_way {
+            let sent = connection.ask_one_way(request, zip);
+            return (0, sent.map(|()| Reply::default()));
+        }
+        connection.ask(request, deadline, zip).await
     }
 
     /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt has an
@@ -346,16 +405,14 @@ impl Call {
         now + self.deadline.saturating_duration_since(now) / (retries_left + 1)
     }
 
-    fn pick(&self, request: &Request, tried: &[Target], admitted: Admitted<'_>) -> Option<Target> {
+    fn pick(
+        &self,
+        targets: &Targets,
+        request: &Request,
+        tried: &[Target],
+        admitted: Admitted<'_>,
+    ) -> Option<Target> {
         let shared = &self.shared;
-        if shared
-            .rules
-            .as_ref()
-            .is_some_and(|rules| rules.rules.is_disabled())
-        {
-            return None;
-        }
-        let targets = shared.targets.read().clone();
         let key = request.headers.as_ref().map(|headers| &*headers.key);
         let key = key.filter(|key| !key.is_empty());
         let (balance, lazy) = (&*shared.config.load_balance, shared.client.config().lazy);
@@ -379,6 +436,16 @@ impl Call {
             tag => trace.tag(tag).map(|value| value.into_owned().into()),
         })
     }
+}
+
+/// Whether a request never left: no connection stood, or the one it was for was going or gone.
+fn is_unsent(sequence: i32, code: Code) -> bool {
+    let codes = [
+        Code::NO_CONNECTION,
+        Code::SEND_FAILED,
+        Code::SERVER_SHUTDOWN,
+    ];
+    sequence == 0 && codes.contains(&code)
 }
 
 fn canned(answers: Option<&Arc<dyn Answers>>, request: &Request) -> Option<Reply> {

@@ -54,14 +54,44 @@ impl Targets {
         next
     }
 
-    /// Lets the balancer pick one that can be called: not tried yet, up, and admitted.
+    /// Lets the balancer pick one that can be called: not tried yet, up, and admitted. A lazy client
+    /// takes what is not up for what can be, but where connecting has failed last only for want of others.
     pub(crate) fn pick(
+        &self,
+        balance: &dyn Balance,
+        call: (Option<&[u8]>, i32, Instant),
+        tried: &[Target],
+        lazy: bool,
+        admits: impl Fn(&Node) -> bool,
+    ) -> Option<Target> {
+        let could = |address: &Address| address.is_up() || (lazy && !address.is_failing());
+        let picked = self.pick_of(balance, call, tried, |node, address| {
+            could(address) && admits(node)
+        });
+        picked.or_else(|| {
+            let any = |node: &Node, _: &Address| admits(node);
+            lazy.then(|| self.pick_of(balance, call, tried, any))?
+        })
+    }
+
+    /// Those that may come up in a moment: new, not tried yet, and admitted.
+    pub(crate) fn new_ones(
+        &self,
+        tried: &[Target],
+        admits: impl Fn(&Node) -> bool,
+    ) -> Vec<Arc<Address>> {
+        let all = self.nodes.iter().zip(&self.addresses);
+        let new = all
+            .filter(|(node, address)| address.is_new() && !is_among(tried, node) && admits(node));
+        new.map(|(_, address)| Arc::clone(address)).collect()
+    }
+
+    fn pick_of(
         &self,
         balance: &dyn Balance,
         (key, msg_id, now): (Option<&[u8]>, i32, Instant),
         tried: &[Target],
-        lazy: bool,
-        admits: impl Fn(&Node) -> bool,
+        could: impl Fn(&Node, &Address) -> bool,
     ) -> Option<Target> {
         let target = |at: usize| {
             let (node, address) = (self.nodes.get(at)?, self.addresses.get(at)?);
@@ -74,9 +104,7 @@ impl Targets {
             let (Some(node), Some(address)) = (self.nodes.get(*at), self.addresses.get(*at)) else {
                 return false;
             };
-            !tried.iter().any(|tried| Arc::ptr_eq(&tried.node, node))
-                && (lazy || address.is_up())
-                && admits(node)
+            !is_among(tried, node) && could(node, address)
         };
         let is_open = |at: &usize| self.nodes.get(*at).is_some_and(|node| node.is_open());
         let all = 0..self.nodes.len();
@@ -114,4 +142,8 @@ impl Targets {
     pub(crate) fn addresses(&self) -> &[Arc<Address>] {
         &self.addresses
     }
+}
+
+fn is_among(tried: &[Target], node: &Arc<Node>) -> bool {
+    tried.iter().any(|tried| Arc::ptr_eq(&tried.node, node))
 }

@@ -189,7 +189,7 @@ impl Dialect {
         } else {
             body
         };
-        if body.is_empty() {
+        if body.is_empty() || (to.encrypt, to.compress) == (0, 0) {
             return (meta, Cow::Borrowed(body));
         }
         let key = (to.encrypt == AES && !v1)

@@ -48,7 +48,7 @@ pub(crate) struct Role {
     side: Side,
     /// How often silence is looked at. The dialing side then sends a heartbeat.
     tick: Duration,
-    /// Ticks of silence that are taken for death.
+    /// Ticks of silence that are borne; at the next it is taken for death.
     patience: u32,
 }
 
@@ -59,12 +59,12 @@ enum Side {
 }
 
 impl Role {
-    /// It connected, and sends a heartbeat in every `ping` of silence; three are death.
+    /// It connected, and sends a heartbeat in every `ping` of silence; the third is death.
     pub(crate) fn dialing(ping: Duration) -> Self {
         Self {
             side: Side::Dialing,
             tick: ping,
-            patience: 3,
+            patience: 2,
         }
     }
 
@@ -143,8 +143,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.begin_turn()?;
         self.watch_leaving(context);
-        self.tick(context)?;
         let more = self.read(context)?;
+        // What has come is heard before its absence is counted.
+        self.tick(context)?;
         self.finish_running(context)?;
         let flushed = self.write(context)?;
         if flushed && self.is_done() && self.connection.shared.seal() {
@@ -203,7 +204,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             if self.phase == Phase::Open && self.silent_ticks > self.role.patience {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
             }
-            if self.role.side == Side::Dialing && !self.wrote_since_tick {
+            // What is written may have no answer: who hears nothing asks, however much he says.
+            let is_silent = !self.wrote_since_tick || self.silent_ticks > 1;
+            if self.role.side == Side::Dialing && is_silent {
                 let out = &mut self.connection.shared.state.lock().out;
                 out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
             }
@@ -622,6 +625,72 @@ mod tests {
         };
         tokio::join!(driver, flood);
         assert!(connection.is_closed());
+    }
+
+    const PING: Duration = Duration::from_secs(60);
+
+    /// A connection that this side has made, and the other side of it.
+    fn dialed() -> (
+        tokio::io::DuplexStream,
+        Connection,
+        Driver<tokio::io::DuplexStream>,
+    ) {
+        let (theirs, mut driver) = unread(Limits::default(), 1 << 16);
+        driver.role = Role::dialing(PING);
+        driver.ticks = ticks(PING);
+        (theirs, driver.connection.clone(), driver)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_dead_within_three_pings_whatever_is_said_to_it() {
+        for talkative in [false, true] {
+            let (_theirs, connection, driver) = dialed();
+            let talk = async {
+                while talkative && !connection.is_closed() {
+                    let _ = connection.tell((100, 1), |_| {});
+                    tokio::time::sleep(PING / 3).await;
+                }
+            };
+            let begun = Instant::now();
+            let dies = async {
+                driver.await;
+                begun.elapsed()
+            };
+            let (took, ()) = tokio::join!(dies, talk);
+            assert!(took > PING * 2 && took <= PING * 3, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_answers_heartbeats_lives_also_when_all_else_that_is_said_has_no_answer() {
+        use tokio::io::AsyncReadExt;
+
+        for talkative in [false, true] {
+            let (mut theirs, connection, driver) = dialed();
+            let talk = async {
+                for _ in 0..30 {
+                    if talkative {
+                        connection.tell((100, 1), |_| {}).unwrap();
+                    }
+                    tokio::time::sleep(PING / 3).await;
+                }
+            };
+            let answer = async {
+                let mut heard = Vec::new();
+                while theirs.read_buf(&mut heard).await.unwrap() > 0 {
+                    let mut frames = heard.windows(frame::HEARTBEAT_REQUEST.len());
+                    if frames.any(|frame| frame == frame::HEARTBEAT_REQUEST) {
+                        theirs.write_all(&frame::HEARTBEAT_RESPONSE).await.unwrap();
+                        heard.clear();
+                    }
+                }
+            };
+            tokio::select! {
+                () = driver => panic!("it lives"),
+                () = answer => panic!("it lives"),
+                () = talk => {}
+            }
+        }
     }
 
     /// Never answers.

@@ -21,7 +21,7 @@ use super::{
     Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
 };
 use crate::{
-    Answer, Code, Reply, Request, ServerContext, Service, Status, Tracer,
+    Answer, Code, Home, Reply, Request, ServerContext, Service, Status, Tracer,
     access_log::AccessLog,
     codegen,
     tracer::{self, OpenSpan},
@@ -43,6 +43,8 @@ pub struct ServedSettings {
     pub flow: Option<Arc<dyn FlowControl>>,
     /// Words for codes.
     pub texts: Option<Arc<dyn ErrorTexts>>,
+    /// Where its methods run if they may block; none if they may not.
+    pub blocking: Option<Home>,
     /// Name of the service.
     pub name: String,
     /// Is told of requests.
@@ -146,35 +148,48 @@ impl Shared {
             }
         }
         let own = self.settings.executors.get(&request.msg_id);
-        let (answer, _permit) = match own.unwrap_or(&self.settings.executor) {
-            Run::Custom(execute) => (self.execute(&**execute, &request), None),
+        match own.unwrap_or(&self.settings.executor) {
+            Run::Custom(execute) => {
+                let answer = self.execute(&**execute, &request).map_err(failed)?;
+                Guarded::new(answer).await.map_err(failed)?
+            }
             Run::Limited(executor) => {
                 let permit = match executor.try_enter() {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
-                        let permit = Queued {
-                            waiting,
-                            deadline: request.deadline,
-                        }
-                        .await?;
+                        let deadline = request.deadline;
+                        let permit = Queued { waiting, deadline }.await?;
                         line.waited(received.elapsed());
                         permit
                     }
                     Entry::Full => return Err(Code::QUEUE_FULL.into()),
                 };
-                if request
-                    .connection
-                    .as_ref()
-                    .is_some_and(crate::Connection::is_closed)
-                {
+                let connection = request.connection.as_ref();
+                if connection.is_some_and(crate::Connection::is_closed) {
                     return Err(Code::SERVER_CONNECTION_BROKEN.into());
                 }
                 self.validate(&request)?;
-                (guard::catch(|| self.service.call(request)), Some(permit))
+                self.run(request, permit).await
             }
+        }
+    }
+
+    /// Runs the method, on a thread of its own if it may block.
+    async fn run(&self, request: Request, permit: Permit) -> Result<Reply, Status> {
+        let (service, service_id) = (Arc::clone(&self.service), request.service_id);
+        let failed = move |panicked| failed(service_id, panicked);
+        let answer = async move {
+            let _permit = permit;
+            let answer = guard::catch(|| service.call(request)).map_err(failed)?;
+            Guarded::new(answer).await.map_err(failed)?
         };
-        let answer = answer.map_err(failed)?;
-        Guarded::new(answer).await.map_err(failed)?
+        match &self.settings.blocking {
+            None => answer.await,
+            Some(home) => {
+                let outcome = home.run_blocking(answer).await;
+                outcome.unwrap_or_else(|_| Err(Code::SERVER_SHUTDOWN.into()))
+            }
+        }
     }
 
     /// Hands it to an executor of the application's own.

@@ -35,7 +35,7 @@ impl ClientTls {
     pub(crate) async fn connect(
         &self,
         _address: &str,
-        stream: TcpStream,
+        _stream: TcpStream,
     ) -> std::io::Result<TcpStream> {
         match self.0 {}
     }
@@ -51,7 +51,7 @@ impl ServerTls {
             .ok_or_else(|| WITHOUT.to_owned())
     }
 
-    pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<TcpStream> {
+    pub(crate) async fn accept(&self, _stream: TcpStream) -> std::io::Result<TcpStream> {
         match self.0 {}
     }
 }
