@@ -15,5 +15,6 @@ pub use crate::policy::{
     executor::{Entry, Executor, ExecutorConfig, InvalidThreads, Permit, Waiting},
     flow::{FlowControl, FlowLimits, FlowLimitsError, MemoryFlowControl, Verdict},
 };
+pub(crate) use line::log_refused;
 pub use listening::{Bound, Server};
 pub use served::{Run, Served, ServedSettings};

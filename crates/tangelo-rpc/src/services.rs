@@ -6,13 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Code, Definition, Service};
+use tangelo_wire::krpc::meta::Meta;
+
+use crate::{Code, Connection, Definition, Service, access_log::AccessLog, server};
 
 /// Services by number.
 #[derive(Clone, Default)]
 pub struct Services {
     by_id: HashMap<i32, Arc<dyn Service>, foldhash::fast::RandomState>,
     elsewhere: BTreeSet<i32>,
+    log: Option<AccessLog>,
 }
 
 impl Services {
@@ -42,6 +45,20 @@ impl Services {
     pub fn without(mut self, service_id: i32) -> Self {
         self.elsewhere.insert(service_id);
         self
+    }
+
+    /// Has a line written for each request that reaches none of the services.
+    #[must_use]
+    pub fn with_log(mut self, log: AccessLog) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// A request reached none of the services, for this reason.
+    pub(crate) fn refused(&self, connection: &Connection, meta: &Meta, code: Code) {
+        if let Some(log) = &self.log {
+            server::log_refused(log, connection, meta, code);
+        }
     }
 
     pub(crate) fn find(&self, service_id: i32) -> Result<&Arc<dyn Service>, Code> {

@@ -1,5 +1,6 @@
 //! What a krpc server promises to its clients, told by raw frames and by clients of ours.
 
+mod access_log;
 mod bad_input;
 mod compression;
 mod desk;
@@ -13,6 +14,7 @@ mod log;
 mod memory;
 mod pushes;
 mod queues;
+mod starting;
 mod stopping;
 mod tls;
 #[path = "../../../crates/tangelo-wire/tests/vectors/mod.rs"]

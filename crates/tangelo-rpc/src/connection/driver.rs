@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use tangelo_runtime::{
     LogLines, Stop,
@@ -26,7 +26,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
 use super::{Connection, ReplyTo};
-use crate::{Code, Headers, Reply, Request, Services, Status, link};
+use crate::{Code, Headers, Reply, Request, Service, Services, Status, link};
 
 /// Frames handled before other connections get their turn.
 const FRAMES_PER_POLL: usize = 256;
@@ -314,29 +314,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 .ok()
                 .filter(|timeout| *timeout > 0)
                 .map_or(DEFAULT_DEADLINE, Duration::from_millis);
-        let admitted = self.admit(&meta, body.len()).and_then(|service| {
-            let body = self.connection.shared.dialect.open(&meta, body);
-            Ok((service, body.ok_or(Code::DECODE_REQ_ERROR)?))
-        });
-        let mut held = 0;
-        let called = match admitted {
-            Ok((service, body)) => {
-                held = body.len();
-                let request = Request {
-                    service_id: meta.service_id,
-                    msg_id: meta.msg_id,
-                    body,
-                    deadline: Some(deadline),
-                    connection: Some(self.connection.clone()),
-                    sequence: meta.sequence,
-                    one_way: meta.sequence == 0,
-                    headers: headers(meta),
-                    context: None,
-                };
-                guard::catch(|| service.call(request)).map_err(failed)
-            }
-            Err(code) => Err(code.into()),
+        let (service, body) = match self.admit(&meta, body) {
+            Ok(admitted) => admitted,
+            Err(code) => return self.respond(to, &Err(code.into())),
         };
+        let held = body.len();
+        let request = Request {
+            service_id: meta.service_id,
+            msg_id: meta.msg_id,
+            body,
+            deadline: Some(deadline),
+            connection: Some(self.connection.clone()),
+            sequence: meta.sequence,
+            one_way: meta.sequence == 0,
+            headers: headers(meta),
+            context: None,
+        };
+        let called = guard::catch(|| service.call(request)).map_err(failed);
         let mut answer = match called {
             Ok(answer) => Guarded::new(answer),
             Err(status) => return self.respond(to, &Err(status)),
@@ -357,7 +351,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    fn admit(&self, meta: &Meta, size: usize) -> Result<&Arc<dyn crate::Service>, Code> {
+    /// Who answers, and the body as it was before it travelled; or why nobody does, which then stands in
+    /// the access log.
+    fn admit(&self, meta: &Meta, body: Bytes) -> Result<(&Arc<dyn Service>, Bytes), Code> {
+        let dialect = &self.connection.shared.dialect;
+        let admitted = self.find(meta, body.len()).and_then(|service| {
+            let body = dialect.open(meta, body).ok_or(Code::DECODE_REQ_ERROR)?;
+            Ok((service, body))
+        });
+        admitted.inspect_err(|code| self.services.refused(&self.connection, meta, *code))
+    }
+
+    fn find(&self, meta: &Meta, size: usize) -> Result<&Arc<dyn Service>, Code> {
         let service = self.services.find(meta.service_id)?;
         if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
             return Err(Code::SERVER_SHUTDOWN);
@@ -687,7 +692,7 @@ mod tests {
     /// Never answers.
     struct Hold;
 
-    impl crate::Service for Hold {
+    impl Service for Hold {
         fn call(&self, _: Request) -> crate::Answer {
             Box::pin(std::future::pending())
         }

@@ -237,6 +237,9 @@ impl Parts {
     ) -> Result<Services, String> {
         let run = run?;
         let mut table = Services::new();
+        if let Some(log) = &self.log {
+            table = table.with_log(log.clone());
+        }
         for config in &self.plan.services {
             let Some(served) = &config.served else {
                 continue;

@@ -149,6 +149,7 @@ fn check(name: &str, age: i32, colour: &str) -> CheckReq {
         name: name.to_owned(),
         age,
         colour: colour.to_owned(),
+        ..CheckReq::default()
     }
 }
 
