@@ -104,3 +104,11 @@ async fn a_method_that_blocks_stops_nobody_else() {
     assert_eq!(panicked.code(), Code::BUSINESS_ERROR);
     stop([caller, server]).await;
 }
+
+#[tokio::test]
+async fn a_calls_time_may_be_endless() {
+    let (server, caller, client, _, _) = world().await;
+    let endless = client.clone().with_timeout(Duration::MAX);
+    assert_eq!(endless.add(AddReq { a: 1, b: 2 }).await.unwrap().sum, 3);
+    stop([caller, server]).await;
+}

@@ -402,7 +402,7 @@ impl Call {
             return self.deadline;
         }
         let now = Instant::now();
-        now + self.deadline.saturating_duration_since(now) / (retries_left + 1)
+        now + self.deadline.saturating_duration_since(now) / retries_left.saturating_add(1)
     }
 
     fn pick(
