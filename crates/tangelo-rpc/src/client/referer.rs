@@ -4,7 +4,10 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
 use parking_lot::RwLock;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::coop::consume_budget,
+    time::{Instant, timeout_at},
+};
 use tracing::debug;
 
 use super::{
@@ -228,6 +231,8 @@ impl Call {
         mut request: Request,
         serving: Option<ServerContext>,
     ) -> Result<Reply, Status> {
+        // Who calls in a loop and is refused at once, every time, must not keep the thread.
+        consume_budget().await;
         let shared = &self.shared;
         let trace = self.prepare(&mut request, serving.as_ref());
         let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);

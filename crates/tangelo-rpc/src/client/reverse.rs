@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use tokio::task::coop::consume_budget;
+
 use crate::{
     Answer, Code, Connection, Home, Reply, Request, ServerContext, Service, Trace,
     access_log::AccessLog, call::deadline, config::RefererConfig, log_call::LogCall,
@@ -66,6 +68,8 @@ impl Service for Over {
         let timeout = timeout(&shared.config, request.msg_id);
         let deadline = deadline(&request, timeout);
         Box::pin(async move {
+            // As in a referer: who is refused at once, every time, must not keep the thread.
+            consume_budget().await;
             let Some(connection) = connection else {
                 return Err(Code::SEND_FAILED.into());
             };
