@@ -180,7 +180,7 @@ impl State {
                 timeout,
                 mut request,
             } => {
-                request.deadline = timeout.map(|timeout| Instant::now() + timeout);
+                request.deadline = timeout.map(after);
                 callee.call(request)
             }
             Self::Running(answer) => answer,
@@ -245,9 +245,16 @@ pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
 /// When a call must be answered: after `timeout`, unless the request says otherwise, and never later
 /// than the request that is being served here.
 pub(crate) fn deadline(request: &Request, timeout: Duration) -> Instant {
-    let own = request.deadline.unwrap_or_else(|| Instant::now() + timeout);
+    let own = request.deadline.unwrap_or_else(|| after(timeout));
     let served = ServerContext::current().and_then(|context| context.deadline());
     served.map_or(own, |served| own.min(served))
+}
+
+/// This far from now; in thirty years where that is beyond all clocks.
+fn after(timeout: Duration) -> Instant {
+    const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + FOREVER)
 }
 
 impl fmt::Debug for Caller {

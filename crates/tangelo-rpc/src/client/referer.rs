@@ -286,7 +286,8 @@ impl Call {
                 }
                 return failed;
             };
-            let attempted = self.attempt(&target, request, retries_left).await;
+            let deadline = self.attempt_deadline(retries_left, tried.len());
+            let attempted = self.attempt(&target, request, deadline).await;
             let (_, sequence, Err(status)) = &attempted else {
                 return attempted;
             };
@@ -344,9 +345,8 @@ impl Call {
         }
     }
 
-    async fn attempt(&self, target: &Target, request: &Request, retries_left: u32) -> Attempted {
+    async fn attempt(&self, target: &Target, request: &Request, deadline: Instant) -> Attempted {
         let shared = &self.shared;
-        let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
             Some(connection) => Ok(connection),
             None if shared.client.config().lazy => target.address.connected(deadline).await,
@@ -378,7 +378,8 @@ impl Call {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),
         };
-        if let Some(pass) = pass {
+        // What was not sent says nothing about the server.
+        if let Some(pass) = pass.filter(|_| sequence != 0) {
             pass.finish(Instant::now(), Outcome::from(code));
         }
         (name, sequence, outcome)
@@ -392,20 +393,26 @@ impl Call {
     ) -> (i32, Result<Reply, Status>) {
         let zip = self.shared.zip.as_ref();
         if request.one_way {
+            if Instant::now() >= deadline {
+                return (0, Err(Code::RPC_TIMEOUT.into()));
+            }
             let sent = connection.ask_one_way(request, zip);
             return (0, sent.map(|()| Reply::default()));
         }
         connection.ask(request, deadline, zip).await
     }
 
-    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt has an
-    /// equal part of what time is left.
-    fn attempt_deadline(&self, retries_left: u32) -> Instant {
-        if self.policy.level < RetryLevel::Timeout || retries_left == 0 {
+    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt that can
+    /// follow has as much time as this one.
+    fn attempt_deadline(&self, retries_left: u32, tried: usize) -> Instant {
+        if self.policy.level < RetryLevel::Timeout {
             return self.deadline;
         }
+        let addresses = self.shared.targets.read().addresses().len();
+        let untried = addresses.saturating_sub(tried + 1);
+        let follow = retries_left.min(u32::try_from(untried).unwrap_or(u32::MAX));
         let now = Instant::now();
-        now + self.deadline.saturating_duration_since(now) / (retries_left + 1)
+        now + self.deadline.saturating_duration_since(now) / follow.saturating_add(1)
     }
 
     fn pick(

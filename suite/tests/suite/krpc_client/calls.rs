@@ -195,6 +195,31 @@ async fn a_call_may_have_a_time_of_its_own() {
     let (hasty, patient) = tokio::join!(client.work(slow(1)), patient.work(slow(2)));
     assert_eq!(hasty.unwrap_err().code(), Code::RPC_TIMEOUT);
     assert_eq!(server(patient), "a");
+    // None at all, and all there is.
+    let none = client.clone().with_timeout(Duration::ZERO);
+    let status = none.work(work(3)).await.unwrap_err();
+    assert_eq!(status.code(), Code::RPC_TIMEOUT);
+    let endless = client.with_timeout(Duration::MAX);
+    assert_eq!(server(endless.work(work(4)).await), "a");
+}
+
+#[tokio::test]
+async fn an_application_that_stops_waits_for_the_answers_to_its_calls() {
+    let mut node = Node::start("a", &[]).await;
+    let (app, client) = calling(referer([&node])).await;
+    let call = client.work(held(1)).start();
+    node.holds().await;
+    let stops = async {
+        assert_eq!(app.stop(DEADLINE).await, 0);
+    };
+    let released = async {
+        // What is new is refused already.
+        let is_refused = async || client.work(work(2)).await.is_err();
+        soon("it stops", async { while !is_refused().await {} }).await;
+        node.tell("release 1").await;
+    };
+    let (call, (), ()) = tokio::join!(call, stops, released);
+    assert_eq!(server(call), "a");
 }
 
 #[tokio::test]
