@@ -211,14 +211,24 @@ fn js() -> Result<()> {
     run_command(command("node").arg("--test").args(files))
 }
 
-/// The chat with clients that no one here wrote.
+/// The examples, driven from outside.
 fn e2e() -> Result<()> {
-    run_command(&mut cargo(&["build", "--locked", "--package", "chat"]))?;
-    let chat = target_directory()?.join("debug/chat");
+    let packages = [
+        "--package",
+        "chat",
+        "--package",
+        "userservice",
+        "--package",
+        "tangelo-cli",
+    ];
+    run_command(cargo(&["build", "--locked"]).args(packages))?;
+    let built = target_directory()?.join("debug");
     run_command(
         command("npm")
             .arg("test")
-            .env("CHAT_BIN", chat)
+            .env("CHAT_BIN", built.join("chat"))
+            .env("USERSERVICE_BIN", built.join("userservice"))
+            .env("TANGELO_BIN", built.join("tangelo"))
             .current_dir(root().join("e2e")),
     )
 }

@@ -1,8 +1,10 @@
 //! `tangelo descriptor`: a .proto file to the descriptor file that gateways and tools load.
 
-use std::{error::Error, fmt::Write, fs, path::PathBuf};
+use std::{error::Error, fs, path::PathBuf};
 
 use tangelo_reflect::compile::compile;
+
+use crate::{Printed, listing};
 
 /// Writes the descriptor file of a .proto file: user.proto.pb for user.proto.
 ///
@@ -23,8 +25,8 @@ pub(crate) struct Args {
     include_imports: bool,
 }
 
-/// Returns what was written, and the services in it.
-pub(crate) fn run(args: &Args) -> Result<String, Box<dyn Error>> {
+/// Prints what was written, and the services in it.
+pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
     let mut compiled = compile(&[&args.file], &args.includes)?;
     let output = args.output.clone().unwrap_or_else(|| {
         let mut name = args.file.clone().into_os_string();
@@ -34,12 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<String, Box<dyn Error>> {
     let set = compiled.descriptor_set(args.include_imports);
     fs::write(&output, set).map_err(|error| format!("{}: {error}", output.display()))?;
 
-    let mut text = output.display().to_string();
-    for service in compiled.pool().services() {
-        write!(text, "\n{:>8} {}", service.id, service.full_name)?;
-        for method in &service.methods {
-            write!(text, "\n{:>8}   {}", method.id, method.name)?;
-        }
-    }
-    Ok(text)
+    let services = listing::services(compiled.pool());
+    let lines = [output.display().to_string(), services];
+    Ok(Printed::good(lines.join("\n").trim_end()))
 }

@@ -1,9 +1,13 @@
 //! The command `tangelo`.
 //!
-//! A subcommand is a file with its arguments and a `run` that returns what to print. It exits
-//! with 0, or with 1 and the reason on stderr.
+//! A subcommand is a file with its arguments and a `run` that returns what to print. The command exits
+//! with 0; with 1 and the reason on stderr; or with 2 where an answer is a refusal.
 
+mod call;
+mod definitions;
 mod descriptor;
+mod listing;
+mod services;
 
 use std::{
     error::Error,
@@ -23,7 +27,31 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Call(Box<call::Args>),
     Descriptor(descriptor::Args),
+    Services(services::Args),
+}
+
+/// What a subcommand prints, and what the command exits with then.
+struct Printed {
+    text: String,
+    code: ExitCode,
+}
+
+impl Printed {
+    fn good(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            code: ExitCode::SUCCESS,
+        }
+    }
+
+    fn refused(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            code: ExitCode::from(2),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -41,8 +69,8 @@ fn main() -> ExitCode {
     };
     match run(cli.command) {
         // Not `println!`, which panics when nobody reads on.
-        Ok(text) => match writeln!(io::stdout(), "{text}") {
-            Ok(()) => ExitCode::SUCCESS,
+        Ok(printed) => match writeln!(io::stdout(), "{}", printed.text) {
+            Ok(()) => printed.code,
             Err(_) => ExitCode::FAILURE,
         },
         Err(error) => {
@@ -52,8 +80,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<String, Box<dyn Error>> {
+fn run(command: Command) -> Result<Printed, Box<dyn Error>> {
     match command {
+        Command::Call(args) => call::run(&args),
         Command::Descriptor(args) => descriptor::run(&args),
+        Command::Services(args) => services::run(&args),
     }
 }

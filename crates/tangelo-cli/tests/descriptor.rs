@@ -2,44 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod command;
+
+use std::{fs, path::Path};
 
 use tangelo_reflect::Pool;
+
+use command::dir;
 
 const USERS: &str = "syntax = \"proto3\";\npackage user;\nimport \"krpcext.proto\";\n\
     message Req { string userName = 1 [(krpc.vld) = { required: true }]; }\nmessage Res { int32 retCode = 1; }\n\
     service UserService { option (krpc.serviceId) = 100;\n\
       rpc login(Req) returns (Res) { option (krpc.msgId) = 1; } }\n";
 
-/// An empty directory with these files.
-fn dir(name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&dir);
-    for (file, source) in files {
-        let path = dir.join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, source).unwrap();
-    }
-    dir
-}
-
 /// Runs the command in a directory: what it printed, else what it said was wrong.
 fn tangelo(dir: &Path, args: &[&str]) -> Result<String, String> {
-    let run = Command::new(env!("CARGO_BIN_EXE_tangelo"))
-        .current_dir(dir)
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(run.stdout), text(run.stderr));
-    match run.status.code() {
-        Some(0) if err.is_empty() => Ok(out),
-        Some(1) if out.is_empty() => Err(err),
-        code => panic!("{code:?}: {out} {err}"),
+    let ran = command::run(dir, args, "");
+    match ran.code {
+        0 if ran.err.is_empty() => Ok(ran.out),
+        1 if ran.out.is_empty() => Err(ran.err),
+        _ => panic!("{ran:?}"),
     }
 }
 
@@ -145,20 +127,22 @@ fn krpcs_own_files_beside_the_proto_file_are_used() {
 #[test]
 fn all_mistakes_are_told_at_once_and_nothing_is_written() {
     let source = "syntax = \"proto3\";\nimport \"krpcext.proto\";\nmessage Req {}\nmessage Res { int32 retCode = 1; }\n\
-        service A { rpc one(Req) returns (Res); rpc two(Req) returns (Req) { option (krpc.msgId) = 1; } }\n\
+        service A { rpc one(Req) returns (Res);\n rpc two(Res) returns (Req) { option (krpc.msgId) = 1; } }\n\
         service B { option (krpc.serviceId) = 100; rpc one(Req) returns (stream Res) { option (krpc.msgId) = 1; } }\n\
-        service C { option (krpc.serviceId) = 200; }\nservice D { option (krpc.serviceId) = 200; }\n";
+        service C { option (krpc.serviceId) = 200; }\nservice D { option (krpc.serviceId) = 200; }\n\
+        service E { option (krpc.serviceId) = 99; }\n";
     let dir = dir("mistakes", &[("bad.proto", source)]);
     let error = tangelo(&dir, &["descriptor", "bad.proto"]).unwrap_err();
     let lines: Vec<_> = error.lines().collect();
     assert_eq!(
         lines,
         [
-            "bad.proto: A: needs its number: `option (krpc.serviceId) = 100;`",
-            "bad.proto: A.one: needs its number: `{ option (krpc.msgId) = 1; }`",
-            "bad.proto: A.two: answers with Req, which needs `int32 retCode = 1;`",
-            "bad.proto: B.one: streams; krpc has calls only: take `stream` away",
-            "bad.proto: D: has number 200, which C of bad.proto has already",
+            "bad.proto:5: A: needs its number: `option (krpc.serviceId) = 100;`",
+            "bad.proto:5: A.one: needs its number: `{ option (krpc.msgId) = 1; }`",
+            "bad.proto:6: A.two: answers with Req, which needs `int32 retCode = 1;`",
+            "bad.proto:7: B.one: streams; krpc has calls only: take `stream` away",
+            "bad.proto:9: D: has number 200, which C of bad.proto:8 has already",
+            "bad.proto:10: E: cannot have number 99: `option (krpc.serviceId) = 100;`, or more",
         ]
     );
     assert!(!dir.join("bad.proto.pb").exists());

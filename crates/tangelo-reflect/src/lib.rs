@@ -24,5 +24,8 @@ pub use crate::{
         JsonError, JsonOptions, MAX_DEPTH, MAX_JSON, MAX_MESSAGE, body_to_json, json_to_body,
         value_to_body,
     },
-    pool::{LoadError, LoadErrors, MAX_FILES, MAX_SET, MethodInfo, Pool, ServiceInfo},
+    pool::{
+        FIRST_APPLICATION_ID, LoadError, LoadErrors, MAX_FILES, MAX_SET, MethodInfo, Pool,
+        ServiceInfo,
+    },
 };

@@ -3,6 +3,7 @@
 mod builtin;
 mod error;
 mod file;
+pub(crate) mod line;
 mod service;
 mod sound;
 
@@ -15,16 +16,21 @@ use std::{
 
 use prost_reflect::{DescriptorError, DescriptorPool};
 
-use self::file::File;
 pub use self::{
     error::{LoadError, LoadErrors},
     service::{MethodInfo, ServiceInfo},
 };
+use self::{file::File, service::Problem};
 
 /// Bytes of the longest set that is read.
 pub const MAX_SET: usize = 8 << 20;
 /// Files in a pool, at the most.
 pub const MAX_FILES: usize = 2048;
+/// The lowest number that an application's service may have; those below are krpc's and Tangelo's.
+pub const FIRST_APPLICATION_ID: i32 = 100;
+
+/// The lowest number of a service: 1 is the heartbeat.
+const FIRST_ID: i32 = 2;
 
 /// Services that are known at run time.
 ///
@@ -39,6 +45,8 @@ pub struct Pool {
     /// What has been linked, each after those it imports.
     files: Vec<File>,
     services: BTreeMap<i32, ServiceInfo>,
+    /// The lowest number a service may have.
+    first: i32,
 }
 
 impl Default for Pool {
@@ -54,7 +62,35 @@ impl Pool {
             descriptors: builtin::pool(),
             files: Vec::new(),
             services: BTreeMap::new(),
+            first: FIRST_ID,
         }
+    }
+
+    /// A pool without services that takes none with a number below `first`.
+    #[cfg(feature = "compile")]
+    pub(crate) fn from_number(first: i32) -> Self {
+        Self {
+            first,
+            ..Self::new()
+        }
+    }
+
+    /// Adds the services of .proto files that were compiled just now; `path` tells where a file lies.
+    #[cfg(feature = "compile")]
+    pub(crate) fn add_compiled(
+        &mut self,
+        set: &[u8],
+        path: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), LoadErrors> {
+        let files = file::split("", set);
+        let mut files =
+            files.or_else(|error| LoadErrors::check(vec![error]).map(|()| Vec::new()))?;
+        for file in &mut files {
+            if let Some(path) = path(&file.name) {
+                file.set = path.into();
+            }
+        }
+        self.add(files, Vec::new())
     }
 
     /// Adds the services of a serialized `google.protobuf.FileDescriptorSet`.
@@ -248,9 +284,9 @@ impl Pool {
             let Some((at, file)) = at.and_then(|at| Some((at, self.files.get(at)?))) else {
                 continue;
             };
-            let mut wrong = |name: String, problem: String| {
+            let mut wrong = |name: String, line: Option<i32>, problem: String| {
                 if at >= new {
-                    let place = file.place();
+                    let place = line::at(file.place(), line);
                     errors.push(LoadError::Definition {
                         place,
                         name,
@@ -258,30 +294,35 @@ impl Pool {
                     });
                 }
             };
-            match service::read(&descriptor) {
+            match service::read(&descriptor, self.first) {
                 Ok(info) => match services.entry(info.id) {
                     Entry::Vacant(free) => {
-                        free.insert((info, file));
+                        free.insert((info, file, descriptor));
                     }
                     Entry::Occupied(taken) => {
-                        let (other, place) = taken.get();
+                        let (other, file, other_descriptor) = taken.get();
                         let problem = format!(
                             "has number {}, which {} of {} has already",
                             info.id,
                             other.full_name,
-                            place.place()
+                            line::at(file.place(), service::number_line(other_descriptor))
                         );
-                        wrong(info.full_name, problem);
+                        wrong(info.full_name, service::number_line(&descriptor), problem);
                     }
                 },
                 Err(problems) => {
-                    for problem in problems {
-                        wrong(problem.name, problem.problem);
+                    for Problem {
+                        name,
+                        line,
+                        problem,
+                    } in problems
+                    {
+                        wrong(name, line, problem);
                     }
                 }
             }
         }
-        let services = services.into_iter().map(|(id, (info, _))| (id, info));
+        let services = services.into_iter().map(|(id, (info, ..))| (id, info));
         self.services = services.collect();
     }
 }

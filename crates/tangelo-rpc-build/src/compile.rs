@@ -6,9 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tangelo_reflect::compile::{compile as compile_application, compile_system};
+
 use crate::{
-    Builder, Error,
+    Builder, Error, comments,
     generate::{self, Generator},
+    names,
 };
 
 #[expect(
@@ -16,20 +19,30 @@ use crate::{
     reason = "it is how a build script talks to cargo"
 )]
 pub(crate) fn compile(builder: &Builder, files: &[impl AsRef<Path>]) -> Result<(), Error> {
-    for file in files {
-        println!("cargo::rerun-if-changed={}", file.as_ref().display());
-    }
-    let mut compiled = tangelo_reflect::compile::compile(files, &[] as &[&Path])?;
+    let watch = |path: &Path| println!("cargo::rerun-if-changed={}", path.display());
+    files.iter().for_each(|file| watch(file.as_ref()));
+    let mut compiled = if builder.services {
+        compile_application(files, &builder.includes)
+    } else {
+        compile_system(files, &builder.includes)
+    }?;
+    compiled.paths().for_each(watch);
     let mut set = compiled.with_comments();
-    // Nobody calls the options' own file from Rust.
-    set.file
-        .retain(|file| !matches!(file.package(), "krpc" | "google.protobuf"));
+    // Nobody says krpc's options in Rust. Google's messages are those of prost-types.
+    set.file.retain(|file| file.package() != "krpc");
+    let clashes = names::clashes(&compiled, &set, builder.services);
+    if !clashes.is_empty() {
+        return Err(Error::Names(clashes));
+    }
+    comments::tame(&mut set);
 
     let mut config = prost_build::Config::new();
+    let codegen = format!("{}::codegen", builder.rpc_path);
     config
         .bytes(["."])
         .type_attribute(".", generate::ALLOW)
-        .prost_path(format!("{}::codegen::prost", builder.rpc_path));
+        .prost_path(format!("{codegen}::prost"))
+        .prost_types_path(format!("{codegen}::prost_types"));
     if builder.services {
         let services = compiled.pool().services();
         let packages: BTreeSet<_> = services

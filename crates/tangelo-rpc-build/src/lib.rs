@@ -8,7 +8,9 @@
 //! }
 //! ```
 //!
-//! and in the crate `tangelo::include_proto!("user");` with the file's package as the name.
+//! and in the crate `tangelo::include_proto!("user");` with the file's package as the name, in snake_case; `_` where it
+//! names none. Messages of another package are called by their place beside it: those of `shop.items` by one
+//! of `shop.orders` as `super::items::Item`.
 //!
 //! For each service there are then a trait to implement (`User`), a server that makes a
 //! `Service` of an implementation (`UserServer`) and a client (`UserClient`). The numbers come from the options
@@ -18,8 +20,10 @@
 //! A message that answers needs `int32 retCode = 1;`, krpc's outcome: 0, or a negative code of the
 //! application's, with words in a `string retMsg` if it likes.
 
+mod comments;
 mod compile;
 mod generate;
+mod names;
 
 use std::{
     fmt,
@@ -30,7 +34,7 @@ use tangelo_reflect::{LoadErrors, compile::CompileError};
 
 /// Compiles .proto files into `OUT_DIR`, for `tangelo::include_proto!`.
 ///
-/// The directories of the files are searched for what they import.
+/// The directories of the files are searched for what they import; [`Builder::include`] adds others.
 ///
 /// # Errors
 /// As [`Builder::compile`].
@@ -42,6 +46,7 @@ pub fn compile(files: &[impl AsRef<Path>]) -> Result<(), Error> {
 #[derive(Clone, Debug)]
 pub struct Builder {
     rpc_path: String,
+    includes: Vec<PathBuf>,
     out_dir: Option<PathBuf>,
     services: bool,
 }
@@ -55,6 +60,9 @@ pub enum Error {
     /// Services and methods without their numbers, or with such as they cannot have: one line each.
     #[error("{0}")]
     Definitions(LoadErrors),
+    /// Names that are two in the .proto files and would be one in Rust: one line each.
+    #[error("{}", .0.join("\n"))]
+    Names(Vec<String>),
     /// The Rust code cannot be written.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -80,6 +88,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             rpc_path: "::tangelo::rpc".to_owned(),
+            includes: Vec::new(),
             out_dir: None,
             services: true,
         }
@@ -99,6 +108,13 @@ impl Builder {
         self
     }
 
+    /// Adds a directory to look for imports in, before those of the files.
+    #[must_use]
+    pub fn include(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.includes.push(dir.into());
+        self
+    }
+
     /// Where the generated code goes. Default: cargo's `OUT_DIR`.
     #[must_use]
     pub fn out_dir(mut self, path: impl Into<PathBuf>) -> Self {
@@ -106,7 +122,8 @@ impl Builder {
         self
     }
 
-    /// Messages alone: for services that are implemented by hand.
+    /// Messages alone, for services that are implemented by hand. Tangelo's own are made so, and their numbers
+    /// below 100 are not refused.
     #[must_use]
     pub fn messages_only(mut self) -> Self {
         self.services = false;
@@ -116,7 +133,8 @@ impl Builder {
     /// Compiles the files.
     ///
     /// # Errors
-    /// A file that is no valid .proto file, a service without its numbers, or no place to write to.
+    /// A file that is no valid .proto file, a service that lacks what krpc needs, names that clash, or no place to write
+    /// to. All but the last name file, line and remedy.
     pub fn compile(&self, files: &[impl AsRef<Path>]) -> Result<(), Error> {
         compile::compile(self, files)
     }

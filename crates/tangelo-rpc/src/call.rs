@@ -66,17 +66,30 @@ impl Caller {
 
     /// A call that begins when it is first polled, or [started](Call::start).
     pub fn call<A: Message>(&self, method: (i32, i32), message: &impl prost::Message) -> Call<A> {
-        let request = Request {
-            headers: self.headers.clone(),
-            ..Request::new(method, message.encode_to_vec())
-        };
         Call {
             state: State::New {
                 callee: Arc::clone(&self.callee),
                 timeout: self.timeout,
-                request,
+                request: self.request(method, message.encode_to_vec()),
             },
             answer: PhantomData,
+        }
+    }
+
+    /// A call with a message that is encoded already; the reply comes as it is. Dropping it cancels it.
+    pub fn call_encoded(&self, method: (i32, i32), message: impl Into<Bytes>) -> Answer {
+        let mut state = State::New {
+            callee: Arc::clone(&self.callee),
+            timeout: self.timeout,
+            request: self.request(method, message),
+        };
+        state.begin()
+    }
+
+    fn request(&self, method: (i32, i32), message: impl Into<Bytes>) -> Request {
+        Request {
+            headers: self.headers.clone(),
+            ..Request::new(method, message)
         }
     }
 }

@@ -6,45 +6,41 @@
 //! tried again elsewhere as far as the [retry] level, the count and the budget allow.
 
 mod address;
-pub mod balance;
-pub mod breaker;
 mod canned;
-pub mod expression;
-pub mod fallback;
-pub mod node;
-mod pattern;
 mod referer;
-pub mod retry;
 mod reverse;
-pub mod route;
 mod targets;
-mod window;
 
 use std::{
     collections::HashMap,
     fmt,
     net::SocketAddr,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tangelo_runtime::Stop;
 use tangelo_wire::krpc::layout::Layout;
-use tracing::debug_span;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::{Instrument, debug_span};
 
-pub use balance::{Balance, RoundRobin};
+pub use crate::policy::{
+    balance::{self, Balance, RoundRobin},
+    breaker, expression,
+    fallback::{self, Fallback},
+    node::{self, Node},
+    retry::{self, RetryLevel},
+    route::{self, RouteConfig, RouteRules},
+};
 pub use canned::Answers;
-pub use fallback::Fallback;
-pub use node::Node;
 pub use referer::{KeyOf, Referer, RefererSettings};
-pub use retry::RetryLevel;
-pub use reverse::ReverseReferer;
-pub use route::{RouteConfig, RouteRules};
+pub use reverse::{ReverseReferer, ReverseSettings};
 
 use crate::{
     Codecs, Connection, Home, Limits, Services,
     config::ClientConfig,
-    connection::Dialect,
+    connection::{Dialect, Driver, Role},
     listener::{ConnectionListener, Connections},
     tls::ClientTls,
 };
@@ -157,11 +153,27 @@ impl Client {
         Connection::new(name, peer, limits, dialect)
     }
 
-    fn watch(&self, connection: &Connection) {
+    /// Lets a connection live in tasks of this client.
+    fn run<S>(&self, stream: S, connection: &Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let ping = Duration::from_secs(self.config().ping_seconds.max(1).into());
+        let role = Role::dialing(ping);
+        let driver = Driver::new(
+            stream,
+            connection.clone(),
+            self.services(),
+            role,
+            self.stop(),
+        );
         let (connections, connection) = (Arc::clone(&self.shared.connections), connection.clone());
-        let span = debug_span!("watch", connection = %connection.name());
-        self.home()
-            .spawn(span, async move { connections.watch(connection).await });
+        connections.enter(&connection);
+        let span = debug_span!("krpc", connection = %connection.name());
+        self.home().spawn(span, async move {
+            let watch = connections.watch(connection).in_current_span();
+            tokio::join!(driver, watch);
+        });
     }
 }
 

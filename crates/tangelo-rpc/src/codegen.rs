@@ -3,6 +3,7 @@
 use crate::{Answer, Code, Message, Reply, Request, ServerContext, Status};
 
 pub use prost;
+pub use prost_types;
 
 /// Decodes a request, lets `method` answer it, encodes the response.
 pub fn serve<Q, A, F>(mut request: Request, method: impl FnOnce(Q) -> F) -> Answer
@@ -40,14 +41,18 @@ fn failure<A: Message>(service_id: i32, status: Status) -> Status {
     let code = status.code();
     let status =
         if code.is_refusal() || code == Code::CONNECTION_BROKEN || code == Code::BUSINESS_ERROR {
-            let text = format!("{} in ({service_id})", status.message());
-            status.told_as(Code::BUSINESS_ERROR, text)
+            failed_in(service_id, status.message()).with_cause(status)
         } else {
             status
         };
     let mut response = A::default();
     response.set_outcome(status.code().0, status.message());
     status.with_response(response.encode_to_vec())
+}
+
+/// The failure of a method, in krpc's words.
+pub(crate) fn failed_in(service_id: i32, words: &str) -> Status {
+    Status::new(Code::BUSINESS_ERROR, format!("{words} in ({service_id})"))
 }
 
 /// The answer to a message number the service does not have.

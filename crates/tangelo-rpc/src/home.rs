@@ -1,7 +1,7 @@
 //! Where calls run that nobody polls.
 
 use tangelo_runtime::{Stop, Tasks};
-use tokio::{runtime::Handle, task::block_in_place};
+use tokio::{runtime::Handle, sync::oneshot, task::block_in_place};
 
 /// The tasks, and the runtime under them, that a callee can run its calls in.
 #[derive(Clone, Debug)]
@@ -24,6 +24,21 @@ impl Home {
     pub fn spawn(&self, span: tracing::Span, task: impl Future<Output = ()> + Send + 'static) {
         let _entered = self.runtime.enter();
         self.tasks.spawn(span, task);
+    }
+
+    /// Drives a future on a thread of its own, where it may block. Dropping what is returned does not
+    /// end it.
+    pub(crate) fn run_blocking<F>(&self, future: F) -> oneshot::Receiver<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (sender, outcome) = oneshot::channel();
+        let (_entered, runtime) = (self.runtime.enter(), self.runtime.clone());
+        self.tasks.spawn_blocking(move || {
+            // Nobody may want to know any more.
+            let _ = sender.send(runtime.block_on(future));
+        });
+        outcome
     }
 
     /// What tells its tasks to stop.

@@ -28,6 +28,7 @@ mod home;
 pub mod link;
 mod listener;
 mod log_call;
+mod policy;
 pub mod server;
 mod server_context;
 mod service;
@@ -35,6 +36,7 @@ mod services;
 mod status;
 mod tls;
 mod trace;
+pub mod tracer;
 
 pub use acceptor::Acceptor;
 pub use call::{Call, Caller, Started};
@@ -48,7 +50,8 @@ pub use server_context::ServerContext;
 pub use service::{Answer, Encoding, Headers, Reply, Request, Service};
 pub use services::Services;
 pub use status::{Code, Reason, Status};
-pub use trace::{Trace, Tracer, W3c};
+pub use trace::Trace;
+pub use tracer::{Tracer, W3c};
 
 #[doc(hidden)]
 pub mod codegen;

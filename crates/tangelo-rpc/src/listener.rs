@@ -46,15 +46,17 @@ impl Connections {
         self.standing.read().len()
     }
 
-    /// Watches a connection until it ends.
-    pub(crate) async fn watch(&self, connection: Connection) {
+    /// Makes a connection known. Before anything is heard over it: who is asked may look for it.
+    pub(crate) fn enter(&self, connection: &Connection) {
         let name = Arc::clone(connection.name());
-        self.standing
-            .write()
-            .insert(Arc::clone(&name), connection.clone());
-        self.tell(|listener| listener.connected(&connection));
+        self.standing.write().insert(name, connection.clone());
+        self.tell(|listener| listener.connected(connection));
+    }
+
+    /// Forgets it when it ends.
+    pub(crate) async fn watch(&self, connection: Connection) {
         connection.closed().await;
-        self.standing.write().remove(&name);
+        self.standing.write().remove(connection.name());
         self.tell(|listener| listener.disconnected(&connection));
     }
 

@@ -5,19 +5,21 @@ use std::{sync::Arc, time::SystemTime};
 use tokio::time::Instant;
 
 use crate::{
-    Reply, Request, Status, Trace,
+    Code, Connection, Reply, Request, Status, Trace,
     access_log::{AccessLog, Excerpt, Extra, Kind, NO_CONNECTION, Record},
 };
 
-/// A call that will have a line when it is finished; none if nobody reads such lines.
+/// A call that will have a line when it is finished, also when it is given up; none if nobody reads such
+/// lines.
 pub(crate) struct LogCall(Option<Pending>);
 
 struct Pending {
     log: AccessLog,
     begun: Instant,
     request: Excerpt,
-    record: (i32, i32),
+    method: (i32, i32),
     trace: (Box<str>, Box<str>),
+    connection: Option<Arc<str>>,
 }
 
 impl LogCall {
@@ -27,40 +29,56 @@ impl LogCall {
             log: log.clone(),
             begun: Instant::now(),
             request: Excerpt::of(&request.body),
-            record: (request.service_id, request.msg_id),
+            method: (request.service_id, request.msg_id),
             trace: (
                 trace.trace_id.as_str().into(),
                 trace.span_id.as_str().into(),
             ),
+            connection: None,
         }))
     }
 
-    pub(crate) fn finish(
-        self,
-        connection: Option<Arc<str>>,
-        sequence: i32,
-        outcome: &Result<Reply, Status>,
-    ) {
-        let Some(pending) = self.0 else {
-            return;
-        };
-        let (ret_code, response) = told(outcome);
-        let (service_id, msg_id) = pending.record;
-        pending.log.record(Record {
+    /// It goes over this connection now.
+    pub(crate) fn goes_over(&mut self, connection: &Connection) {
+        if let Some(pending) = &mut self.0 {
+            pending.connection = Some(Arc::clone(connection.name()));
+        }
+    }
+
+    pub(crate) fn finish(mut self, sequence: i32, outcome: &Result<Reply, Status>) {
+        if let Some(pending) = self.0.take() {
+            pending.write(sequence, told(outcome));
+        }
+    }
+}
+
+impl Pending {
+    fn write(self, sequence: i32, (ret_code, response): (i32, Excerpt)) {
+        let (service_id, msg_id) = self.method;
+        self.log.record(Record {
             kind: Kind::Client,
             completed: SystemTime::now(),
-            connection: connection.unwrap_or_else(|| NO_CONNECTION.into()),
+            connection: self.connection.unwrap_or_else(|| NO_CONNECTION.into()),
             sequence,
-            trace_id: (&*pending.trace.0).into(),
-            span_id: (&*pending.trace.1).into(),
+            trace_id: (&*self.trace.0).into(),
+            span_id: (&*self.trace.1).into(),
             service_id,
             msg_id,
             ret_code,
-            took: pending.begun.elapsed(),
-            request: pending.request,
+            took: self.begun.elapsed(),
+            request: self.request,
             response,
             extra: Extra::new(),
         });
+    }
+}
+
+impl Drop for LogCall {
+    /// Nobody waits for the answer any more.
+    fn drop(&mut self) {
+        if let Some(pending) = self.0.take() {
+            pending.write(0, (Code::USER_CANCEL.0, Excerpt::default()));
+        }
     }
 }
 

@@ -35,6 +35,8 @@ struct Inner {
     headers: Headers,
     /// Read when somebody asks for it.
     trace: OnceLock<Trace>,
+    /// The span of this request in a tracing system, for the calls it makes.
+    traceparent: OnceLock<String>,
     /// Calls made so far for this request.
     calls: AtomicU32,
     variables: Mutex<Vec<(Cow<'static, str>, String)>>,
@@ -68,6 +70,7 @@ impl ServerContext {
             connection: request.connection.clone(),
             headers,
             trace: OnceLock::new(),
+            traceparent: OnceLock::new(),
             calls: AtomicU32::new(0),
             variables: Mutex::default(),
         }));
@@ -111,6 +114,16 @@ impl ServerContext {
         self.0
             .trace
             .get_or_init(|| Trace::received(&self.0.headers.trace, peer))
+    }
+
+    /// The calls made for this request are part of this span from now on: W3C's `traceparent`. The first
+    /// one stays.
+    pub fn set_traceparent(&self, traceparent: String) {
+        let _ = self.0.traceparent.set(traceparent);
+    }
+
+    pub(crate) fn own_traceparent(&self) -> Option<&str> {
+        self.0.traceparent.get().map(String::as_str)
     }
 
     /// The nodes the request came through, `ip:port` separated by commas, the first caller first.

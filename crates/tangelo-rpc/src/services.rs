@@ -6,18 +6,21 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Code, Definition, Service};
+use tangelo_wire::krpc::meta::Meta;
+
+use crate::{Code, Connection, Definition, Service, access_log::AccessLog, server};
 
 /// Services by number.
 #[derive(Clone, Default)]
 pub struct Services {
     by_id: HashMap<i32, Arc<dyn Service>, foldhash::fast::RandomState>,
     elsewhere: BTreeSet<i32>,
+    log: Option<AccessLog>,
 }
 
 impl Services {
     /// The lowest number an application's service may have; those below are krpc's and Tangelo's.
-    pub const FIRST_APPLICATION_ID: i32 = 100;
+    pub const FIRST_APPLICATION_ID: i32 = tangelo_reflect::FIRST_APPLICATION_ID;
 
     /// An empty table.
     pub fn new() -> Self {
@@ -42,6 +45,20 @@ impl Services {
     pub fn without(mut self, service_id: i32) -> Self {
         self.elsewhere.insert(service_id);
         self
+    }
+
+    /// Has a line written for each request that reaches none of the services.
+    #[must_use]
+    pub fn with_log(mut self, log: AccessLog) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// A request reached none of the services, for this reason.
+    pub(crate) fn refused(&self, connection: &Connection, meta: &Meta, code: Code) {
+        if let Some(log) = &self.log {
+            server::log_refused(log, connection, meta, code);
+        }
     }
 
     pub(crate) fn find(&self, service_id: i32) -> Result<&Arc<dyn Service>, Code> {

@@ -202,11 +202,6 @@ impl Status {
         &self.response
     }
 
-    /// Other words for the same, of which it becomes the cause.
-    pub(crate) fn told_as(self, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(code, message).with_cause(self)
-    }
-
     /// Its code.
     pub fn code(&self) -> Code {
         self.code

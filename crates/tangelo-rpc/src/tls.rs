@@ -6,6 +6,6 @@ mod rustls;
 mod without;
 
 #[cfg(feature = "tls")]
-pub(crate) use rustls::{ClientTls, ServerTls};
+pub(crate) use rustls::{ClientTls, ServerTls, TlsStream};
 #[cfg(not(feature = "tls"))]
-pub(crate) use without::{ClientTls, ServerTls};
+pub(crate) use without::{ClientTls, ServerTls, TlsStream};

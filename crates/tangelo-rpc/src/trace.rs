@@ -32,30 +32,6 @@ pub struct Trace {
     pub dyeing: String,
 }
 
-/// Gives outgoing calls what tracing systems want to find in them.
-pub trait Tracer: std::fmt::Debug + Send + Sync + 'static {
-    /// A call is about to be made with this trace, for the request that is being answered, if there is
-    /// one.
-    fn call(&self, trace: &mut Trace, serving: Option<&ServerContext>);
-}
-
-/// Sends W3C's `traceparent` as a tag, with a fresh span id for each call.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct W3c;
-
-impl Tracer for W3c {
-    fn call(&self, trace: &mut Trace, _serving: Option<&ServerContext>) {
-        let parent = trace.traceparent();
-        let mut parts = parent.splitn(4, '-');
-        let (Some(_), Some(trace_id)) = (parts.next(), parts.next()) else {
-            return;
-        };
-        let flags = parts.nth(1).unwrap_or("01");
-        let span: u64 = fastrand::u64(1..);
-        trace.set_tag(TRACEPARENT, &format!("00-{trace_id}-{span:016x}-{flags}"));
-    }
-}
-
 impl Trace {
     /// What came with a request, and the peer it came from; a request that brought none is the first of
     /// its trace.
@@ -87,11 +63,15 @@ impl Trace {
             Some(context) => {
                 let parent = context.trace();
                 let (call, parent_span) = (context.next_call(), &parent.span_id);
-                Self {
+                let mut trace = Self {
                     span_id: format!("{parent_span}.{call}"),
                     parent_span_id: String::new(),
                     ..parent.clone()
+                };
+                if let Some(traceparent) = context.own_traceparent() {
+                    trace.set_traceparent(traceparent);
                 }
+                trace
             }
             None => Self {
                 trace_id: fresh_id(),
@@ -170,6 +150,11 @@ impl Trace {
         format!("00-{trace_id}-{:016x}-{flags}", hash(&self.span_id).max(1))
     }
 
+    /// Sets W3C's `traceparent`, which travels on with all calls.
+    pub fn set_traceparent(&mut self, traceparent: &str) {
+        self.set_tag(TRACEPARENT, traceparent);
+    }
+
     /// Adds the node a request came from; past the limit of what may travel, the list stays as it is.
     fn add_peer(&mut self, peer: SocketAddr) {
         let peer = peer.to_string();
@@ -182,7 +167,7 @@ impl Trace {
 }
 
 /// 32 hexadecimal digits.
-fn fresh_id() -> String {
+pub(crate) fn fresh_id() -> String {
     format!("{:032x}", fastrand::u128(1..))
 }
 
@@ -233,22 +218,6 @@ mod tests {
             "what is no tag would make krpc's own close"
         );
         assert_eq!(trace.tag("k1").unwrap(), "x=y");
-    }
-
-    #[test]
-    fn a_traceparent_keeps_the_trace_id_and_every_call_has_a_span_of_its_own() {
-        let mut trace = Trace {
-            trace_id: "8c8595005 6a".into(),
-            ..Trace::of_call(None, 100)
-        };
-        assert_eq!(trace.traceparent().len(), 55, "any id becomes a valid one");
-        assert_eq!(trace.traceparent(), trace.traceparent());
-        trace.trace_id = fresh_id();
-        let (before, trace_id) = (trace.traceparent(), trace.trace_id.clone());
-        W3c.call(&mut trace, None);
-        let after = trace.traceparent();
-        assert!(before.contains(&trace_id) && after.contains(&trace_id) && before != after);
-        assert!(after.ends_with("-01"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::{Stop, guard::Guarded};
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
+    /// Work on threads of its own, which cannot be dropped.
+    blocking: TaskTracker,
     stop: Stop,
     handles: Arc<Handles>,
 }
@@ -75,15 +77,28 @@ impl Tasks {
         place.insert(handle.abort_handle());
     }
 
+    /// Runs work that blocks on a thread of its own. It cannot be dropped before it ends:
+    /// [`close`](Self::close) counts it, and does not wait for it beyond its patience.
+    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.blocking.spawn_blocking(move || {
+            if let Err(panicked) = crate::guard::catch(work) {
+                error!(%panicked, "blocking work ended early");
+            }
+        });
+    }
+
     /// Asks every task to drain, gives them `patience`, then drops the rest. Returns how many had
     /// to be dropped.
     pub async fn close(&self, patience: Duration) -> usize {
         self.tracker.close();
+        self.blocking.close();
         self.stop.drain();
-        let finished = tokio::time::timeout(patience, self.tracker.wait())
-            .await
-            .is_ok();
-        let left = if finished { 0 } else { self.tracker.len() };
+        let all = async {
+            self.tracker.wait().await;
+            self.blocking.wait().await;
+        };
+        let _ = tokio::time::timeout(patience, all).await;
+        let left = self.tracker.len() + self.blocking.len();
         // A task that runs on may still begin another, which has to end as well.
         while !self.tracker.is_empty() {
             self.handles.abort_all();
@@ -140,6 +155,21 @@ mod tests {
         tasks.spawn(Span::none(), std::future::pending());
         assert_eq!(tasks.close(Duration::from_secs(10)).await, 1);
         assert!(tasks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn work_that_blocks_is_waited_for_and_counted() {
+        let tasks = Tasks::new(Stop::new());
+        tasks.spawn_blocking(|| {});
+        assert_eq!(tasks.close(Duration::from_secs(10)).await, 0);
+
+        let tasks = Tasks::new(Stop::new());
+        let (go_on, blocked) = std::sync::mpsc::channel::<()>();
+        tasks.spawn_blocking(move || {
+            let _ = blocked.recv();
+        });
+        assert_eq!(tasks.close(Duration::ZERO).await, 1);
+        drop(go_on);
     }
 
     #[tokio::test]

@@ -31,10 +31,29 @@ fn the_first_layout_has_the_trace_id_the_span_and_the_peers() {
     let left = Trace {
         peers: full().peers,
         trace_id: full().trace_id,
-        span_id: full().span_id,
+        span_id: "1:1",
         ..Trace::default()
     };
     assert_eq!(unread.read(), Some(left));
+}
+
+#[test]
+fn a_span_is_written_as_the_first_layout_counts() {
+    for (span_id, text) in [
+        ("", "id"),
+        ("0.1", "id:1"),
+        ("0.1.12", "id:1:12"),
+        ("1:2.3", "id:1:2:3"),
+        ("1:2", "id:1:2"),
+    ] {
+        let trace = Trace {
+            trace_id: "id",
+            span_id,
+            ..Trace::default()
+        };
+        let written = trace.encode(Layout::V1).unwrap();
+        assert_eq!(written, v1(text.as_bytes(), b""), "{span_id}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Builds an application of krpc services.
 
 mod adapters;
+mod arguments;
+mod check;
+mod elements;
 mod host;
 mod mistakes;
 mod plan;
@@ -14,6 +17,7 @@ use std::{
     sync::Arc,
 };
 
+use clap::Parser;
 use tangelo_reflect::Pool;
 use tangelo_registry::Registry;
 use tangelo_rpc::{
@@ -26,7 +30,10 @@ use tangelo_rpc::{
     server::{ErrorTexts, Execute, FlowControl},
 };
 
+use arguments::Arguments;
+use mistakes::At;
 pub use mistakes::Mistakes;
+use settings::Variables;
 
 use crate::{
     BlockingApp, RpcApp,
@@ -50,8 +57,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Without a server, services are offered on port 5600. What is set here is overruled by a
-/// [file](Self::file), and that by [`set`](Self::set). Two applications in one process share nothing.
+/// Without a server, services are offered on port 5600. What is set here is overruled by
+/// [files](Self::file), they by the [environment](Self::environment), that by [`set`](Self::set), and
+/// all by the [command line](Self::from_args). Two applications in one process share nothing.
 #[derive(Default)]
 pub struct Bootstrap {
     application: ApplicationConfig,
@@ -66,7 +74,9 @@ pub struct Bootstrap {
     listeners: Vec<(String, Arc<dyn ConnectionListener>)>,
     brought: Brought,
     files: Vec<PathBuf>,
+    variables: Variables,
     changes: Vec<(String, serde_json::Value)>,
+    arguments: Option<Arguments>,
     mistakes: Mistakes,
 }
 
@@ -89,6 +99,21 @@ impl Bootstrap {
         Self::default().application(|application| application.name(name))
     }
 
+    /// An application that does what the command line says: `--config tangelo.toml`,
+    /// `--set server.default.port=5700`, which may be repeated; `--help` tells. A mistake there ends the
+    /// process. It takes variables of the [environment](Self::environment) too.
+    ///
+    /// Without `--config` it reads `tangelo.toml` of the working directory, if it is there and the code
+    /// names no file. What the command line says overrules all else.
+    pub fn from_args() -> Self {
+        Self::default().environment().arguments(Arguments::parse())
+    }
+
+    fn arguments(mut self, arguments: Arguments) -> Self {
+        self.arguments = Some(arguments);
+        self
+    }
+
     /// Sets what concerns the application as a whole.
     #[must_use]
     pub fn application(
@@ -106,7 +131,7 @@ impl Bootstrap {
         self
     }
 
-    /// Adds a server: its port, or its settings.
+    /// Adds a server: its port, or its settings. Of several, each needs an id of its own.
     #[must_use]
     pub fn server(mut self, server: impl Into<ServerConfig>) -> Self {
         self.servers.push(server.into());
@@ -137,7 +162,7 @@ impl Bootstrap {
     /// Adds a registry of the application's own.
     #[must_use]
     pub fn own_registry(mut self, id: impl Into<String>, registry: Arc<dyn Registry>) -> Self {
-        let config = RegistryConfig::default().id(id).r#type("own");
+        let config = RegistryConfig::default().id(id).kind("own");
         self.brought.registries.insert(config.id.clone(), registry);
         self.registries.push(config);
         self
@@ -184,32 +209,44 @@ impl Bootstrap {
         self.referer_with(RefererConfig::new::<C>(id).reverse(true))
     }
 
-    /// Makes services known by a descriptor set, `xxx.proto.pb`, or by all such files of a folder.
+    /// Makes the services of a pool known, in place of all that were before.
     #[must_use]
-    pub fn descriptors(mut self, path: impl AsRef<Path>) -> Self {
-        self.load_descriptors(path.as_ref());
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = pool;
         self
     }
 
-    fn load_descriptors(&mut self, path: &Path) {
+    /// Makes services known by a descriptor set, `xxx.proto.pb`, or by all such files of a folder.
+    #[must_use]
+    pub fn descriptors(mut self, path: impl AsRef<Path>) -> Self {
+        self.load_descriptors(path.as_ref(), None);
+        self
+    }
+
+    /// Loads what a file named at this place, or the code at none.
+    fn load_descriptors(&mut self, path: &Path, at: Option<&At>) {
         let shown = path.display().to_string();
         let loaded = if path.is_dir() {
             self.pool.load_dir(path)
         } else {
             match std::fs::read(path) {
                 Ok(bytes) => self.pool.add_set(&shown, &bytes),
-                Err(error) => return self.mistakes.add(format!("descriptors: {shown}: {error}")),
+                Err(error) => {
+                    let mistake = format!("descriptors: {shown}: {error}");
+                    return self.mistakes.add_at(at, mistake);
+                }
             }
         };
         if let Err(errors) = loaded {
-            errors
-                .iter()
-                .for_each(|error| self.mistakes.add(format!("descriptors: {error}")));
+            let errors = errors.iter();
+            for error in errors {
+                self.mistakes.add_at(at, format!("descriptors: {error}"));
+            }
         }
     }
 
-    /// Tells `listener` which connections of a server or client come and go, by its id; krpc's
-    /// connection plugin.
+    /// Tells `listener` which connections of a server or client come and go, by its id (of both, if they
+    /// have the same); krpc's connection plugin.
     #[must_use]
     pub fn on_connection(
         mut self,
@@ -248,7 +285,8 @@ impl Bootstrap {
         self
     }
 
-    /// Has the trace of every call completed; [`W3c`](tangelo_rpc::W3c) adds `traceparent`.
+    /// Tells a tracing system of calls and requests: [`W3c`](tangelo_rpc::W3c) adds `traceparent` to
+    /// calls, and `OpenTelemetry`, of the feature `opentelemetry`, makes spans of both.
     #[must_use]
     pub fn tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
         self.brought.tracer = Some(tracer);
@@ -277,8 +315,17 @@ impl Bootstrap {
         self
     }
 
-    /// Changes one setting, after all files: `server.default.port`, `referer.us.timeout`,
-    /// `application.name`.
+    /// Takes settings from variables of the environment: `TANGELO__SERVER__DEFAULT__PORT=5700`,
+    /// `TANGELO__APPLICATION__NAME=users`. What a variable's name cannot hold is `_` in an id. They
+    /// overrule files; a variable of this form that fits nothing is a mistake.
+    #[must_use]
+    pub fn environment(mut self) -> Self {
+        self.variables = Variables::of_this_process();
+        self
+    }
+
+    /// Changes one setting, after all files and variables: `server.default.port`,
+    /// `referer.us.timeout`, `application.name`.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
         self.changes.push((key.into(), value.into()));
@@ -329,3 +376,6 @@ impl std::fmt::Debug for Bootstrap {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use futures_util::future::join_all;
 use tangelo_reflect::Pool;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
-    Caller, Code, Definition, Service, Status,
+    Caller, Code, Definition, Status,
     access_log::AccessLog,
     client::{Client, Referer, ReverseReferer},
     server::Server,
@@ -73,8 +73,10 @@ pub enum RefererError {
         /// The client's.
         wanted: i32,
     },
-    /// The referer calls clients over their connections: [`RpcApp::push`].
-    #[error("referer `{0}` is reverse: its calls need a connection (push)")]
+    /// The referer calls clients over their connections, through a generated client: [`RpcApp::push`].
+    #[error(
+        "referer `{0}` is reverse: its calls go through a generated client and need a connection (push)"
+    )]
     Reverse(String),
     /// The referer does not call clients over their connections: [`RpcApp::referer`].
     #[error("referer `{0}` is not reverse: it calls servers (referer)")]
@@ -155,8 +157,8 @@ impl RpcApp {
         };
         let service = self.shared.pool.service(referer.config().service_id);
         let service = service.ok_or_else(|| RefererError::Unknowable(id.to_owned()))?;
-        let callee: Arc<dyn Service> = Arc::new(referer.clone());
-        Ok(DynamicReferer::new(service.clone(), callee))
+        let caller = Caller::new(Arc::new(referer.clone()));
+        Ok(DynamicReferer::new(service.clone(), caller))
     }
 
     /// The server of this id; the one there is by default is called `default`.

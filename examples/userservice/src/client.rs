@@ -1,4 +1,4 @@
-//! Calls UserService in every manner there is.
+//! Calls UserService in every manner there is, in the order of krpc's own example.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -6,16 +6,18 @@ use tangelo::{
     Bootstrap, RpcApp,
     rpc::{Message, Status},
 };
-
-use crate::proto::{
+use userservice::{
     push::{PushReq, PushRes, PushService, PushServiceServer},
     user::{LoginReq, UpdateProfileReq, UserServiceClient},
 };
 
 pub(crate) fn run(to: &str) -> ExitCode {
+    // krpc has one referer for calls that wait and one for calls that do not; here one client does both.
     let app = Bootstrap::new("userclient")
         .referer::<UserServiceClient>("us", to)
-        .reverse_service(PushServiceServer::new(Told))
+        // What the server may ask us, over the connection that we make to it.
+        .reverse_service(PushServiceServer::new(Listener))
+        // A program with a runtime says `.start().await`.
         .start_blocking();
     let app = match app {
         Ok(app) => app,
@@ -24,7 +26,7 @@ pub(crate) fn run(to: &str) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = sync_call(&app).and_then(|()| app.runtime().block_on(async_calls(&app)));
+    let outcome = sync_calls(&app).and_then(|()| app.runtime().block_on(async_calls(&app)));
     app.stop(Duration::from_secs(3));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,75 +38,76 @@ pub(crate) fn run(to: &str) -> ExitCode {
 }
 
 /// Without async: the thread waits.
-fn sync_call(app: &RpcApp) -> Result<(), Status> {
+fn sync_calls(app: &RpcApp) -> Result<(), Status> {
     let us: UserServiceClient = app.referer("us")?;
-    let response = us.login(login("abc", "mmm")).wait()?;
-    say(&format!(
-        "sync: login answered {}, user id `{}`",
-        response.ret_code, response.user_id
-    ));
+    let res = us.login(req("abc", "mmm")).wait()?;
+    say(&format!("sync: {}", res.user_id));
     Ok(())
 }
 
 async fn async_calls(app: &RpcApp) -> Result<(), Status> {
     let us: UserServiceClient = app.referer("us")?;
 
-    // It runs from now on; what it answers is asked for later.
-    let started = us.login(login("started", "mmm")).start();
-    say("async: started, and doing something else meanwhile");
-    let response = started.await?;
-    say(&format!(
-        "async: login answered {}, user id `{}`",
-        response.ret_code, response.user_id
-    ));
+    // A call is a future, which does nothing before it is awaited; `start` has it begin now. Dropping a
+    // future cancels the call; one that was started goes on.
+    let f1 = us.login(req("abc", "mmm")).start();
+    say("async: doing other things");
+    let res1 = f1.await?;
+    say(&format!("async: {}", res1.user_id));
 
-    // Both at once, then what follows from them.
-    let (anna, ming) = tokio::try_join!(
-        us.login(login("anna", "mmm")),
-        us.login(login("ming", "mmm")),
+    // What is to be done with the answer is said where it is awaited.
+    let f2 = us.login(req("nobody", "")).start();
+    let listener = async {
+        let res2 = f2.await?;
+        say(&format!(
+            "listener: retCode={}, retMsg={}",
+            res2.ret_code, res2.ret_msg
+        ));
+        Ok(res2)
+    };
+
+    // Several at once, the listener among them; then what follows from all of them.
+    let (refused, anna, ming) = tokio::try_join!(
+        listener,
+        us.login(req("anna", "mmm")),
+        us.login(req("ming", "mmm")),
     )?;
-    say(&format!(
-        "combined: `{}` and `{}`",
-        anna.user_id, ming.user_id
-    ));
+    say(&format!("combined: {}, {}", anna.user_id, ming.user_id));
 
-    // A code of the application's is an answer like any other, unless it is asked to be an error.
-    let refused = us.login(login("nobody", "")).await?;
-    say(&format!(
-        "refused: {} ({})",
-        refused.ret_code, refused.ret_msg
-    ));
+    // The application's own codes are answers like any other, until somebody wants them to be errors.
     if let Err(status) = refused.checked() {
-        say(&format!("refused, as an error: {status}"));
+        say(&format!("checked: {status}"));
     }
 
-    // To answer this the server calls us.
-    let with_patience = us.with_timeout(Duration::from_secs(1));
-    let request = UpdateProfileReq {
+    // To be handed over, whatever the answer.
+    us.login(req("abc", "mmm")).one_way().await?;
+    say("one way: handed over");
+
+    // To answer this one the server calls us; for once it has a second, not the referer's three.
+    let patient = us.with_timeout(Duration::from_secs(1));
+    let update = UpdateProfileReq {
         user_id: anna.user_id,
         mobile: "123".to_owned(),
     };
-    let updated = with_patience.update_profile(request).await?;
-    say(&format!(
-        "push: updateProfile answered {}",
-        updated.ret_code
-    ));
+    let updated = patient.update_profile(update).await?;
+    say(&format!("update: {}", updated.ret_msg));
     Ok(())
 }
 
-/// What the server calls.
-struct Told;
+/// Hears what the server says.
+struct Listener;
 
-impl PushService for Told {
+impl PushService for Listener {
     async fn push(&self, request: PushReq) -> Result<PushRes, Status> {
-        say(&format!("push: the server says: {}", request.message));
+        say(&format!("push: {}", request.message));
         Ok(PushRes::default())
     }
 }
 
-fn login(name: &str, password: &str) -> LoginReq {
+/// A user, and what he says to be let in.
+fn req(user_name: &str, password: &str) -> LoginReq {
     LoginReq {
-        user_name: name.to_owned(),
+        user_name: user_name.to_owned(),
         password: password.to_owned(),
     }
 }

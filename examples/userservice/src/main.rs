@@ -1,7 +1,7 @@
 //! krpc's own example, line by line.
 //!
-//! `cargo run -p userservice -- server` serves UserService on port 5600; `-- client` calls it: one call
-//! that is waited for, one that goes on by itself, several at once, and one the other way.
+//! `cargo run -p userservice -- server` serves UserService on port 5600; `-- client` calls it: a call
+//! that is waited for, some that go on by themselves, several at once, and one the other way.
 
 mod client;
 mod server;
@@ -9,15 +9,6 @@ mod server;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub(crate) mod proto {
-    pub(crate) mod user {
-        tangelo::include_proto!("userservice");
-    }
-    pub(crate) mod push {
-        tangelo::include_proto!("pushservice");
-    }
-}
 
 #[derive(Parser)]
 #[command(about = "A service of users, and a client of it")]

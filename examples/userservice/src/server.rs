@@ -9,34 +9,36 @@ use tangelo::{
     Bootstrap, RpcApp,
     rpc::{ServerContext, Status},
 };
-
-use crate::proto::{
+use userservice::{
     push::{PushReq, PushServiceClient},
     user::{
         LoginReq, LoginRes, UpdateProfileReq, UpdateProfileRes, UserService, UserServiceServer,
     },
 };
 
-/// No user of this name, or another password.
+/// No user of this name, or another password: an application's codes have the service's number in front.
 const WRONG_USER: i32 = -100_002;
 
 pub(crate) fn run(port: u16) -> ExitCode {
-    let app = Arc::new(OnceLock::new());
+    let users = Arc::new(Users::default());
     Bootstrap::new("userservice")
         .server(port)
-        .service(UserServiceServer::new(Users {
-            app: Arc::clone(&app),
-        }))
+        .service(UserServiceServer::shared(Arc::clone(&users)))
+        // Our clients serve this one, and we call it over the connections that they made.
         .reverse_referer::<PushServiceClient>("push")
+        // Nobody reads passwords in the access log.
         .monitor(|monitor| monitor.mask_fields(["password".to_owned()]))
-        .serve_with(move |running| {
-            let _ = app.set(running.clone());
+        // Until Ctrl-C; then what runs is answered first.
+        .serve_with(move |app| {
+            let _ = users.app.set(app.clone());
         })
 }
 
 /// The users: whoever has a password is one.
+#[derive(Default)]
 struct Users {
-    app: Arc<OnceLock<RpcApp>>,
+    /// For calls to clients. It is there once the application runs, which this is a part of.
+    app: OnceLock<RpcApp>,
 }
 
 impl UserService for Users {
@@ -56,24 +58,28 @@ impl UserService for Users {
 
     async fn update_profile(&self, request: UpdateProfileReq) -> Result<UpdateProfileRes, Status> {
         let message = format!("{} has the number {} now", request.user_id, request.mobile);
-        if let Some(connection) = ServerContext::current().and_then(|it| it.connection().cloned())
-            && let Some(Ok(client)) = self
-                .app
-                .get()
-                .map(|app| app.push::<PushServiceClient>("push", connection.name()))
-        {
-            // The other way, over the connection that this request came over.
-            let told = client
-                .push(PushReq {
-                    client_id: request.user_id,
-                    message,
-                })
-                .await?;
-            return Ok(UpdateProfileRes {
-                ret_code: told.ret_code,
-                ..UpdateProfileRes::default()
-            });
+        let told = match self.tell(request.user_id, message).await {
+            Ok(()) => "you have been told".to_owned(),
+            // Not every client serves PushService; the number has changed all the same.
+            Err(status) => format!("you could not be told: {status}"),
+        };
+        Ok(UpdateProfileRes {
+            ret_msg: told,
+            ..UpdateProfileRes::default()
+        })
+    }
+}
+
+impl Users {
+    /// Tells the client whose request is being answered, by a call the other way: krpc's PUSH. It is a
+    /// call like any other, but for the connection that has to be named.
+    async fn tell(&self, client_id: String, message: String) -> Result<(), Status> {
+        let context = ServerContext::current();
+        let connection = context.as_ref().and_then(ServerContext::connection);
+        if let (Some(app), Some(connection)) = (self.app.get(), connection) {
+            let client: PushServiceClient = app.push("push", connection.name())?;
+            client.push(PushReq { client_id, message }).await?;
         }
-        Ok(UpdateProfileRes::default())
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The bytes between servers, as a server in another language sees them.
 
+use std::net::SocketAddr;
+
 use bytes::BytesMut;
 use serde_json::json;
 use tangelo::server::{Handlers, Server};
@@ -31,7 +33,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) async fn of(server: &Server) -> Self {
-        Self::over(connect(server.rpc_address().unwrap()).await)
+        Self::at(server.rpc_address().unwrap()).await
+    }
+
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        Self::over(connect(address).await)
     }
 
     pub(crate) fn over(stream: TcpStream) -> Self {
@@ -75,7 +81,7 @@ impl Peer {
         frame
     }
 
-    async fn is_refused(&mut self, meta: Meta, code: i32) {
+    pub(crate) async fn is_refused(&mut self, meta: Meta, code: i32) {
         let frame = self.ask(meta, b"").await;
         assert_eq!((frame.meta.ret_code, &*frame.body), (code, &b""[..]));
     }
@@ -86,7 +92,7 @@ impl Peer {
         assert_eq!((frame.meta.ret_code, &*frame.body), (0, &[0x10, 5][..]));
     }
 
-    async fn is_closed(&mut self) {
+    pub(crate) async fn is_closed(&mut self) {
         let mut rest = Vec::new();
         let end = soon("the connection ends", self.stream.read_to_end(&mut rest)).await;
         assert!(rest.is_empty() && self.reading.is_empty(), "{rest:?}");

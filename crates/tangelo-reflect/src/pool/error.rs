@@ -25,7 +25,7 @@ pub enum LoadError {
     /// A service lacks what krpc needs of it.
     #[error("{place}: {name}: {problem}")]
     Definition {
-        /// The set; in brackets the file within it, where that is not clear.
+        /// The set; in brackets the file within it, where that is not clear; then the line, where that is known.
         place: String,
         /// Service, or service and method.
         name: String,

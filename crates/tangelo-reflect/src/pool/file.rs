@@ -11,7 +11,7 @@ use super::{MAX_FILES, MAX_SET, builtin, error::LoadError};
 /// One file of a set, not yet linked with what it imports.
 #[derive(Clone, Debug)]
 pub(super) struct File {
-    /// The set's name, for errors.
+    /// The set's name, for errors; the .proto file's path where that was compiled here.
     pub(super) set: Arc<str>,
     /// As others import it.
     pub(super) name: String,
@@ -105,7 +105,7 @@ impl File {
         let (set, name) = (&*self.set, &self.name);
         if set.is_empty() {
             name.clone()
-        } else if set.ends_with(&format!("{name}.pb")) {
+        } else if set.ends_with(name) || set.ends_with(&format!("{name}.pb")) {
             set.to_owned()
         } else {
             format!("{set} ({name})")

@@ -1,10 +1,9 @@
 //! A service as krpc sees it: numbers for names.
 
 use prost::Message;
-use prost_reflect::{
-    Cardinality, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
-};
+use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ServiceDescriptor};
 
+use super::line::line;
 use crate::message;
 
 /// Numbers of the option `krpc.serviceId`: since July 2018, and before.
@@ -49,6 +48,8 @@ pub struct MethodInfo {
 pub(super) struct Problem {
     /// `Service` or `Service.method`.
     pub(super) name: String,
+    /// Its line in the .proto file, if that is known.
+    pub(super) line: Option<i32>,
     pub(super) problem: String,
 }
 
@@ -71,58 +72,65 @@ impl ServiceInfo {
     }
 }
 
-/// The service, or all that is wrong with it.
-pub(super) fn read(service: &ServiceDescriptor) -> Result<ServiceInfo, Vec<Problem>> {
+/// The service, or all that is wrong with it; numbers below `first` are not for it.
+pub(super) fn read(service: &ServiceDescriptor, first: i32) -> Result<ServiceInfo, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut wrong = |name: String, problem: String| problems.push(Problem { name, problem });
-
     let id = option(&service.options(), SERVICE_ID);
-    match id {
-        0 => wrong(
-            service.name().to_owned(),
-            "needs its number: `option (krpc.serviceId) = 100;`".to_owned(),
-        ),
-        ..2 => wrong(
-            service.name().to_owned(),
-            format!("cannot have number {id}: `option (krpc.serviceId) = 100;`, or more"),
-        ),
-        _ => {}
-    }
+    let problem = match id {
+        0 => Some("needs its number: `option (krpc.serviceId) = 100;`".to_owned()),
+        id if id < first => Some(format!(
+            "cannot have number {id}: `option (krpc.serviceId) = 100;`, or more"
+        )),
+        _ => None,
+    };
+    problems.extend(problem.map(|problem| Problem {
+        name: service.name().to_owned(),
+        line: number_line(service),
+        problem,
+    }));
     let mut methods: Vec<MethodInfo> = Vec::new();
     for method in service.methods() {
-        let name = format!("{}.{}", service.name(), method.name());
+        let mut wrong = |problem: String| {
+            problems.push(Problem {
+                name: format!("{}.{}", service.name(), method.name()),
+                line: line(service.parent_file_descriptor_proto(), &[method.path()]),
+                problem,
+            });
+        };
         let id = option(&method.options(), MSG_ID);
         if id == 0 {
-            let problem = "needs its number: `{ option (krpc.msgId) = 1; }`";
-            wrong(name.clone(), problem.to_owned());
+            wrong("needs its number: `{ option (krpc.msgId) = 1; }`".to_owned());
         } else if id < 0 {
-            let problem =
-                format!("cannot have number {id}: `{{ option (krpc.msgId) = 1; }}`, or more");
-            wrong(name.clone(), problem);
+            wrong(format!(
+                "cannot have number {id}: `{{ option (krpc.msgId) = 1; }}`, or more"
+            ));
         } else if let Some(other) = methods.iter().find(|other| other.id == id) {
-            let problem = format!("has number {id}, which {} has already", other.name);
-            wrong(name.clone(), problem);
+            wrong(format!("has number {id}, which {} has already", other.name));
         }
         if method.is_client_streaming() || method.is_server_streaming() {
-            let problem = "streams; krpc has calls only: take `stream` away";
-            wrong(name.clone(), problem.to_owned());
+            wrong("streams; krpc has calls only: take `stream` away".to_owned());
         }
-        let Some(ret_code) = field(&method, "retCode", &Kind::Int32) else {
-            let answer = method.output();
-            let problem = format!(
+        let (input, output) = (method.input(), method.output());
+        if input == output {
+            wrong(format!(
+                "asks and answers with {}, which krpc refuses: give the answer a message of its own",
+                output.name()
+            ));
+        }
+        let Some(ret_code) = field(&output, "retCode", &Kind::Int32) else {
+            wrong(format!(
                 "answers with {}, which needs `int32 retCode = 1;`",
-                answer.name()
-            );
-            wrong(name, problem);
+                output.name()
+            ));
             continue;
         };
         methods.push(MethodInfo {
             id,
             name: method.name().to_owned(),
-            input: method.input(),
-            output: method.output(),
             ret_code,
-            ret_msg: field(&method, "retMsg", &Kind::String),
+            ret_msg: field(&output, "retMsg", &Kind::String),
+            input,
+            output,
         });
     }
     if !problems.is_empty() {
@@ -137,6 +145,19 @@ pub(super) fn read(service: &ServiceDescriptor) -> Result<ServiceInfo, Vec<Probl
     })
 }
 
+/// The line of a service's number, or of the service where it has none.
+pub(super) fn number_line(service: &ServiceDescriptor) -> Option<i32> {
+    /// Where a service's options are in its descriptor.
+    const OPTIONS: i32 = 3;
+    let option = |number: u32| [service.path(), &[OPTIONS, number as i32]].concat();
+    let options = SERVICE_ID.map(option);
+    let [new, old] = &options;
+    line(
+        service.parent_file_descriptor_proto(),
+        &[new, old, service.path()],
+    )
+}
+
 /// The option under the first of these numbers that there is, else 0.
 ///
 /// Read from its bytes: it is the same there whether it is a known extension or not.
@@ -148,8 +169,12 @@ fn option(options: &DynamicMessage, numbers: [u32; 2]) -> i32 {
         .unwrap_or_default()
 }
 
-/// Number of the answer's field of this name and kind.
-fn field(method: &MethodDescriptor, name: &str, kind: &Kind) -> Option<u32> {
-    let field = method.output().get_field_by_name(name)?;
-    (field.kind() == *kind && field.cardinality() != Cardinality::Repeated).then(|| field.number())
+/// Number of the answer's field of this name and kind: one value, and no choice among others.
+fn field(answer: &MessageDescriptor, name: &str, kind: &Kind) -> Option<u32> {
+    let field = answer.get_field_by_name(name)?;
+    let is_choice = field
+        .containing_oneof()
+        .is_some_and(|choice| !choice.is_synthetic());
+    let fits = field.kind() == *kind && field.cardinality() != Cardinality::Repeated && !is_choice;
+    fits.then(|| field.number())
 }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -19,10 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, debug_span, info, warn};
 
 use super::Client;
-use crate::{
-    Code, Connection, Status,
-    connection::{Driver, Role},
-};
+use crate::{Code, Connection, Status};
 
 /// Pauses between attempts to connect grow up to so many times the first.
 const LONGEST_PAUSE: u32 = 30;
@@ -47,8 +44,8 @@ struct Shared {
     wanted: watch::Sender<u32>,
     /// How often connecting has come to an end, good or bad.
     attempts: watch::Sender<u32>,
-    /// Whether the last one was bad.
-    is_failing: AtomicBool,
+    /// Why, if the last one was bad.
+    problem: RwLock<Option<Box<str>>>,
     opened: Instant,
     gone: CancellationToken,
 }
@@ -63,7 +60,7 @@ impl Address {
             turn: AtomicU32::new(0),
             wanted: watch::Sender::new(0),
             attempts: watch::Sender::new(0),
-            is_failing: AtomicBool::new(false),
+            problem: RwLock::new(None),
             opened: Instant::now(),
             gone: CancellationToken::new(),
         });
@@ -114,7 +111,13 @@ impl Address {
         self.shared.wanted.send_modify(one_more);
         // A change cannot be missed: the watch was there before the first look.
         let _ = timeout_at(deadline, attempts.changed()).await;
-        self.connection().ok_or_else(|| Code::NO_CONNECTION.into())
+        self.connection().ok_or_else(|| {
+            let status = Status::from(Code::NO_CONNECTION);
+            match &*self.shared.problem.read() {
+                Some(problem) => status.with_cause(&**problem),
+                None => status,
+            }
+        })
     }
 
     /// Whether a call would find a connection now.
@@ -125,7 +128,7 @@ impl Address {
 
     /// Whether it is worth while to ask for a connection, as far as is known.
     pub(crate) fn is_failing(&self) -> bool {
-        self.shared.is_failing.load(Ordering::Relaxed)
+        self.shared.problem.read().is_some()
     }
 
     /// Whether it is so new that it may only need a moment.
@@ -175,7 +178,8 @@ async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>
         {
             *slot.write() = Some(connection.clone());
         }
-        shared.is_failing.store(outcome.is_err(), Ordering::Relaxed);
+        let problem = outcome.as_ref().err().map(|error| error.to_string().into());
+        *shared.problem.write() = problem;
         // Who has wanted one so far is told by the attempt; who comes later wants another.
         wanted.mark_unchanged();
         shared.attempts.send_modify(one_more);
@@ -220,29 +224,15 @@ async fn connect(shared: &Arc<Shared>, place: u32, client: &Client) -> std::io::
         let peer = stream.peer_addr()?;
         let name = format!("{}:{}", shared.name, place + 1).into();
         let connection = client.new_connection(name, peer);
-        let role = Role::dialing(Duration::from_secs(
-            client.config().ping_seconds.max(1).into(),
-        ));
-        let services = client.services();
-        let span = debug_span!("krpc", connection = %connection.name());
         match client.tls() {
-            None => {
-                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
-                client.home().spawn(span, driver);
-            }
-            Some(tls) => {
-                let stream = tls.connect(&shared.name, stream).await?;
-                let driver = Driver::new(stream, connection.clone(), services, role, client.stop());
-                client.home().spawn(span, driver);
-            }
+            None => client.run(stream, &connection),
+            Some(tls) => client.run(tls.connect(&shared.name, stream).await?, &connection),
         }
         Ok::<_, std::io::Error>(connection)
     };
-    let connection = tokio::time::timeout(client.config().connect_timeout, dial)
+    tokio::time::timeout(client.config().connect_timeout, dial)
         .await
-        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-    client.watch(&connection);
-    Ok(connection)
+        .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
 }
 
 impl fmt::Debug for Address {

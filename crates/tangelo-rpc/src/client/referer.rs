@@ -20,9 +20,14 @@ use super::{
     targets::{Target, Targets},
 };
 use crate::{
-    Answer, Code, Codecs, Connection, Headers, Home, Method, Reply, Request, ServerContext,
-    Service, Status, Trace, Tracer, access_log::AccessLog, call::deadline, config::RefererConfig,
-    connection::Zip, log_call::LogCall,
+    Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
+    Trace, Tracer,
+    access_log::AccessLog,
+    call::deadline,
+    config::RefererConfig,
+    connection::Zip,
+    log_call::LogCall,
+    tracer::{self, OpenSpan},
 };
 
 /// A service elsewhere as something to call: balanced, retried, limited in time. Clones share it.
@@ -135,11 +140,7 @@ impl Referer {
         });
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
-        let zip = settings.codecs.named(&config.zip)?;
-        let zip = zip.map(|codec| Zip {
-            codec,
-            min_size: config.min_size_to_zip,
-        });
+        let zip = Zip::named(&settings.codecs, &config)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 zip,
@@ -169,9 +170,9 @@ impl Referer {
                 (address.clone(), ruled.unwrap_or(*weight))
             })
             .collect();
-        let before = shared.targets.read().clone();
-        let after = before.changed(&weighted, &shared.client, shared.breaker.as_ref());
-        *shared.targets.write() = Arc::new(after);
+        let mut targets = shared.targets.write();
+        let after = targets.changed(&weighted, &shared.client, shared.breaker.as_ref());
+        *targets = Arc::new(after);
     }
 
     /// Resolves when connecting to each address has been tried once, or takes longer than half a second.
@@ -215,8 +216,8 @@ impl Service for Referer {
     }
 }
 
-/// The connection and the sequence it was made with, none and 0 where it was not; and how it ended.
-type Attempted = (Option<Arc<str>>, i32, Result<Reply, Status>);
+/// The sequence it was made with, 0 where it was not; and how it ended.
+type Attempted = (i32, Result<Reply, Status>);
 
 /// One call, with all its attempts.
 struct Call {
@@ -234,61 +235,56 @@ impl Call {
         // Who calls in a loop and is refused at once, every time, must not keep the thread.
         consume_budget().await;
         let shared = &self.shared;
-        let trace = self.prepare(&mut request, serving.as_ref());
-        let log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
-        let mut tried = Vec::new();
-        let (connection, sequence, outcome) = self.attempts(&request, &trace, &mut tried).await;
-        log.finish(connection, sequence, &outcome);
+        let (trace, span) = self.prepare(&mut request, serving.as_ref());
+        let mut log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
+        let (sequence, outcome) = self.attempts(&request, &trace, &mut log).await;
+        log.finish(sequence, &outcome);
+        span.end(&outcome);
         outcome
     }
 
     /// Gives the request what travels beside it.
-    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> Trace {
+    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> (Trace, OpenSpan) {
         let settings = &self.shared.settings;
-        let mut trace = Trace::of_call(serving, settings.sample_rate);
+        let (trace, span) = tracer::begin_call(
+            settings.tracer.as_deref(),
+            &self.shared.config,
+            settings.sample_rate,
+            request,
+            serving,
+        );
         let headers: &mut Headers = request.headers.get_or_insert_default();
-        if !headers.label.is_empty() {
-            headers.label.clone_into(&mut trace.dyeing);
-        }
-        if let Some(tracer) = &settings.tracer {
-            tracer.call(&mut trace, serving);
-        }
-        headers.trace = trace.encode();
         if headers.key.is_empty()
             && let Some(key) = &settings.key
         {
             let key = key.key(request.msg_id, &request.body);
             headers.key = key.unwrap_or_default().into();
         }
-        trace
+        (trace, span)
     }
 
-    async fn attempts(
-        &self,
-        request: &Request,
-        trace: &Trace,
-        tried: &mut Vec<Target>,
-    ) -> Attempted {
+    async fn attempts(&self, request: &Request, trace: &Trace, log: &mut LogCall) -> Attempted {
         let shared = &self.shared;
         if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
-            return (None, 0, Ok(reply));
+            return (0, Ok(reply));
         }
         shared.budget.deposit(Instant::now());
         let admitted = self.route(request, trace);
         let mut retries_left = self.policy.retries;
-        let mut failed: Attempted = (None, 0, Err(Code::NO_CONNECTION.into()));
+        let mut tried = Vec::new();
+        let mut failed: Attempted = (0, Err(Code::NO_CONNECTION.into()));
         let (mut has_left, mut may_have_run) = (false, false);
         loop {
-            let Some(target) = self.target(request, tried, admitted).await else {
+            let Some(target) = self.target(request, &tried, admitted).await else {
                 if !has_left && let Some(reply) = canned(shared.settings.fallback.as_ref(), request)
                 {
-                    return (None, 0, Ok(reply));
+                    return (0, Ok(reply));
                 }
                 return failed;
             };
             let deadline = self.attempt_deadline(retries_left, tried.len());
-            let attempted = self.attempt(&target, request, deadline).await;
-            let (_, sequence, Err(status)) = &attempted else {
+            let attempted = self.attempt(&target, request, deadline, log).await;
+            let (sequence, Err(status)) = &attempted else {
                 return attempted;
             };
             debug!(service = request.service_id, message = request.msg_id, %status, "failed");
@@ -345,7 +341,13 @@ impl Call {
         }
     }
 
-    async fn attempt(&self, target: &Target, request: &Request, deadline: Instant) -> Attempted {
+    async fn attempt(
+        &self,
+        target: &Target,
+        request: &Request,
+        deadline: Instant,
+        log: &mut LogCall,
+    ) -> Attempted {
         let shared = &self.shared;
         let connection = match target.address.connection() {
             Some(connection) => Ok(connection),
@@ -354,12 +356,13 @@ impl Call {
         };
         let mut connection = match connection {
             Ok(connection) => connection,
-            Err(status) => return (None, 0, Err(status)),
+            Err(status) => return (0, Err(status)),
         };
         let pass = (!request.one_way).then(|| target.node.enter(Instant::now()));
         let mut others = shared.client.config().connections.saturating_sub(1);
         let (sequence, outcome) = loop {
-            let (sequence, outcome) = self.ask(&connection, request, deadline).await;
+            log.goes_over(&connection);
+            let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
             // One that breaks at this moment leaves the address its others.
             let other = match &outcome {
                 Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
@@ -373,7 +376,6 @@ impl Call {
             others -= 1;
             connection = other;
         };
-        let name = Some(Arc::clone(connection.name()));
         let code = match &outcome {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),
@@ -382,24 +384,7 @@ impl Call {
         if let Some(pass) = pass.filter(|_| sequence != 0) {
             pass.finish(Instant::now(), Outcome::from(code));
         }
-        (name, sequence, outcome)
-    }
-
-    async fn ask(
-        &self,
-        connection: &Connection,
-        request: &Request,
-        deadline: Instant,
-    ) -> (i32, Result<Reply, Status>) {
-        let zip = self.shared.zip.as_ref();
-        if request.one_way {
-            if Instant::now() >= deadline {
-                return (0, Err(Code::RPC_TIMEOUT.into()));
-            }
-            let sent = connection.ask_one_way(request, zip);
-            return (0, sent.map(|()| Reply::default()));
-        }
-        connection.ask(request, deadline, zip).await
+        (sequence, outcome)
     }
 
     /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt that can

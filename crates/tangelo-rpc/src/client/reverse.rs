@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 use tokio::task::coop::consume_budget;
 
 use crate::{
-    Answer, Code, Connection, Home, Reply, Request, ServerContext, Service, Trace,
-    access_log::AccessLog, call::deadline, config::RefererConfig, log_call::LogCall,
+    Answer, Code, Codecs, Connection, Home, Request, ServerContext, Service, Tracer,
+    access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
+    log_call::LogCall, tracer,
 };
 
 /// A service of clients, called over the connection they made: krpc's PUSH. Such a call has one place
@@ -18,27 +19,43 @@ pub struct ReverseReferer {
 
 struct Shared {
     config: RefererConfig,
-    log: Option<AccessLog>,
-    sample_rate: u32,
+    zip: Option<Zip>,
+    settings: ReverseSettings,
     home: Home,
+}
+
+/// What a reverse referer is made of beside its configuration.
+#[derive(Debug)]
+pub struct ReverseSettings {
+    /// How requests can be compressed.
+    pub codecs: Codecs,
+    /// Where calls are logged.
+    pub log: Option<AccessLog>,
+    /// What is done to the trace of each call.
+    pub tracer: Option<Arc<dyn Tracer>>,
+    /// Calls out of a hundred that may be sampled.
+    pub sample_rate: u32,
 }
 
 impl ReverseReferer {
     /// A referer for a service of clients.
+    ///
+    /// # Errors
+    /// A compression that nobody knows.
     pub fn new(
         config: RefererConfig,
-        log: Option<AccessLog>,
-        sample_rate: u32,
+        settings: ReverseSettings,
         home: Home,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, String> {
+        let zip = Zip::named(&settings.codecs, &config)?;
+        Ok(Self {
             shared: Arc::new(Shared {
                 config,
-                log,
-                sample_rate,
+                zip,
+                settings,
                 home,
             }),
-        }
+        })
     }
 
     /// Its settings.
@@ -70,27 +87,26 @@ impl Service for Over {
         Box::pin(async move {
             // As in a referer: who is refused at once, every time, must not keep the thread.
             consume_budget().await;
-            let Some(connection) = connection else {
-                return Err(Code::SEND_FAILED.into());
-            };
-            let mut trace = Trace::of_call(serving.as_ref(), shared.sample_rate);
-            let headers = request.headers.get_or_insert_default();
-            if !headers.label.is_empty() {
-                headers.label.clone_into(&mut trace.dyeing);
-            }
-            headers.trace = trace.encode();
-            let log = LogCall::begin(shared.log.as_ref(), &request, &trace);
-            let (sequence, outcome) = if request.one_way {
-                (
-                    0,
+            let settings = &shared.settings;
+            let (trace, span) = tracer::begin_call(
+                settings.tracer.as_deref(),
+                &shared.config,
+                settings.sample_rate,
+                &mut request,
+                serving.as_ref(),
+            );
+            let mut log = LogCall::begin(settings.log.as_ref(), &request, &trace);
+            let (sequence, outcome) = match connection {
+                Some(connection) => {
+                    log.goes_over(&connection);
                     connection
-                        .ask_one_way(&request, None)
-                        .map(|()| Reply::default()),
-                )
-            } else {
-                connection.ask(&request, deadline, None).await
+                        .ask(&request, deadline, shared.zip.as_ref())
+                        .await
+                }
+                None => (0, Err(Code::SEND_FAILED.into())),
             };
-            log.finish(Some(Arc::clone(connection.name())), sequence, &outcome);
+            log.finish(sequence, &outcome);
+            span.end(&outcome);
             outcome
         })
     }

@@ -18,6 +18,7 @@ super::settings! {
         /// Calls out of a hundred whose trace says that it may be sampled.
         sample_rate: u32 = 100;
     }
+    file {}
     refused {
         "delay_start" => "has no meaning without Spring: start the application when you want it started; leave it out";
         "trace_adapter" => "is brought in code: Bootstrap::tracer";

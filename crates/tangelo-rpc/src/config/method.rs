@@ -1,11 +1,13 @@
 //! The chapter `method`.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use regex_lite::Regex;
 
-use super::FromSetting;
-use crate::{Method, client::RetryLevel, server::FlowLimits};
+use crate::{
+    Method,
+    policy::{flow::FlowLimits, retry::RetryLevel},
+};
 
 super::settings! {
     /// Settings of the methods that a pattern names; the rest is as the service or referer says.
@@ -29,6 +31,7 @@ super::settings! {
         /// Service: calls of each of the methods allowed in windows of seconds, `1=5;3=20`.
         flow_control: Option<FlowLimits> = None;
     }
+    file {}
     refused {
         "retry_broken" => "is written retry_level = \"disconnect\"";
     }
@@ -75,12 +78,15 @@ pub enum PatternError {
     Name(String),
 }
 
+/// What makes an expression one for the whole name.
+const WHOLE: (&str, &str) = ("^(?:", ")$");
+
 impl FromStr for Pattern {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, PatternError> {
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
-            let whole = format!("^(?:{text})$");
+            let whole = format!("{}{text}{}", WHOLE.0, WHOLE.1);
             let regex =
                 Regex::new(&whole).map_err(|error| PatternError::Name(error.to_string()))?;
             return Ok(Self::Name(regex));
@@ -110,14 +116,28 @@ impl Pattern {
     }
 }
 
-impl FromSetting for Pattern {
-    fn from_setting(value: &serde_json::Value) -> Result<Self, String> {
-        let text = match value {
-            serde_json::Value::Number(number) => number.to_string(),
-            value => value.as_str().ok_or("a text")?.to_owned(),
-        };
-        text.parse()
-            .map_err(|error: PatternError| error.to_string())
+/// As it is written in settings.
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(ranges) => {
+                for (at, (first, last)) in ranges.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(formatter, "{comma}{first}")?;
+                    if last > first {
+                        write!(formatter, "-{last}")?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Name(regex) => {
+                let whole = regex.as_str();
+                let written = whole
+                    .strip_prefix(WHOLE.0)
+                    .and_then(|rest| rest.strip_suffix(WHOLE.1));
+                formatter.write_str(written.unwrap_or(whole))
+            }
+        }
     }
 }
 
@@ -139,6 +159,13 @@ mod tests {
         assert!(!fits("1-3,8", 4, "login") && !fits("1-3,8", 80, "login"));
         assert!(fits("log.*", 9, "login") && fits("login|logout", 9, "logout"));
         assert!(!fits("log", 9, "login") && !fits("gin", 9, "login"));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_is_written() {
+        for text in ["1-3,8", "7", "login|logout", "log.*"] {
+            assert_eq!(text.parse::<Pattern>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ super::settings! {
         /// Whether fields with their default value are shown.
         print_default: bool = false;
     }
+    file {}
     refused {
         "server_addr" => "needs the monitor client, which is not there yet; leave it out";
         "self_check_port" => "is not there yet; leave it out";

@@ -5,7 +5,12 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use super::MethodConfig;
 use crate::{
     Definition, Method,
-    client::{Balance, RetryLevel, RoundRobin, RouteConfig, breaker::BreakerConfig},
+    policy::{
+        balance::{Balance, RoundRobin},
+        breaker::BreakerConfig,
+        retry::RetryLevel,
+        route::RouteConfig,
+    },
 };
 
 super::settings! {
@@ -27,16 +32,17 @@ super::settings! {
         /// Group its servers are announced under.
         group: String = "default".to_owned();
         /// Milliseconds a call waits for its answer, all attempts together.
-        timeout: Duration = Duration::from_millis(3000);
+        timeout: Duration = Duration::from_millis(3000) => "3000";
         /// What is tried again, at another address: `no_retry`, `send_failed`, `not_available`,
         /// `disconnect` or `timeout`, each with those before it.
-        retry_level: RetryLevel = RetryLevel::NoRetry;
+        retry_level: RetryLevel = RetryLevel::NoRetry => "\"no_retry\"";
         /// How often at most.
         retry_count: u32 = 0;
         /// Who of several servers is called: `rr`, `random`, `responsetime`, `leastactive`, or
-        /// `hash:hashField=x`; the first three and `leastactive` mind weights.
-        load_balance: Arc<dyn Balance> = Arc::new(RoundRobin::default());
-        /// How requests are compressed: `none`, `zlib`, `snappy`, or krpc's 0, 1, 2.
+        /// `hash:hashField=x`, of which equal values go to the same. All mind weights.
+        load_balance: Arc<dyn Balance> = Arc::new(RoundRobin::default()) => "\"rr\"";
+        /// How requests are compressed: `none`, `zlib`, `snappy`, krpc's numbers for these as texts, or the
+        /// name of a codec of the application's own.
         zip: String = "none".to_owned();
         /// Bytes above which they are.
         min_size_to_zip: usize = 10_000;
@@ -56,6 +62,13 @@ super::settings! {
         breaker_succ_mills: u32 = 500;
         /// Leaves every address alone, as if all had failed: to see the fallback work.
         breaker_force_close: bool = false;
+    }
+    file {
+        /// Name of the service, as the .proto file has it, with its package or without: instead of
+        /// `service_id`, for services known by `descriptors`.
+        "interface";
+        /// Settings of single methods, each in a `[[referer.method]]`.
+        "method";
     }
     refused {
         "interface_name" => "is known by the code that asks for the client: `interface` names it in [[referer]]";

@@ -1,6 +1,7 @@
 //! The chapter `server`.
 
 use super::{NO_IO_THREADS, NO_NOTIFY};
+use crate::tls::ServerTls;
 
 super::settings! {
     /// A server: listens for krpc clients.
@@ -39,6 +40,7 @@ super::settings! {
         /// any client may come.
         tls_client_ca: String = String::new();
     }
+    file {}
     refused {
         "io_threads" => NO_IO_THREADS;
         "notify_threads" => NO_NOTIFY;
@@ -48,7 +50,7 @@ super::settings! {
         "plugins" => "are brought in code: see Bootstrap";
         "plugin_params" => "are brought in code: see Bootstrap";
         "connection_plugin" => "is brought in code: Bootstrap::on_connection";
-        "exchange_service_ids" => "is not there";
+        "exchange_service_ids" => "is not there yet: requests are not passed on undecoded; leave it out";
     }
     unset {}
 }
@@ -57,6 +59,14 @@ impl ServerConfig {
     /// A server of this name.
     pub fn new(id: impl Into<String>) -> Self {
         Self::default().id(id)
+    }
+
+    /// Reads the files that the `tls_` keys name, to see whether they can be used.
+    ///
+    /// # Errors
+    /// They cannot, or not in this combination; the key comes first.
+    pub fn check_tls(&self) -> Result<(), String> {
+        ServerTls::load(self).map(drop)
     }
 }
 

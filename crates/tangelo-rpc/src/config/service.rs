@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::MethodConfig;
-use crate::{Definition, Method, Service, server::FlowLimits};
+use crate::{Definition, Method, Service, policy::flow::FlowLimits};
 
 super::settings! {
     /// A service, and where it can be reached.
@@ -27,9 +27,19 @@ super::settings! {
         max_threads: u32 = 0;
         /// Calls that may wait for their turn.
         queue_size: u32 = 10_000;
+        /// Runs its methods on threads of their own, where they may block. What has begun there goes on to
+        /// its end, whether anybody still waits or not, and keeps its place.
+        blocking: bool = false;
         /// Calls allowed in windows of seconds: `1=5;3=20` is 5 in each second, and 20 in each three. It
         /// counts if the application's `flow_control` is `memory`.
         flow_control: Option<FlowLimits> = None;
+    }
+    file {
+        /// Name of its interface, as the .proto file has it: says which service is meant, where `id` is
+        /// not given or is to be another.
+        "interface";
+        /// Settings of single methods, each in a `[[service.method]]`.
+        "method";
     }
     refused {
         "interface_name" => "is known by the code that brings the service: `interface` names it in [[service]]";

@@ -4,9 +4,11 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use crate::{
-    client::{Balance, RetryLevel, balance},
-    server::FlowLimits,
+use super::Pattern;
+use crate::policy::{
+    balance::{self, Balance},
+    flow::FlowLimits,
+    retry::RetryLevel,
 };
 
 /// What a value of a settings file can become.
@@ -14,22 +16,21 @@ pub trait FromSetting: Sized {
     /// Takes the value.
     ///
     /// # Errors
-    /// What is expected instead, as the end of a sentence.
+    /// What is wrong with it: `expected true or false, found 5`.
     fn from_setting(value: &Value) -> Result<Self, String>;
 }
 
 impl FromSetting for String {
     fn from_setting(value: &Value) -> Result<Self, String> {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| "a text".to_owned())
+        text(value).map(str::to_owned)
     }
 }
 
 impl FromSetting for bool {
     fn from_setting(value: &Value) -> Result<Self, String> {
-        value.as_bool().ok_or_else(|| "true or false".to_owned())
+        value
+            .as_bool()
+            .ok_or_else(|| expected("true or false", value))
     }
 }
 
@@ -37,8 +38,12 @@ macro_rules! whole_numbers {
     ($($type:ty),*) => {
         $(impl FromSetting for $type {
             fn from_setting(value: &Value) -> Result<Self, String> {
+                // A file has no numbers beyond these.
+                let most = i64::try_from(Self::MAX).unwrap_or(i64::MAX);
                 let number = value.as_i64().and_then(|number| Self::try_from(number).ok());
-                number.ok_or_else(|| format!("a whole number from {} to {}", Self::MIN, Self::MAX))
+                number.ok_or_else(|| {
+                    expected(&format!("a whole number from {} to {most}", Self::MIN), value)
+                })
             }
         })*
     };
@@ -50,7 +55,7 @@ impl FromSetting for Duration {
         let millis = value.as_u64().filter(|millis| *millis > 0);
         millis
             .map(Self::from_millis)
-            .ok_or_else(|| "a time in milliseconds, at least 1".to_owned())
+            .ok_or_else(|| expected("a time in milliseconds, at least 1", value))
     }
 }
 
@@ -63,7 +68,7 @@ impl<T: FromSetting> FromSetting for Option<T> {
 /// A list, or krpc's text with commas.
 impl FromSetting for Vec<String> {
     fn from_setting(value: &Value) -> Result<Self, String> {
-        let expected = || "a list of texts, or one text with commas".to_owned();
+        let wrong = || expected("a list of texts, or one text with commas", value);
         match value {
             Value::String(text) => Ok(text
                 .split(',')
@@ -73,9 +78,9 @@ impl FromSetting for Vec<String> {
                 .collect()),
             Value::Array(list) => list
                 .iter()
-                .map(|part| part.as_str().map(str::to_owned).ok_or_else(expected))
+                .map(|part| part.as_str().map(str::to_owned).ok_or_else(wrong))
                 .collect(),
-            _ => Err(expected()),
+            _ => Err(wrong()),
         }
     }
 }
@@ -85,8 +90,7 @@ macro_rules! texts {
     ($($type:ty),*) => {
         $(impl FromSetting for $type {
             fn from_setting(value: &Value) -> Result<Self, String> {
-                let text = value.as_str().ok_or("a text")?;
-                Self::from_str(text).map_err(|error| error.to_string())
+                Self::from_str(text(value)?).map_err(|error| error.to_string())
             }
         })*
     };
@@ -95,7 +99,32 @@ texts!(RetryLevel, FlowLimits);
 
 impl FromSetting for Arc<dyn Balance> {
     fn from_setting(value: &Value) -> Result<Self, String> {
-        let text = value.as_str().ok_or("a text")?;
-        balance::by_name(text).map_err(|error| error.to_string())
+        balance::by_name(text(value)?).map_err(|error| error.to_string())
     }
+}
+
+/// A single number needs no quotes.
+impl FromSetting for Pattern {
+    fn from_setting(value: &Value) -> Result<Self, String> {
+        let parsed = match value {
+            Value::Number(number) => number.to_string().parse(),
+            value => text(value)?.parse(),
+        };
+        parsed.map_err(|error: super::PatternError| error.to_string())
+    }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| expected("a text", value))
+}
+
+fn expected(what: &str, found: &Value) -> String {
+    /// Characters of a value that are shown.
+    const SHOWN: usize = 60;
+    let mut shown = found.to_string();
+    if let Some((end, _)) = shown.char_indices().nth(SHOWN) {
+        shown.truncate(end);
+        shown.push_str("...");
+    }
+    format!("expected {what}, found {shown}")
 }

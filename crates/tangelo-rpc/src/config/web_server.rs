@@ -34,6 +34,7 @@ super::settings! {
         /// Folder of the descriptor files (`*.proto.pb`).
         proto_dir: String = "proto".to_owned();
     }
+    file {}
     refused {
         "io_threads" => NO_IO_THREADS;
         "notify_threads" => NO_NOTIFY;

@@ -18,7 +18,7 @@ use tangelo_wire::krpc::{
 };
 
 use super::{ReplyTo, timeout_ms};
-use crate::{Code, Codec, Codecs, Reply, Request, Status};
+use crate::{Code, Codec, Codecs, Reply, Request, Status, config::RefererConfig};
 
 /// Bytes above which an answer is compressed as its request was; krpc's default for requests.
 const MIN_SIZE_TO_ZIP: usize = 10_000;
@@ -31,6 +31,17 @@ pub(crate) struct Zip {
     pub(crate) min_size: usize,
 }
 
+impl Zip {
+    /// What a referer asks for; none if for nothing.
+    pub(crate) fn named(codecs: &Codecs, referer: &RefererConfig) -> Result<Option<Self>, String> {
+        let codec = codecs.named(&referer.zip)?;
+        Ok(codec.map(|codec| Self {
+            codec,
+            min_size: referer.min_size_to_zip,
+        }))
+    }
+}
+
 /// The layout of this name.
 pub(crate) fn layout(name: &str) -> Result<Layout, String> {
     match name {
@@ -39,6 +50,9 @@ pub(crate) fn layout(name: &str) -> Result<Layout, String> {
         _ => Err(format!("layout: expected v1 or v2, found `{name}`")),
     }
 }
+
+/// Why nothing is encrypted for a peer of the time before 0.2.
+const UNSAYABLE: &str = "krpc's first layout cannot say that a body is encrypted";
 
 /// A body as it travels.
 pub(crate) type Body<'a> = Cow<'a, [u8]>;
@@ -98,6 +112,9 @@ impl Dialect {
             let problem = "enable_encrypt is off for this server or client";
             return Err(Status::new(Code::EXEC_EXCEPTION, problem));
         }
+        if self.layout() == Layout::V1 {
+            return Err(Status::new(Code::EXEC_EXCEPTION, UNSAYABLE));
+        }
         *self.key.write() = Some(key);
         Ok(())
     }
@@ -129,6 +146,10 @@ impl Dialect {
         } else {
             None
         };
+        if key.is_some() && self.layout() == Layout::V1 {
+            // It was set before the other side told its layout.
+            return Err(Status::new(Code::ENCODE_REQ_ERROR, UNSAYABLE));
+        }
         let body = match (key, zip) {
             (Some(key), _) => {
                 meta.encrypt = AES;
@@ -168,10 +189,10 @@ impl Dialect {
         } else {
             body
         };
-        if body.is_empty() {
+        if body.is_empty() || (to.encrypt, to.compress) == (0, 0) {
             return (meta, Cow::Borrowed(body));
         }
-        let key = (to.encrypt == AES)
+        let key = (to.encrypt == AES && !v1)
             .then(|| self.key.read().clone())
             .flatten();
         let body = match (key, self.codecs.by_number(to.compress)) {
@@ -205,6 +226,7 @@ impl Dialect {
                 // A codec of the application's may be wrong.
                 (opened.len() <= self.max_inflated).then_some(opened)
             }
+            (AES, _) if body.is_empty() => Some(body),
             (AES, 0) => {
                 let key = self.key.read().clone()?;
                 key.decrypt(&body).ok()

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{FuturesUnordered, Stream};
 use tangelo_runtime::{
     LogLines, Stop,
@@ -26,7 +26,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
 use super::{Connection, ReplyTo};
-use crate::{Code, Headers, Reply, Request, Services, Status, link};
+use crate::{Code, Headers, Reply, Request, Service, Services, Status, link};
 
 /// Frames handled before other connections get their turn.
 const FRAMES_PER_POLL: usize = 256;
@@ -88,9 +88,13 @@ pub(crate) struct Driver<S> {
     reading: BytesMut,
     writing: BytesMut,
     running: FuturesUnordered<Running>,
+    /// Bytes of the bodies of those.
+    held: usize,
     ticks: Interval,
     silent_ticks: u32,
     wrote_since_tick: bool,
+    /// The stream may keep some of what was written.
+    unflushed: bool,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
     failures: LogLines,
@@ -123,9 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             reading: BytesMut::new(),
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
+            held: 0,
             ticks: ticks(role.tick),
             silent_ticks: 0,
             wrote_since_tick: false,
+            unflushed: false,
             leaving: Box::pin(stop.draining()),
             phase: Phase::Open,
             failures: LogLines::default(),
@@ -210,9 +216,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(Some((to, outcome))) = Pin::new(&mut self.running).poll_next(context)
-        {
-            self.respond(to, &outcome)?;
+        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
+            self.held -= ended.held;
+            self.respond(ended.to, &ended.outcome)?;
         }
         Ok(())
     }
@@ -308,27 +314,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 .ok()
                 .filter(|timeout| *timeout > 0)
                 .map_or(DEFAULT_DEADLINE, Duration::from_millis);
-        let admitted = self.admit(&meta).and_then(|service| {
-            let body = self.connection.shared.dialect.open(&meta, body);
-            Ok((service, body.ok_or(Code::DECODE_REQ_ERROR)?))
-        });
-        let called = match admitted {
-            Ok((service, body)) => {
-                let request = Request {
-                    service_id: meta.service_id,
-                    msg_id: meta.msg_id,
-                    body,
-                    deadline: Some(deadline),
-                    connection: Some(self.connection.clone()),
-                    sequence: meta.sequence,
-                    one_way: meta.sequence == 0,
-                    headers: headers(meta),
-                    context: None,
-                };
-                guard::catch(|| service.call(request)).map_err(failed)
-            }
-            Err(code) => Err(code.into()),
+        let (service, body) = match self.admit(&meta, body) {
+            Ok(admitted) => admitted,
+            Err(code) => return self.respond(to, &Err(code.into())),
         };
+        let held = body.len();
+        let request = Request {
+            service_id: meta.service_id,
+            msg_id: meta.msg_id,
+            body,
+            deadline: Some(deadline),
+            connection: Some(self.connection.clone()),
+            sequence: meta.sequence,
+            one_way: meta.sequence == 0,
+            headers: headers(meta),
+            context: None,
+        };
+        let called = guard::catch(|| service.call(request)).map_err(failed);
         let mut answer = match called {
             Ok(answer) => Guarded::new(answer),
             Err(status) => return self.respond(to, &Err(status)),
@@ -337,22 +339,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             Poll::Ready(outcome) => self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p)))),
             Poll::Pending => {
                 let deadline = Box::pin(tokio::time::sleep_until(deadline));
+                self.held += held;
                 self.running.push(Running {
                     answer,
                     deadline,
                     to,
+                    held,
                 });
                 Ok(())
             }
         }
     }
 
-    fn admit(&self, meta: &Meta) -> Result<&Arc<dyn crate::Service>, Code> {
+    /// Who answers, and the body as it was before it travelled; or why nobody does, which then stands in
+    /// the access log.
+    fn admit(&self, meta: &Meta, body: Bytes) -> Result<(&Arc<dyn Service>, Bytes), Code> {
+        let dialect = &self.connection.shared.dialect;
+        let admitted = self.find(meta, body.len()).and_then(|service| {
+            let body = dialect.open(meta, body).ok_or(Code::DECODE_REQ_ERROR)?;
+            Ok((service, body))
+        });
+        admitted.inspect_err(|code| self.services.refused(&self.connection, meta, *code))
+    }
+
+    fn find(&self, meta: &Meta, size: usize) -> Result<&Arc<dyn Service>, Code> {
         let service = self.services.find(meta.service_id)?;
         if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
             return Err(Code::SERVER_SHUTDOWN);
         }
-        if self.running.len() >= self.connection.shared.limits.running {
+        let limits = &self.connection.shared.limits;
+        if self.running.len() >= limits.running || self.held + size > limits.held {
             return Err(Code::QUEUE_FULL);
         }
         Ok(service)
@@ -394,6 +410,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         loop {
             if self.writing.is_empty() {
+                // TLS keeps what the socket had no room for.
+                if self.unflushed && Pin::new(&mut self.stream).poll_flush(context)?.is_pending() {
+                    return Ok(false);
+                }
+                self.unflushed = false;
                 self.writing.clear();
                 let mut state = self.connection.shared.state.lock();
                 std::mem::swap(&mut self.writing, &mut state.out);
@@ -409,6 +430,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Poll::Ready(written) => {
                     self.writing.advance(written);
                     self.wrote_since_tick = true;
+                    self.unflushed = true;
                 }
                 Poll::Pending => {
                     // The socket wakes this task when there is room, so nobody else need.
@@ -506,24 +528,33 @@ struct Running {
     answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
     deadline: Pin<Box<Sleep>>,
     to: ReplyTo,
+    /// Bytes of its body.
+    held: usize,
+}
+
+/// One that was answered now.
+struct Ended {
+    to: ReplyTo,
+    held: usize,
+    outcome: Result<Reply, Status>,
 }
 
 impl Future for Running {
-    type Output = (ReplyTo, Result<Reply, Status>);
+    type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let to = self.to;
-        if let Poll::Ready(outcome) = Pin::new(&mut self.answer).poll(context) {
-            return Poll::Ready((to, outcome.unwrap_or_else(|panicked| Err(failed(panicked)))));
+        let mut answer = Pin::new(&mut self.answer).poll(context);
+        if answer.is_pending() {
+            ready!(self.deadline.as_mut().poll(context));
+            // Once more: what has only waited for its turn so far says so.
+            answer = Pin::new(&mut self.answer).poll(context);
         }
-        ready!(self.deadline.as_mut().poll(context));
-        // Once more: what has only waited for its turn so far says so.
-        let last = Pin::new(&mut self.answer).poll(context);
-        let outcome = match last {
+        let outcome = match answer {
             Poll::Ready(outcome) => outcome.unwrap_or_else(|panicked| Err(failed(panicked))),
             Poll::Pending => Err(Code::RPC_TIMEOUT.into()),
         };
-        Poll::Ready((to, outcome))
+        let Self { to, held, .. } = *self;
+        Poll::Ready(Ended { to, held, outcome })
     }
 }
 
@@ -546,26 +577,33 @@ fn failed(panicked: guard::Panicked) -> Status {
 mod tests {
     use std::net::SocketAddr;
 
-    use tokio::io::AsyncWriteExt;
+    use tangelo_wire::krpc::layout::Layout;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::{
         super::{Dialect, Limits},
         *,
     };
 
-    /// A connection over a pipe of this size, whose answers nobody reads.
-    fn unread(
-        limits: Limits,
-        pipe: usize,
-    ) -> (tokio::io::DuplexStream, Driver<tokio::io::DuplexStream>) {
-        let (theirs, ours) = tokio::io::duplex(pipe);
+    /// A connection over this stream.
+    fn driver<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, limits: Limits) -> Driver<S> {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let dialect = Dialect::ours(limits.frame);
         let connection = Connection::new("test".into(), peer, limits, dialect);
         let role = Role::accepting(Duration::from_secs(180));
-        let services = Arc::new(Services::new());
-        let driver = Driver::new(ours, connection, services, role, &Stop::new());
-        (theirs, driver)
+        Driver::new(
+            stream,
+            connection,
+            Arc::new(Services::new()),
+            role,
+            &Stop::new(),
+        )
+    }
+
+    /// A connection over a pipe of this size.
+    fn piped(limits: Limits, pipe: usize) -> (DuplexStream, Driver<DuplexStream>) {
+        let (theirs, ours) = tokio::io::duplex(pipe);
+        (theirs, driver(ours, limits))
     }
 
     #[tokio::test]
@@ -576,7 +614,7 @@ mod tests {
             ..Limits::default()
         };
         // What fits: one answer in the pipe, ten in the buffer.
-        let (mut theirs, driver) = unread(limits, ANSWER);
+        let (mut theirs, driver) = piped(limits, ANSWER);
         let connection = driver.connection.clone();
         let flood = async {
             for _ in 0..100 {
@@ -592,12 +630,8 @@ mod tests {
     const PING: Duration = Duration::from_secs(60);
 
     /// A connection that this side has made, and the other side of it.
-    fn dialed() -> (
-        tokio::io::DuplexStream,
-        Connection,
-        Driver<tokio::io::DuplexStream>,
-    ) {
-        let (theirs, mut driver) = unread(Limits::default(), 1 << 16);
+    fn dialed() -> (DuplexStream, Connection, Driver<DuplexStream>) {
+        let (theirs, mut driver) = piped(Limits::default(), 1 << 16);
         driver.role = Role::dialing(PING);
         driver.ticks = ticks(PING);
         (theirs, driver.connection.clone(), driver)
@@ -655,15 +689,73 @@ mod tests {
         }
     }
 
+    /// Never answers.
+    struct Hold;
+
+    impl Service for Hold {
+        fn call(&self, _: Request) -> crate::Answer {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_of_requests_that_run_may_have_so_many_bytes_together() {
+        let limits = Limits {
+            held: 100,
+            ..Limits::default()
+        };
+        let (mut theirs, mut driver) = piped(limits, 1 << 10);
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Hold)));
+        let talk = async {
+            let mut buffer = BytesMut::new();
+            for (sequence, length) in [(1, 60), (2, 40), (3, 1), (4, 0), (5, 0)] {
+                let meta = Meta {
+                    service_id: 100,
+                    msg_id: 1,
+                    sequence,
+                    ..Meta::default()
+                };
+                let body = vec![0; length];
+                frame::encode(&meta, &body, Layout::V2, 1000, &mut buffer).unwrap();
+                theirs.write_all(&buffer.split()).await.unwrap();
+            }
+            let refused = loop {
+                if let Some(frame) = frame::decode(&mut buffer, Layout::V2, 1000).unwrap() {
+                    break frame.meta;
+                }
+                theirs.read_buf(&mut buffer).await.unwrap();
+            };
+            assert_eq!(refused.sequence, 3);
+            assert_eq!(Code(refused.ret_code), Code::QUEUE_FULL);
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            () = talk => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_stream_keeps_is_flushed() {
+        let (mut theirs, ours) = tokio::io::duplex(1 << 10);
+        let driver = driver(tokio::io::BufStream::new(ours), Limits::default());
+        let talk = async {
+            let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+            theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+            theirs.read_exact(&mut answer).await.unwrap();
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            () = talk => {}
+        }
+    }
+
     #[tokio::test]
     async fn one_that_reads_them_is_not() {
-        use tokio::io::AsyncReadExt;
-
         let limits = Limits {
             outgoing: 10 * frame::HEARTBEAT_RESPONSE.len(),
             ..Limits::default()
         };
-        let (mut theirs, driver) = unread(limits, 1 << 10);
+        let (mut theirs, driver) = piped(limits, 1 << 10);
         let connection = driver.connection.clone();
         let talk = async {
             let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tangelo_wire::krpc::meta::Meta;
 use tokio::time::Instant;
 
 use crate::{
-    Code, Reply, Request, ServerContext, Status,
+    Code, Connection, Reply, Request, ServerContext, Status, Trace,
     access_log::{AccessLog, Excerpt, Extra, Kind, NO_CONNECTION, Record},
     log_call::told,
 };
@@ -105,4 +106,28 @@ impl Drop for Line {
         };
         pending.write((code.0, Excerpt::default()));
     }
+}
+
+/// Writes the line of a request that reached no service: what it asked for, but not its body, which
+/// nobody has read.
+pub(crate) fn log_refused(log: &AccessLog, connection: &Connection, meta: &Meta, code: Code) {
+    if !log.wants(Kind::Server) {
+        return;
+    }
+    let trace = Trace::received(&meta.trace, None);
+    log.record(Record {
+        kind: Kind::Server,
+        completed: SystemTime::now(),
+        connection: Arc::clone(connection.name()),
+        sequence: meta.sequence,
+        trace_id: trace.trace_id.as_str().into(),
+        span_id: trace.span_id.as_str().into(),
+        service_id: meta.service_id,
+        msg_id: meta.msg_id,
+        ret_code: code.0,
+        took: Duration::ZERO,
+        request: Excerpt::default(),
+        response: Excerpt::default(),
+        extra: Extra::new(),
+    });
 }

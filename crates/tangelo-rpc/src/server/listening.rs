@@ -10,9 +10,13 @@ use std::{
     time::Duration,
 };
 
-use tangelo_runtime::Tasks;
+use parking_lot::Mutex;
+use tangelo_runtime::{LogLines, Tasks};
 use tangelo_wire::krpc::layout::Layout;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    time::Instant,
+};
 use tracing::{Instrument, debug, debug_span, info, info_span, warn};
 
 use crate::{
@@ -21,11 +25,13 @@ use crate::{
     config::ServerConfig,
     connection::{Dialect, Driver, Role},
     listener::{ConnectionListener, Connections},
-    tls::ServerTls,
+    tls::{ServerTls, TlsStream},
 };
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Lines about refused connections in a second; the rest is counted.
+const LOG_LINES_PER_SECOND: u32 = 20;
 
 /// A server that has its address, but lets nobody in yet.
 #[derive(Debug)]
@@ -53,6 +59,7 @@ struct Shared {
     connections: Arc<Connections>,
     /// Connections let in, whether or not they have come as far as to be in `connections`.
     open: AtomicUsize,
+    refusals: Mutex<LogLines>,
     tasks: Tasks,
 }
 
@@ -109,6 +116,7 @@ impl Bound {
                 codecs,
                 connections: Arc::new(Connections::new(listeners)),
                 open: AtomicUsize::new(0),
+                refusals: Mutex::default(),
                 tasks: tasks.clone(),
             }),
         };
@@ -189,7 +197,14 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let place = Place(Arc::clone(&shared));
         if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.config.max_conns {
-            warn!(%peer, max_conns = shared.config.max_conns, "too many connections: closed");
+            let line = shared
+                .refusals
+                .lock()
+                .line(Instant::now(), LOG_LINES_PER_SECOND);
+            if let Some(left_out) = line {
+                let max_conns = shared.config.max_conns;
+                warn!(%peer, max_conns, left_out, "too many connections: closed");
+            }
             return;
         }
         let span = debug_span!(parent: None, "krpc", %peer);
@@ -197,11 +212,11 @@ impl Server {
             let _place = place;
             match &shared.tls {
                 None => shared.serve(stream, peer).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => shared.serve(stream, peer).await,
-                    Ok(Err(error)) => info!(%peer, %error, "no TLS"),
-                    Err(_) => info!(%peer, "no TLS in time"),
-                },
+                Some(tls) => {
+                    if let Some(stream) = shared.make_safe(tls, stream, peer).await {
+                        shared.serve(stream, peer).await;
+                    }
+                }
             }
         });
     }
@@ -217,6 +232,26 @@ impl Drop for Place {
 }
 
 impl Shared {
+    /// The TLS handshake; none if it fails, takes too long, or the server stops meanwhile.
+    async fn make_safe(
+        &self,
+        tls: &ServerTls,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<TlsStream> {
+        let handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream));
+        let outcome = tokio::select! {
+            () = self.tasks.stop().draining() => return None,
+            outcome = handshake => outcome,
+        };
+        match outcome {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => info!(%peer, %error, "no TLS"),
+            Err(_) => info!(%peer, "no TLS in time"),
+        }
+        None
+    }
+
     async fn serve<S>(&self, stream: S, peer: SocketAddr)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
@@ -243,6 +278,7 @@ impl Shared {
             role,
             self.tasks.stop(),
         );
+        self.connections.enter(&connection);
         let watch = self.connections.watch(connection).in_current_span();
         tokio::join!(driver, watch);
         debug!("closed");

@@ -14,13 +14,18 @@ use tangelo_reflect::{
     MethodInfo, message,
     validate::{BodyError, Validator},
 };
-use tangelo_runtime::guard::{self, Guarded};
+use tangelo_runtime::guard::{self, Guarded, Panicked};
 use tokio::time::Instant;
 
 use super::{
     Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
 };
-use crate::{Answer, Code, Reply, Request, ServerContext, Service, Status, access_log::AccessLog};
+use crate::{
+    Answer, Code, Home, Reply, Request, ServerContext, Service, Status, Tracer,
+    access_log::AccessLog,
+    codegen,
+    tracer::{self, OpenSpan},
+};
 
 /// A service as a server offers it: counted, queued, validated, logged.
 #[derive(Clone)]
@@ -38,6 +43,12 @@ pub struct ServedSettings {
     pub flow: Option<Arc<dyn FlowControl>>,
     /// Words for codes.
     pub texts: Option<Arc<dyn ErrorTexts>>,
+    /// Where its methods run if they may block; none if they may not.
+    pub blocking: Option<Home>,
+    /// Name of the service.
+    pub name: String,
+    /// Is told of requests.
+    pub tracer: Option<Arc<dyn Tracer>>,
     /// Where requests are logged.
     pub log: Option<AccessLog>,
     /// What is known of the methods.
@@ -91,70 +102,105 @@ impl Service for Served {
     fn call(&self, mut request: Request) -> Answer {
         let context = ServerContext::of(&mut request);
         let line = Line::begin(self.shared.settings.log.as_ref(), &request, &context);
-        Box::pin(Arc::clone(&self.shared).serve(request, line))
+        let span = self.shared.begin_span(&context);
+        Box::pin(Arc::clone(&self.shared).serve(request, line, span))
     }
 }
 
 impl Shared {
-    async fn serve(self: Arc<Self>, request: Request, mut line: Line) -> Result<Reply, Status> {
+    fn begin_span(&self, context: &ServerContext) -> OpenSpan {
+        let (service_id, msg_id) = context.method();
+        let known = self.methods.get(&msg_id);
+        let method = tracer::Method {
+            service: &self.settings.name,
+            method: known.map_or("", |known| &known.info.name),
+            service_id,
+            msg_id,
+        };
+        let tracer = self.settings.tracer.as_ref();
+        OpenSpan::new(tracer.and_then(|tracer| tracer.serve(method, context)))
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        request: Request,
+        mut line: Line,
+        span: OpenSpan,
+    ) -> Result<Reply, Status> {
         let msg_id = request.msg_id;
         let outcome = self.admit(request, &mut line).await;
         let outcome = self.complete(msg_id, outcome);
         line.finish(&outcome);
+        span.end(&outcome);
         outcome
     }
 
     /// Counts it, lets it wait for its turn, runs it.
     async fn admit(&self, request: Request, line: &mut Line) -> Result<Reply, Status> {
-        let received = Instant::now();
+        let (received, service_id) = (Instant::now(), request.service_id);
+        let failed = |panicked| failed(service_id, panicked);
         if let Some(flow) = &self.settings.flow {
-            match flow.check(request.service_id, request.msg_id, received) {
+            let judged = guard::catch(|| flow.check(service_id, request.msg_id, received));
+            match judged.map_err(failed)? {
                 Verdict::Admitted => {}
                 Verdict::Refused(code) => return Err(code.into()),
-                Verdict::Pending(judge) => judge.await?,
+                Verdict::Pending(judge) => Guarded::new(judge).await.map_err(failed)??,
             }
         }
         let own = self.settings.executors.get(&request.msg_id);
         match own.unwrap_or(&self.settings.executor) {
             Run::Custom(execute) => {
-                let (service, validated) = (Arc::clone(&self.service), self.validate(&request));
-                let given = request.clone();
-                execute
-                    .execute(
-                        &request,
-                        Box::new(move || match validated {
-                            Ok(()) => service.call(given),
-                            Err(status) => Box::pin(std::future::ready(Err(status))),
-                        }),
-                    )
-                    .await
+                let answer = self.execute(&**execute, &request).map_err(failed)?;
+                Guarded::new(answer).await.map_err(failed)?
             }
             Run::Limited(executor) => {
-                let _permit = match executor.try_enter() {
+                let permit = match executor.try_enter() {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
-                        let permit = Queued {
-                            waiting,
-                            deadline: request.deadline,
-                        }
-                        .await?;
+                        let deadline = request.deadline;
+                        let permit = Queued { waiting, deadline }.await?;
                         line.waited(received.elapsed());
                         permit
                     }
                     Entry::Full => return Err(Code::QUEUE_FULL.into()),
                 };
-                if request
-                    .connection
-                    .as_ref()
-                    .is_some_and(crate::Connection::is_closed)
-                {
+                let connection = request.connection.as_ref();
+                if connection.is_some_and(crate::Connection::is_closed) {
                     return Err(Code::SERVER_CONNECTION_BROKEN.into());
                 }
                 self.validate(&request)?;
-                let answer = guard::catch(|| self.service.call(request)).map_err(panicked)?;
-                Guarded::new(answer).await.map_err(panicked)?
+                self.run(request, permit).await
             }
         }
+    }
+
+    /// Runs the method, on a thread of its own if it may block.
+    async fn run(&self, request: Request, permit: Permit) -> Result<Reply, Status> {
+        let (service, service_id) = (Arc::clone(&self.service), request.service_id);
+        let failed = move |panicked| failed(service_id, panicked);
+        let answer = async move {
+            let _permit = permit;
+            let answer = guard::catch(|| service.call(request)).map_err(failed)?;
+            Guarded::new(answer).await.map_err(failed)?
+        };
+        match &self.settings.blocking {
+            None => answer.await,
+            Some(home) => {
+                let outcome = home.run_blocking(answer).await;
+                outcome.unwrap_or_else(|_| Err(Code::SERVER_SHUTDOWN.into()))
+            }
+        }
+    }
+
+    /// Hands it to an executor of the application's own.
+    fn execute(&self, execute: &dyn Execute, request: &Request) -> Result<Answer, Panicked> {
+        let (service, validated) = (Arc::clone(&self.service), self.validate(request));
+        let given = request.clone();
+        let work = Box::new(move || match validated {
+            Ok(()) => service.call(given),
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        });
+        guard::catch(|| execute.execute(request, work))
     }
 
     fn validate(&self, request: &Request) -> Result<(), Status> {
@@ -223,8 +269,9 @@ impl Known {
     }
 }
 
-fn panicked(panicked: guard::Panicked) -> Status {
-    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
+/// A panic is told as any other failure of the method is.
+fn failed(service_id: i32, panicked: Panicked) -> Status {
+    codegen::failed_in(service_id, Code::BUSINESS_ERROR.text()).with_cause(panicked)
 }
 
 /// Waits for a turn, up to the deadline. It has no timer: whoever polls it does so at the deadline.

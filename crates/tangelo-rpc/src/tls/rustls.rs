@@ -12,6 +12,9 @@ use tokio_rustls::{
 
 use crate::config::{ClientConfig, ServerConfig};
 
+/// A server's side of a safe connection.
+pub(crate) type TlsStream = server::TlsStream<TcpStream>;
+
 /// How a client makes its connections safe.
 #[derive(Clone)]
 pub(crate) struct ClientTls {
@@ -83,7 +86,7 @@ impl ServerTls {
             return if config.tls_client_ca.is_empty() {
                 Ok(None)
             } else {
-                Err("tls_cert and tls_key are missing: tls_client_ca alone is no TLS".to_owned())
+                Err("tls_cert is missing, and tls_key: tls_client_ca alone is no TLS".to_owned())
             };
         }
         let provider = Arc::new(ring::default_provider());
@@ -105,10 +108,7 @@ impl ServerTls {
         Ok(Some(Self(TlsAcceptor::from(Arc::new(settings)))))
     }
 
-    pub(crate) async fn accept(
-        &self,
-        stream: TcpStream,
-    ) -> io::Result<server::TlsStream<TcpStream>> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream> {
         self.0.accept(stream).await
     }
 }

@@ -33,7 +33,7 @@ pub struct Trace<'a> {
     pub trace_id: &'a str,
     /// The span of the caller. Not in [`Layout::V1`].
     pub parent_span_id: &'a str,
-    /// The place of this call in the trace: `0.1.2`, or `1:2` from peers of [`Layout::V1`].
+    /// The place of this call in the trace: `0.1.2`, or `1:2` from and to peers of [`Layout::V1`].
     pub span_id: &'a str,
     /// Whatever travels on with all calls: `k=v&k=v`, the values URL-encoded. Not in [`Layout::V1`].
     pub tags: &'a str,
@@ -83,7 +83,7 @@ impl<'a> Trace<'a> {
             Layout::V1 => {
                 let trace_id = match self.span_id {
                     "" => self.trace_id.to_owned(),
-                    span_id => format!("{}:{span_id}", self.trace_id),
+                    span_id => format!("{}:{}", self.trace_id, v1_span(span_id)),
                 };
                 put_text(V1_TRACE_ID, trace_id.as_bytes(), &mut fields);
                 put_text(V1_PEERS, self.peers.as_bytes(), &mut fields);
@@ -139,6 +139,12 @@ impl<'a> Trace<'a> {
             && self.tags.len() <= MAX_TAGS
             && self.dyeing.len() <= MAX_DYEING
     }
+}
+
+/// `0.1.2` as the first version has it: `1:2`.
+fn v1_span(span_id: &str) -> String {
+    let below_root = span_id.strip_prefix("0.").unwrap_or(span_id);
+    below_root.replace('.', ":")
 }
 
 impl Unread {

@@ -94,7 +94,7 @@ impl KeyField {
             .collect();
         if fields.is_empty() {
             return Err(format!(
-                "load_balance: no request of {} has a field `{name}`",
+                "no request of {} has a field `{name}`",
                 service.name
             ));
         }

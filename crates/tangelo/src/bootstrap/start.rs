@@ -7,7 +7,7 @@ use tangelo_registry::{Instance, Memory, Offer, Registry};
 use tangelo_rpc::{
     Codecs, Home, Method, Services,
     access_log::{AccessLog, AccessLogConfig, PlainFormatter, TracingSink},
-    client::{Client, Referer, RefererSettings, ReverseReferer},
+    client::{Client, Referer, RefererSettings, ReverseReferer, ReverseSettings},
     config::{ClientConfig, Described, RefererConfig, ServerConfig, ServiceConfig},
     server::{
         Bound, Executor, ExecutorConfig, FlowControl, MemoryFlowControl, Run, Served,
@@ -36,6 +36,9 @@ struct Parts {
     flow: Option<Arc<dyn FlowControl>>,
     codecs: Codecs,
     registries: HashMap<String, Arc<dyn Registry>>,
+    /// Where clients and all that runs beside the servers live.
+    home: Home,
+    background: Tasks,
 }
 
 pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
@@ -43,6 +46,8 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let log = access_log(&plan, &pool)?;
     let flow = flow_control(&mut plan);
     let codecs = Codecs::new(std::mem::take(&mut plan.brought.codecs));
+    let background = Tasks::new(Stop::new());
+    let home = Home::here(background.clone()).map_err(|error| Mistakes::one(error.to_string()))?;
     let registries = plan.registries.iter().map(|config| {
         let own = plan.brought.registries.get(&config.id).cloned();
         (
@@ -57,6 +62,8 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         flow,
         codecs,
         registries,
+        home,
+        background,
         plan,
     };
 
@@ -66,18 +73,16 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     for server in &parts.plan.servers {
         match Bound::new(server.clone()).await {
             Ok(server) => bound.push(server),
-            Err(problem) => mistakes.add(format!("server `{}`: {problem}", server.id)),
+            Err(problem) => mistakes.add(format!("server.{}: {problem}", server.id)),
         }
     }
-    let background = Tasks::new(Stop::new());
-    let home = Home::here(background.clone()).map_err(|error| Mistakes::one(error.to_string()))?;
     let mut clients = HashMap::new();
     for config in &parts.plan.clients {
-        match parts.client(config, &home) {
+        match parts.client(config) {
             Ok(client) => {
                 clients.insert(config.id.clone(), client);
             }
-            Err(problem) => mistakes.add(format!("client `{}`: {problem}", config.id)),
+            Err(problem) => mistakes.add(format!("client.{}: {problem}", config.id)),
         }
     }
     let mut called = HashMap::new();
@@ -85,11 +90,11 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let with_client =
         |config: &&RefererConfig| config.reverse || clients.contains_key(&config.transport);
     for config in parts.plan.referers.iter().filter(with_client) {
-        match parts.referer(config, &clients, &home, &background) {
+        match parts.referer(config, &clients) {
             Ok(one) => {
                 called.insert(config.id.clone(), one);
             }
-            Err(problem) => mistakes.add(format!("referer `{}`: {problem}", config.id)),
+            Err(problem) => mistakes.add(format!("referer.{}: {problem}", config.id)),
         }
     }
     let mut tables = Vec::new();
@@ -103,7 +108,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         }
     }
     if !mistakes.is_empty() {
-        background.close(Duration::ZERO).await;
+        parts.background.close(Duration::ZERO).await;
         return Err(mistakes);
     }
 
@@ -123,7 +128,12 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         ));
     }
     let registered = parts.register(&servers);
-    let Parts { pool, log, .. } = parts;
+    let Parts {
+        pool,
+        log,
+        background,
+        ..
+    } = parts;
     Ok(RpcApp::new(
         servers, clients, called, pool, log, registered, background,
     ))
@@ -197,7 +207,7 @@ fn executor(threads: i32, max_threads: u32, queue_size: u32) -> Result<Run, Stri
 }
 
 impl Parts {
-    fn client(&self, config: &ClientConfig, home: &Home) -> Result<Client, String> {
+    fn client(&self, config: &ClientConfig) -> Result<Client, String> {
         let run = executor(config.threads, config.max_threads, config.queue_size);
         let table = self.table(
             |service| service.reverse && service.transport.contains(&config.id),
@@ -208,7 +218,7 @@ impl Parts {
             table,
             self.codecs.clone(),
             self.listeners(&config.id),
-            home.clone(),
+            self.home.clone(),
         )
     }
 
@@ -227,6 +237,9 @@ impl Parts {
     ) -> Result<Services, String> {
         let run = run?;
         let mut table = Services::new();
+        if let Some(log) = &self.log {
+            table = table.with_log(log.clone());
+        }
         for config in &self.plan.services {
             let Some(served) = &config.served else {
                 continue;
@@ -274,6 +287,11 @@ impl Parts {
             executors,
             flow: self.flow.clone(),
             texts: plan.texts.clone(),
+            blocking: config.blocking.then(|| self.home.clone()),
+            name: served
+                .map(|served| served.name().to_owned())
+                .unwrap_or_default(),
+            tracer: plan.brought.tracer.clone(),
             log: self.log.clone(),
             methods: known
                 .map(|service| service.methods.to_vec())
@@ -285,8 +303,6 @@ impl Parts {
         &self,
         config: &RefererConfig,
         clients: &HashMap<String, Client>,
-        home: &Home,
-        background: &Tasks,
     ) -> Result<Called, String> {
         let plan = &self.plan;
         let mut config = config.clone();
@@ -295,7 +311,13 @@ impl Parts {
         }
         let rate = plan.application.sample_rate;
         if config.reverse {
-            let reverse = ReverseReferer::new(config, self.log.clone(), rate, home.clone());
+            let settings = ReverseSettings {
+                codecs: self.codecs.clone(),
+                log: self.log.clone(),
+                tracer: plan.brought.tracer.clone(),
+                sample_rate: rate,
+            };
+            let reverse = ReverseReferer::new(config, settings, self.home.clone())?;
             return Ok(Called::Reverse(reverse));
         }
         let client = clients
@@ -333,7 +355,7 @@ impl Parts {
         let service_id = config.service_id;
         let referer = Referer::new(config, client.clone(), settings)?;
         match self.registries.get(&registry) {
-            Some(registry) => follow(&referer, &**registry, (service_id, group), background),
+            Some(registry) => follow(&referer, &**registry, (service_id, group), &self.background),
             None => {
                 let addresses: Vec<_> = direct
                     .into_iter()
@@ -377,7 +399,7 @@ impl Parts {
                 }
                 let address = server.address();
                 // Within the process every address of the machine is as good as any.
-                let is_memory = config.is_some_and(|config| config.r#type == "memory");
+                let is_memory = config.is_some_and(|config| config.kind == "memory");
                 let host = match address.ip() {
                     ip if !ip.is_unspecified() => ip,
                     _ if is_memory => Ipv4Addr::LOCALHOST.into(),
@@ -403,7 +425,7 @@ impl Parts {
 }
 
 /// What a descriptor set tells of a service.
-fn described(service: &ServiceInfo) -> Described {
+pub(super) fn described(service: &ServiceInfo) -> Described {
     let methods = service.methods.iter().map(|method| Method {
         msg_id: method.id,
         name: method.name.clone().into(),

@@ -5,15 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use tangelo_reflect::{
     JsonError, JsonOptions, MethodInfo, ServiceInfo, body_to_json, json_to_body, message,
 };
-use tangelo_rpc::{Reply, Request, Service, Status};
-use tokio::time::Instant;
+use tangelo_rpc::{Caller, Code, Reply, Status};
 
 /// A service known by its descriptors, called with JSON. Clones share the referer's connections.
 #[derive(Clone)]
 pub struct DynamicReferer {
     service: Arc<ServiceInfo>,
-    callee: Arc<dyn Service>,
-    timeout: Option<Duration>,
+    caller: Caller,
 }
 
 /// Why a call with JSON has no answer.
@@ -41,11 +39,10 @@ pub enum CallError {
 }
 
 impl DynamicReferer {
-    pub(crate) fn new(service: ServiceInfo, callee: Arc<dyn Service>) -> Self {
+    pub(crate) fn new(service: ServiceInfo, caller: Caller) -> Self {
         Self {
             service: Arc::new(service),
-            callee,
-            timeout: None,
+            caller,
         }
     }
 
@@ -54,11 +51,29 @@ impl DynamicReferer {
         &self.service
     }
 
-    /// Waits this long for an answer, whatever the referer says.
+    /// Waits this long for an answer, whatever the referer says. Default: as the referer says, 3 s
+    /// unless configured.
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        self.with(|caller| caller.timeout(timeout))
+    }
+
+    /// Sends this text beside each request, for the method to read.
+    #[must_use]
+    pub fn with_attachment(self, attachment: &str) -> Self {
+        self.with(|caller| caller.attachment(attachment))
+    }
+
+    /// Labels the calls, and those made to answer them, for routing rules: krpc's `dyeing`.
+    #[must_use]
+    pub fn with_label(self, label: &str) -> Self {
+        self.with(|caller| caller.label(label))
+    }
+
+    /// Calls of the same key go to the same server, where the balancer hashes.
+    #[must_use]
+    pub fn with_key(self, key: impl AsRef<[u8]>) -> Self {
+        self.with(|caller| caller.key(key))
     }
 
     /// Calls a method, by its name or its number, with the request as JSON, and returns the response
@@ -70,14 +85,18 @@ impl DynamicReferer {
     pub async fn call(&self, method: &str, request: &str) -> Result<String, CallError> {
         let method = self.method(method)?;
         let body = json_to_body(&method.input, request).map_err(CallError::Request)?;
-        let request = Request {
-            deadline: self.timeout.map(|timeout| Instant::now() + timeout),
-            ..Request::new((self.service.id, method.id), body)
-        };
-        let reply = self.callee.call(request).await?;
+        let number = (self.service.id, method.id);
+        let reply = self.caller.call_encoded(number, body).await?;
         let body = complete(method, reply)?;
         let options = JsonOptions::default();
         body_to_json(&method.output, &body, options).map_err(CallError::Response)
+    }
+
+    fn with(self, option: impl FnOnce(Caller) -> Caller) -> Self {
+        Self {
+            caller: option(self.caller),
+            ..self
+        }
     }
 
     fn method(&self, wanted: &str) -> Result<&MethodInfo, CallError> {
@@ -104,7 +123,7 @@ impl DynamicReferer {
 /// The response message; one that came without a body has the code alone. A code of the framework is
 /// a failure, also when a message came with it.
 fn complete(method: &MethodInfo, reply: Reply) -> Result<bytes::Bytes, Status> {
-    let code = tangelo_rpc::Code(reply.ret_code);
+    let code = Code(reply.ret_code);
     if code.is_frameworks() {
         let text = method
             .ret_msg

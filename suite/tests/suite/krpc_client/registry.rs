@@ -111,7 +111,9 @@ async fn what_is_not_to_be_announced_is_not() {
 
 #[tokio::test]
 async fn a_registry_that_is_not_to_be_looked_in_is_no_registry_of_a_referer() {
-    let off = calling_by(&Memory::new(), "default").set("registry.registry.enable_discover", false);
+    let off = calling_by(&Memory::new(), "default")
+        .set("registry.registry.enable_discover", false)
+        .set("referer.worker.registry_name", "registry");
     let mistakes = off.start().await.unwrap_err().to_string();
     assert!(
         mistakes.contains("worker") && mistakes.contains("enable_discover"),

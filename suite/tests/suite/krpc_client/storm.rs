@@ -17,22 +17,26 @@ use tangelo::{
         config::{ClientConfig, RefererConfig},
     },
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::{
     WorkReq, WorkRes, WorkerClient, connected,
     node::{Journal, Node, a_place_of_its_own},
     referer,
 };
-use crate::world::soon;
 
 const CALLERS: usize = 10_000;
 const CONNECTIONS: u32 = 2;
 const RETRIES: u32 = 2;
+/// How long ten thousand callers may take to end on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What a call is given.
 const TIME: Duration = Duration::from_secs(6);
 /// How late it may end on a machine that has other things to do.
-const LATE: Duration = Duration::from_secs(4);
+const LATE: Duration = Duration::from_secs(10);
 
 /// A call that has ended.
 struct Ended {
@@ -57,7 +61,7 @@ impl Storm {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let request = WorkReq {
                 id,
-                millis: 100 + i32::try_from(id * 37 % 400).unwrap(),
+                millis: 500 + i32::try_from(id * 37 % 1500).unwrap(),
                 ..WorkReq::default()
             };
             let begun = Instant::now();
@@ -119,7 +123,8 @@ async fn every_call_ends_in_time_with_its_own_answer_or_a_code_and_runs_as_often
     }
     weather(&app, &mut nodes, &journal).await;
     storm.is_over.store(true, Ordering::Relaxed);
-    let ended = soon("all calls end", callers.join_all()).await;
+    let ended = timeout(PATIENCE, callers.join_all()).await;
+    let ended = ended.expect("all calls end");
     let ended: Vec<_> = ended.into_iter().flatten().collect();
 
     assert_eq!(ended.len() as i64, storm.next.load(Ordering::Relaxed));
