@@ -160,7 +160,7 @@ mod tests {
             ("     all\n     the same", " all\n the same"),
             // Words.
             (" [a] b[0] \\[c\\]", " \\[a\\] b\\[0\\] \\[c\\]"),
-            (" `[a]` [b] ` [c]", " `[a]` \\[b\\] ` \\[c\\]"),
+            (" `[a]` [b] ` [c]", " `[a]` \\[b\\] \\` \\[c\\]"),
             (
                 " a < b, <i>, <https://x.org>",
                 " a \\< b, \\<i>, <https://x.org>",

@@ -25,6 +25,12 @@ pub use service::{Served, ServiceConfig};
 pub use value::FromSetting;
 pub use web_server::WebServerConfig;
 
+pub use crate::policy::{
+    balance::{Balance, ConsistentHash, LeastActive, Random, ResponseTime, RoundRobin},
+    flow::FlowLimits,
+    retry::RetryLevel,
+};
+
 /// Why a key of a settings file is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingError {

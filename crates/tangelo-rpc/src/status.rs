@@ -162,7 +162,7 @@ impl fmt::Display for Code {
 /// sees.
 ///
 /// From a method of a generated service both travel, in the response's `retCode` and `retMsg`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Status {
     code: Code,
     message: Cow<'static, str>,
@@ -172,9 +172,9 @@ pub struct Status {
 
 impl Status {
     /// A status with words for the caller.
-    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: impl Into<Code>, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            code,
+            code: code.into(),
             message: message.into(),
             cause: None,
             response: Bytes::new(),
@@ -251,6 +251,26 @@ impl fmt::Display for Reason<'_> {
             source = error.source();
         }
         Ok(())
+    }
+}
+
+/// As it reads, with all that led to it: a `main` shows errors in this form.
+impl fmt::Debug for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.reason(), formatter)
+    }
+}
+
+impl From<i32> for Code {
+    /// The code of this number: an application's own, or one of the framework's.
+    fn from(number: i32) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Code> for i32 {
+    fn from(code: Code) -> Self {
+        code.0
     }
 }
 

@@ -53,7 +53,7 @@ pub mod prelude {
         App, Bootstrap, Error, Result, RpcApp,
         connector::Hybrid,
         handlers,
-        rpc::{Code, Status},
+        rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
             Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
             SessionId, State,

@@ -383,13 +383,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             return;
         }
         if let Some(left_out) = self.failures.line(self.now, LOG_LINES_PER_SECOND) {
-            let (service, message, reason) = (to.service_id, to.msg_id, status.reason());
+            let (service, msg_id, reason) = (to.service_id, to.msg_id, status.reason());
             let from = self
                 .connection
                 .hello()
                 .map(|hello| &*hello.identity.server_id);
             let peer = self.connection.peer();
-            warn!(from, %peer, service, message, %reason, left_out, "request failed");
+            warn!(from, %peer, service, msg_id, %reason, left_out, "request failed");
         }
     }
 

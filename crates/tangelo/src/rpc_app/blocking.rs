@@ -17,6 +17,10 @@ pub struct BlockingApp {
 
 impl BlockingApp {
     pub(crate) fn start(bootstrap: Bootstrap) -> Result<Self, Mistakes> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let problem = "start_blocking: there is a runtime here already: use start().await";
+            return Err(Mistakes::one(problem));
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build();
