@@ -279,7 +279,8 @@ impl Connection {
             .1
     }
 
-    /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent.
+    /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent or
+    /// has no answer.
     pub(crate) async fn ask(
         &self,
         request: &Request,
@@ -289,6 +290,10 @@ impl Connection {
         let timeout = deadline.saturating_duration_since(Instant::now());
         if timeout.is_zero() {
             return (0, Err(Code::RPC_TIMEOUT.into()));
+        }
+        if request.one_way {
+            let sent = self.ask_one_way(request, zip);
+            return (0, sent.map(|()| Reply::default()));
         }
         let (meta, body) = match self.shared.dialect.outgoing(request, timeout, zip) {
             Ok(outgoing) => outgoing,
@@ -311,7 +316,10 @@ impl Connection {
     }
 
     /// Sends a request whose answer nobody reads.
-    pub(crate) fn ask_one_way(&self, request: &Request, zip: Option<&Zip>) -> Result<(), Status> {
+    fn ask_one_way(&self, request: &Request, zip: Option<&Zip>) -> Result<(), Status> {
+        if self.peer_leaves() {
+            return Err(Code::SERVER_SHUTDOWN.into());
+        }
         let (meta, body) = self.shared.dialect.outgoing(request, Duration::ZERO, zip)?;
         let mut state = self.shared.state.lock();
         self.shared
@@ -406,14 +414,7 @@ impl Service for OverConnection {
     fn call(&self, request: Request) -> Answer {
         let connection = self.0.clone();
         let deadline = crate::call::deadline(&request, crate::call::DEFAULT_TIMEOUT);
-        Box::pin(async move {
-            if request.one_way {
-                return connection
-                    .ask_one_way(&request, None)
-                    .map(|()| Reply::default());
-            }
-            connection.ask(&request, deadline, None).await.1
-        })
+        Box::pin(async move { connection.ask(&request, deadline, None).await.1 })
     }
 }
 

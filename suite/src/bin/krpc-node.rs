@@ -162,9 +162,12 @@ impl Process {
         let up = context.deadline().unwrap_or_else(Instant::now);
         let ask = async move {
             sleep_until(up).await;
-            let outcome = next.relay(RelayReq::default()).await;
-            let code = outcome.map_or_else(|status| status.code().0, |answer| answer.ret_code);
-            say(format_args!("late {code}"));
+            let asked = next.relay(RelayReq::default()).await.map(|_| ());
+            let told = next.relay(RelayReq::default()).one_way().await;
+            for outcome in [asked, told] {
+                let code = outcome.map_or_else(|status| status.code().0, |()| 0);
+                say(format_args!("late {code}"));
+            }
         };
         self.tasks.spawn(Span::none(), context.scope(ask));
     }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
 use parking_lot::RwLock;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::coop::consume_budget,
+    time::{Instant, timeout_at},
+};
 use tracing::debug;
 
 use super::{
@@ -17,8 +20,8 @@ use super::{
     targets::{Target, Targets},
 };
 use crate::{
-    Answer, Code, Codecs, Connection, Headers, Home, Method, Reply, Request, ServerContext,
-    Service, Status, Trace, Tracer,
+    Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
+    Trace, Tracer,
     access_log::AccessLog,
     call::deadline,
     config::RefererConfig,
@@ -229,6 +232,8 @@ impl Call {
         mut request: Request,
         serving: Option<ServerContext>,
     ) -> Result<Reply, Status> {
+        // Who calls in a loop and is refused at once, every time, must not keep the thread.
+        consume_budget().await;
         let shared = &self.shared;
         let (trace, span) = self.prepare(&mut request, serving.as_ref());
         let mut log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
@@ -277,7 +282,8 @@ impl Call {
                 }
                 return failed;
             };
-            let attempted = self.attempt(&target, request, retries_left, log).await;
+            let deadline = self.attempt_deadline(retries_left, tried.len());
+            let attempted = self.attempt(&target, request, deadline, log).await;
             let (sequence, Err(status)) = &attempted else {
                 return attempted;
             };
@@ -339,11 +345,10 @@ impl Call {
         &self,
         target: &Target,
         request: &Request,
-        retries_left: u32,
+        deadline: Instant,
         log: &mut LogCall,
     ) -> Attempted {
         let shared = &self.shared;
-        let deadline = self.attempt_deadline(retries_left);
         let connection = match target.address.connection() {
             Some(connection) => Ok(connection),
             None if shared.client.config().lazy => target.address.connected(deadline).await,
@@ -357,7 +362,7 @@ impl Call {
         let mut others = shared.client.config().connections.saturating_sub(1);
         let (sequence, outcome) = loop {
             log.goes_over(&connection);
-            let (sequence, outcome) = self.ask(&connection, request, deadline).await;
+            let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
             // One that breaks at this moment leaves the address its others.
             let other = match &outcome {
                 Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
@@ -375,34 +380,24 @@ impl Call {
             Ok(reply) => Code(reply.ret_code),
             Err(status) => status.code(),
         };
-        if let Some(pass) = pass {
+        // What was not sent says nothing about the server.
+        if let Some(pass) = pass.filter(|_| sequence != 0) {
             pass.finish(Instant::now(), Outcome::from(code));
         }
         (sequence, outcome)
     }
 
-    async fn ask(
-        &self,
-        connection: &Connection,
-        request: &Request,
-        deadline: Instant,
-    ) -> (i32, Result<Reply, Status>) {
-        let zip = self.shared.zip.as_ref();
-        if request.one_way {
-            let sent = connection.ask_one_way(request, zip);
-            return (0, sent.map(|()| Reply::default()));
-        }
-        connection.ask(request, deadline, zip).await
-    }
-
-    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt has an
-    /// equal part of what time is left.
-    fn attempt_deadline(&self, retries_left: u32) -> Instant {
-        if self.policy.level < RetryLevel::Timeout || retries_left == 0 {
+    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt that can
+    /// follow has as much time as this one.
+    fn attempt_deadline(&self, retries_left: u32, tried: usize) -> Instant {
+        if self.policy.level < RetryLevel::Timeout {
             return self.deadline;
         }
+        let addresses = self.shared.targets.read().addresses().len();
+        let untried = addresses.saturating_sub(tried + 1);
+        let follow = retries_left.min(u32::try_from(untried).unwrap_or(u32::MAX));
         let now = Instant::now();
-        now + self.deadline.saturating_duration_since(now) / retries_left.saturating_add(1)
+        now + self.deadline.saturating_duration_since(now) / follow.saturating_add(1)
     }
 
     fn pick(

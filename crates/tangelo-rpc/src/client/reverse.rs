@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::time::Instant;
+use tokio::task::coop::consume_budget;
 
 use crate::{
-    Answer, Code, Codecs, Connection, Home, Reply, Request, ServerContext, Service, Status, Tracer,
+    Answer, Code, Codecs, Connection, Home, Request, ServerContext, Service, Tracer,
     access_log::AccessLog, call::deadline, config::RefererConfig, connection::Zip,
     log_call::LogCall, tracer,
 };
@@ -85,6 +85,8 @@ impl Service for Over {
         let timeout = timeout(&shared.config, request.msg_id);
         let deadline = deadline(&request, timeout);
         Box::pin(async move {
+            // As in a referer: who is refused at once, every time, must not keep the thread.
+            consume_budget().await;
             let settings = &shared.settings;
             let (trace, span) = tracer::begin_call(
                 settings.tracer.as_deref(),
@@ -97,7 +99,9 @@ impl Service for Over {
             let (sequence, outcome) = match connection {
                 Some(connection) => {
                     log.goes_over(&connection);
-                    shared.ask(&connection, &request, deadline).await
+                    connection
+                        .ask(&request, deadline, shared.zip.as_ref())
+                        .await
                 }
                 None => (0, Err(Code::SEND_FAILED.into())),
             };
@@ -109,21 +113,6 @@ impl Service for Over {
 
     fn home(&self) -> Option<&Home> {
         Some(&self.shared.home)
-    }
-}
-
-impl Shared {
-    async fn ask(
-        &self,
-        connection: &Connection,
-        request: &Request,
-        deadline: Instant,
-    ) -> (i32, Result<Reply, Status>) {
-        if request.one_way {
-            let sent = connection.ask_one_way(request, self.zip.as_ref());
-            return (0, sent.map(|()| Reply::default()));
-        }
-        connection.ask(request, deadline, self.zip.as_ref()).await
     }
 }
 

@@ -32,6 +32,8 @@ use crate::{Code, Headers, Reply, Request, Service, Services, Status, link};
 const FRAMES_PER_POLL: usize = 256;
 /// Room made for a read.
 const READ_BUFFER: usize = 64 << 10;
+/// How often the dialing side looks at silence in the time after which it sends a heartbeat.
+const LOOKS_PER_PING: u32 = 4;
 /// How often those who leave look whether all has gone quiet.
 const LEAVING_TICK: Duration = Duration::from_millis(100);
 /// Such looks without a frame before a server that leaves closes a connection whose other side does not
@@ -46,7 +48,7 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Role {
     side: Side,
-    /// How often silence is looked at. The dialing side then sends a heartbeat.
+    /// How often silence is looked at.
     tick: Duration,
     /// Ticks of silence that are borne; at the next it is taken for death.
     patience: u32,
@@ -63,8 +65,8 @@ impl Role {
     pub(crate) fn dialing(ping: Duration) -> Self {
         Self {
             side: Side::Dialing,
-            tick: ping,
-            patience: 2,
+            tick: ping / LOOKS_PER_PING,
+            patience: 3 * LOOKS_PER_PING - 1,
         }
     }
 
@@ -92,7 +94,7 @@ pub(crate) struct Driver<S> {
     held: usize,
     ticks: Interval,
     silent_ticks: u32,
-    wrote_since_tick: bool,
+    unwritten_ticks: u32,
     /// The stream may keep some of what was written.
     unflushed: bool,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -130,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             held: 0,
             ticks: ticks(role.tick),
             silent_ticks: 0,
-            wrote_since_tick: false,
+            unwritten_ticks: 0,
             unflushed: false,
             leaving: Box::pin(stop.draining()),
             phase: Phase::Open,
@@ -201,16 +203,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn tick(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.ticks.poll_tick(context).is_ready() {
             self.silent_ticks += 1;
+            self.unwritten_ticks += 1;
             if self.phase == Phase::Open && self.silent_ticks > self.role.patience {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
             }
             // What is written may have no answer: who hears nothing asks, however much he says.
-            let is_silent = !self.wrote_since_tick || self.silent_ticks > 1;
-            if self.role.side == Side::Dialing && is_silent {
+            let says_nothing = self.unwritten_ticks >= LOOKS_PER_PING;
+            let hears_nothing = self.silent_ticks.is_multiple_of(LOOKS_PER_PING);
+            if self.role.side == Side::Dialing && (says_nothing || hears_nothing) {
                 let out = &mut self.connection.shared.state.lock().out;
                 out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
             }
-            self.wrote_since_tick = false;
         }
         Ok(())
     }
@@ -429,7 +432,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     self.writing.advance(written);
-                    self.wrote_since_tick = true;
+                    self.unwritten_ticks = 0;
                     self.unflushed = true;
                 }
                 Poll::Pending => {
@@ -633,7 +636,7 @@ mod tests {
     fn dialed() -> (DuplexStream, Connection, Driver<DuplexStream>) {
         let (theirs, mut driver) = piped(Limits::default(), 1 << 16);
         driver.role = Role::dialing(PING);
-        driver.ticks = ticks(PING);
+        driver.ticks = ticks(driver.role.tick);
         (theirs, driver.connection.clone(), driver)
     }
 
@@ -654,6 +657,30 @@ mod tests {
             };
             let (took, ()) = tokio::join!(dies, talk);
             assert!(took > PING * 2 && took <= PING * 3, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_comes_after_a_ping_of_silence_and_a_quarter_at_the_latest() {
+        use tokio::io::AsyncReadExt;
+
+        for begins in 0..10 {
+            let (mut theirs, connection, driver) = dialed();
+            let listen = async {
+                tokio::time::sleep(PING * begins / 10).await;
+                connection.tell((100, 1), |_| {}).unwrap();
+                let mut heard = Vec::new();
+                theirs.read_buf(&mut heard).await.unwrap();
+                let silent = Instant::now();
+                theirs.read_buf(&mut heard).await.unwrap();
+                assert!(heard.ends_with(&frame::HEARTBEAT_REQUEST));
+                let silent = silent.elapsed();
+                assert!(silent <= PING * 5 / 4, "{silent:?}");
+            };
+            tokio::select! {
+                () = driver => panic!("it lives"),
+                () = listen => {}
+            }
         }
     }
 

@@ -2,10 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tangelo::rpc::{Code, client::RetryLevel, config::RefererConfig};
+use tangelo::{
+    Bootstrap,
+    rpc::{
+        Code,
+        client::RetryLevel,
+        config::{ClientConfig, RefererConfig},
+    },
+};
 use tokio::time::Instant;
 
-use super::{WorkerClient, calling, node::Node, referer, server, spread, work};
+use super::{WorkReq, WorkerClient, calling, connected, node::Node, referer, server, spread, work};
 
 /// Opens after ten calls of which half have failed, and tries with one call in each second.
 fn guarded<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> RefererConfig {
@@ -120,6 +127,27 @@ async fn what_one_referer_has_seen_is_no_matter_of_another() {
     let (_other_app, other) = calling(guarded([&a, &b])).await;
     let answer = other.work(work(1)).await.unwrap();
     assert_eq!((answer.server.as_str(), answer.ret_code), ("a", -100_100));
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_no_failure_of_the_server() {
+    let node = Node::start("a", &[]).await;
+    let small = ClientConfig::default().max_package_size(10_000_usize);
+    let app = Bootstrap::new("calling")
+        .client(small)
+        .referer_with(guarded([&node]).breaker_sleep_seconds(600_u32));
+    let app = app.start().await.unwrap();
+    connected(&app, 1).await;
+    let client: WorkerClient = app.referer("worker").unwrap();
+    for id in 0..20 {
+        let large = WorkReq {
+            load: vec![1; 10_000].into(),
+            ..work(id)
+        };
+        let status = client.work(large).await.unwrap_err();
+        assert_eq!(status.code(), Code::ENCODE_REQ_ERROR);
+    }
+    assert_eq!(server(client.work(work(20)).await), "a");
 }
 
 #[tokio::test]

@@ -11,15 +11,15 @@ use tangelo::{
         config::{ClientConfig, RefererConfig},
     },
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 use super::{
     RelayReq, WorkReq, WorkerClient, calling, connected, held,
     local::{named, serving},
-    node::{Journal, Node},
+    node::{Journal, Node, a_place_of_its_own},
     referer, server, spread, work,
 };
-use crate::world::{soon, until};
+use crate::world::{DEADLINE, soon, until};
 
 #[tokio::test]
 async fn a_call_does_nothing_until_it_is_polled_or_started() {
@@ -84,7 +84,7 @@ async fn many_calls_that_are_given_up_leave_room_for_others() {
     for id in 0..CALLS {
         let outcome = client.work(work(id)).now_or_never();
         assert!(outcome.is_none(), "{outcome:?}");
-        if id % 1_000 == 0 {
+        if id % 100 == 0 {
             tokio::task::yield_now().await;
         }
     }
@@ -195,6 +195,50 @@ async fn a_call_may_have_a_time_of_its_own() {
     let (hasty, patient) = tokio::join!(client.work(slow(1)), patient.work(slow(2)));
     assert_eq!(hasty.unwrap_err().code(), Code::RPC_TIMEOUT);
     assert_eq!(server(patient), "a");
+    // None at all, and all there is.
+    let none = client.clone().with_timeout(Duration::ZERO);
+    let status = none.work(work(3)).await.unwrap_err();
+    assert_eq!(status.code(), Code::RPC_TIMEOUT);
+    let endless = client.with_timeout(Duration::MAX);
+    assert_eq!(server(endless.work(work(4)).await), "a");
+}
+
+#[tokio::test]
+async fn an_application_that_stops_waits_for_the_answers_to_its_calls() {
+    let mut node = Node::start("a", &[]).await;
+    let (app, client) = calling(referer([&node])).await;
+    let call = client.work(held(1)).start();
+    node.holds().await;
+    let stops = async {
+        assert_eq!(app.stop(DEADLINE).await, 0);
+    };
+    let released = async {
+        // What is new is refused already.
+        let is_refused = async || client.work(work(2)).await.is_err();
+        soon("it stops", async { while !is_refused().await {} }).await;
+        node.tell("release 1").await;
+    };
+    let (call, (), ()) = tokio::join!(call, stops, released);
+    assert_eq!(server(call), "a");
+}
+
+#[tokio::test]
+async fn who_calls_again_and_again_lets_the_runtime_go_on_also_when_he_is_refused_at_once() {
+    let mut node = Node::start("a", &[&a_place_of_its_own()]).await;
+    let (app, client) = calling(referer([&node])).await;
+    node.kill().await;
+    connected(&app, 0).await;
+    let settings = node.same_address();
+    let _again = Node::start("again", &settings.each_ref().map(String::as_str)).await;
+    let begun = Instant::now();
+    let answer = loop {
+        match client.work(work(1)).await {
+            Ok(answer) => break answer,
+            // The thread of this loop is the one that has to connect.
+            Err(_) => assert!(begun.elapsed() < DEADLINE),
+        }
+    };
+    assert_eq!(answer.server, "again");
 }
 
 #[tokio::test]

@@ -209,13 +209,13 @@ async fn a_peer_that_falls_silent_is_noticed_within_three_pings_and_calls_go_els
 
 #[tokio::test]
 async fn heartbeats_keep_a_connection_on_which_nothing_else_is_said() {
-    let node = Node::start("a", &["server.default.idle_seconds=2"]).await;
+    let node = Node::start("a", &["server.default.idle_seconds=3"]).await;
     let pinging = ClientConfig::default().ping_seconds(1_u32);
     let (app, client) = calling(pinging, referer([&node])).await;
     connected(&app, 1).await;
     let connection = app.client("default").unwrap().connections().remove(0);
     let long = WorkReq {
-        millis: 3_500,
+        millis: 4_000,
         ..work(1)
     };
     let patient = client.with_timeout(Duration::from_secs(20));

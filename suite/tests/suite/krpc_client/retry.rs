@@ -205,7 +205,7 @@ async fn silent(journal: &Journal) -> [Node; 3] {
 async fn each_attempt_is_at_another_address_and_there_are_as_many_as_the_count_allows() {
     let journal = Journal::new();
     let nodes = silent(&journal).await;
-    let calls = [(0, 1), (1, 2), (2, 3), (9, 3)];
+    let calls = [(0, 1), (1, 2), (2, 3)];
     let calls = calls.map(async |(retries, attempts)| {
         // Each attempt has an equal part of the time.
         let timeout = Duration::from_millis(300) * (retries + 1);
@@ -228,6 +228,37 @@ async fn each_attempt_is_at_another_address_and_there_are_as_many_as_the_count_a
         );
     });
     join_all(calls).await;
+}
+
+#[tokio::test]
+async fn a_count_without_an_end_ends_with_the_addresses() {
+    let journal = Journal::new();
+    let full = ["server.default.threads=1", "server.default.queue_size=0"];
+    let mut nodes = Node::each(["a", "b"], &[&full[..], &[&journal.setting()]].concat()).await;
+    let (_filling, filler) = calling(referer(&nodes)).await;
+    let _fill = [filler.work(held(1)).start(), filler.work(held(2)).start()];
+    for node in &mut nodes {
+        node.holds().await;
+    }
+    for level in [RetryLevel::NotAvailable, RetryLevel::Timeout] {
+        let referer = referer(&nodes).retry_level(level).retry_count(u32::MAX);
+        let (_app, client) = calling(referer).await;
+        let status = client.work(work(3)).await.unwrap_err();
+        assert_eq!(status.code(), Code::QUEUE_FULL, "{level}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_is_divided_among_the_addresses_there_are() {
+    let [mut a, mut b] = Node::each(["a", "b"], &[]).await;
+    a.tell("delay 60000").await;
+    b.tell("delay 500").await;
+    let referer = referer([&a, &b])
+        .retry_level(RetryLevel::Timeout)
+        .retry_count(9_u32)
+        .timeout(Duration::from_secs(3));
+    let (_app, client) = calling(referer).await;
+    assert_eq!(server(client.work(work(1)).await), "b");
 }
 
 #[tokio::test]

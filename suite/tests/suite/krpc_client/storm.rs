@@ -87,6 +87,7 @@ async fn weather(app: &RpcApp, nodes: &mut [Node; 3], journal: &Journal) {
             node.begin_to_stop().await;
             assert_eq!(node.stopped().await, 0, "what it had taken is answered");
         }
+        connected(app, all - CONNECTIONS as usize).await;
         let (name, [host, port]) = (format!("{}'", node.name), node.same_address());
         *node = Node::start(&name, &[&host, &port, &journal.setting()]).await;
         connected(app, all).await;
