@@ -251,17 +251,17 @@ async fn every_mistake_in_the_files_is_told_at_the_start() {
         (
             "a certificate without a key",
             local().tls_cert(&one.certificate),
-            ["tls_key is missing", "go together"],
+            ["tls_key: is missing", "go together"],
         ),
         (
             "a key without a certificate",
             local().tls_key(&one.key),
-            ["tls_cert is missing", "go together"],
+            ["tls_cert: is missing", "go together"],
         ),
         (
             "an authority for clients alone",
             local().tls_client_ca(authority.file()),
-            ["tls_cert and tls_key are missing", "tls_client_ca"],
+            ["tls_cert: and tls_key are missing", "tls_client_ca"],
         ),
         (
             "a certificate that is not there",
@@ -306,19 +306,22 @@ async fn every_mistake_in_the_files_is_told_at_the_start() {
     ] {
         let told = mistakes(Some(server), None).await;
         let all = words.iter().all(|word| told.contains(word));
-        assert!(all && told.contains("server `default`"), "{what}: {told}");
+        assert!(
+            all && told.contains("server.default.tls_"),
+            "{what}: {told}"
+        );
     }
     let trusting = || trusting(&authority);
     for (what, client, words) in [
         (
             "a certificate, and nobody to trust",
             ClientConfig::default().tls_cert(&one.certificate),
-            ["tls_ca is missing", ""],
+            ["tls_ca: is missing", ""],
         ),
         (
             "a name, and nobody to trust",
             ClientConfig::default().tls_server_name("one"),
-            ["tls_ca is missing", ""],
+            ["tls_ca: is missing", ""],
         ),
         (
             "an authority that is not there",
@@ -333,7 +336,7 @@ async fn every_mistake_in_the_files_is_told_at_the_start() {
         (
             "a certificate without a key",
             trusting().tls_cert(&one.certificate),
-            ["tls_key is missing", "go together"],
+            ["tls_key: is missing", "go together"],
         ),
         (
             "somebody else's key",
@@ -348,6 +351,9 @@ async fn every_mistake_in_the_files_is_told_at_the_start() {
     ] {
         let told = mistakes(None, Some(client)).await;
         let all = words.iter().all(|word| told.contains(word));
-        assert!(all && told.contains("client `default`"), "{what}: {told}");
+        assert!(
+            all && told.contains("client.default.tls_"),
+            "{what}: {told}"
+        );
     }
 }
