@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use serde_json::Value;
 use tangelo::{
-    Bootstrap,
+    Bootstrap, CallError,
     rpc::config::{ClientConfig, RefererConfig},
 };
 
@@ -20,6 +20,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where it is served, `host:port`.
+    #[arg(value_parser = address)]
     address: String,
     /// What to call: `Service.method`, with its package if it must be, or by their numbers, `100.1`.
     method: String,
@@ -60,6 +61,18 @@ pub(crate) struct Args {
     tls_server_name: Option<String>,
 }
 
+/// One address; what host and port may be is seen when it is connected to.
+fn address(text: &str) -> Result<String, &'static str> {
+    let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(',') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if is_one {
+        Ok(text.to_owned())
+    } else {
+        Err("expected host:port")
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
     let definitions = Definitions::load(&args.sources)?;
     let (service, method) = definitions.method(&args.method)?;
@@ -90,7 +103,14 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
     }
     let answer = app.runtime().block_on(callee.call(&method, &request));
     app.stop(LEAVING);
-    let answer = answer.map_err(|error| format!("{}: {name}: {error}", args.address))?;
+    let answer = answer.map_err(|error| {
+        let words = match &error {
+            // Why there is no connection is its cause.
+            CallError::Call(status) => status.reason().to_string(),
+            other => other.to_string(),
+        };
+        format!("{}: {name}: {words}", args.address)
+    })?;
     print(&answer, args.compact)
 }
 

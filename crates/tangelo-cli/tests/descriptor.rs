@@ -2,44 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod command;
+
+use std::{fs, path::Path};
 
 use tangelo_reflect::Pool;
+
+use command::dir;
 
 const USERS: &str = "syntax = \"proto3\";\npackage user;\nimport \"krpcext.proto\";\n\
     message Req { string userName = 1 [(krpc.vld) = { required: true }]; }\nmessage Res { int32 retCode = 1; }\n\
     service UserService { option (krpc.serviceId) = 100;\n\
       rpc login(Req) returns (Res) { option (krpc.msgId) = 1; } }\n";
 
-/// An empty directory with these files.
-fn dir(name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&dir);
-    for (file, source) in files {
-        let path = dir.join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, source).unwrap();
-    }
-    dir
-}
-
 /// Runs the command in a directory: what it printed, else what it said was wrong.
 fn tangelo(dir: &Path, args: &[&str]) -> Result<String, String> {
-    let run = Command::new(env!("CARGO_BIN_EXE_tangelo"))
-        .current_dir(dir)
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(run.stdout), text(run.stderr));
-    match run.status.code() {
-        Some(0) if err.is_empty() => Ok(out),
-        Some(1) if out.is_empty() => Err(err),
-        code => panic!("{code:?}: {out} {err}"),
+    let ran = command::run(dir, args, "");
+    match ran.code {
+        0 if ran.err.is_empty() => Ok(ran.out),
+        1 if ran.out.is_empty() => Err(ran.err),
+        _ => panic!("{ran:?}"),
     }
 }
 

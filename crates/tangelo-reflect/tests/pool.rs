@@ -311,6 +311,31 @@ fn two_messages_of_one_name_are_told_with_both_files() {
 }
 
 #[test]
+fn a_set_that_tells_the_lines_of_its_source_has_them_in_its_mistakes() {
+    let source = format!(
+        "{HEAD}message Req {{}}\nmessage Res {{ int32 retCode = 1; }}\n\n\
+         service Good {{ option (krpc.serviceId) = 100; }}\n\
+         service Bad {{\n\
+         rpc one(Req)\nreturns (Res);\n\
+         rpc two(Res) returns (Res) {{ option (krpc.msgId) = 1; }}\n\
+         }}\n\
+         service Taken {{\noption (krpc.serviceId) = 100;\n}}\n"
+    );
+    let bytes = unchecked(&dir("lines"), &[("bad.proto", &source)], true);
+    let told = errors(Pool::new().add_set("bad.proto.pb", &bytes));
+    let problems = [
+        "7: Bad: needs its number: `option (krpc.serviceId) = 100;`",
+        "8: Bad.one: needs its number: `{ option (krpc.msgId) = 1; }`",
+        "10: Bad.two: asks and answers with Res, which krpc refuses: give the answer a message of its own",
+        "13: Taken: has number 100, which Good of bad.proto.pb:6 has already",
+    ];
+    assert_eq!(
+        told,
+        problems.map(|problem| format!("bad.proto.pb:{problem}"))
+    );
+}
+
+#[test]
 fn each_mistake_of_a_service_is_told_and_the_others_of_the_set_load() {
     let source = format!(
         "{HEAD}message Req {{}}\nmessage Res {{ int32 retCode = 1; }}\nmessage Bare {{ repeated int32 retCode = 1; }}\n\

@@ -115,7 +115,14 @@ fn words(line: &str) -> String {
             escaped(part)
         }
     });
-    parts.collect::<Vec<_>>().join("`")
+    let mut parts: Vec<_> = parts.collect();
+    let alone = if last % 2 == 1 { parts.pop() } else { None };
+    let words = parts.join("`");
+    match alone {
+        // One that nothing closes is itself.
+        Some(rest) => format!("{words}\\`{rest}"),
+        None => words,
+    }
 }
 
 fn escaped(text: &str) -> String {
@@ -153,7 +160,7 @@ mod tests {
             ("     all\n     the same", " all\n the same"),
             // Words.
             (" [a] b[0] \\[c\\]", " \\[a\\] b\\[0\\] \\[c\\]"),
-            (" `[a]` [b] ` [c]", " `[a]` \\[b\\] ` \\[c\\]"),
+            (" `[a]` [b] ` [c]", " `[a]` \\[b\\] \\` \\[c\\]"),
             (
                 " a < b, <i>, <https://x.org>",
                 " a \\< b, \\<i>, <https://x.org>",

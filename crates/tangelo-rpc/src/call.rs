@@ -129,22 +129,26 @@ impl<A: Message + 'static> Call<A> {
     /// # Errors
     /// As awaiting it; and [`Code::EXEC_EXCEPTION`] where the thread is the one that would have to
     /// do the work, as in a task of a single-threaded runtime.
+    ///
+    /// # Panics
+    /// In a task of a `LocalSet` that belongs to the runtime of the calls.
     pub fn wait(mut self) -> Result<A, Status> {
-        let blocks_itself = self
-            .state
-            .callee()
-            .and_then(|callee| callee.home().map(super::home::Home::would_block_itself));
-        if blocks_itself == Some(true) {
+        let callee = self.state.callee().cloned();
+        let mut wait = || {
+            let (sender, answer) = mpsc::sync_channel(1);
+            self.run(move |outcome| {
+                let _ = sender.send(outcome);
+            });
+            let cut_off = |_| Err(Code::USER_CANCEL.into());
+            answer.recv().unwrap_or_else(cut_off)
+        };
+        let Some(home) = callee.as_ref().and_then(|callee| callee.home()) else {
+            return wait();
+        };
+        home.block_on(wait).unwrap_or_else(|| {
             let problem = "wait() in the runtime's only thread would wait for ever: use .await";
-            return Err(Status::new(Code::EXEC_EXCEPTION, problem));
-        }
-        let (sender, answer) = mpsc::sync_channel(1);
-        self.run(move |outcome| {
-            let _ = sender.send(outcome);
-        });
-        answer
-            .recv()
-            .unwrap_or_else(|_| Err(Code::USER_CANCEL.into()))
+            Err(Status::new(Code::EXEC_EXCEPTION, problem))
+        })
     }
 
     /// Sends the request and waits for no answer: resolves when a connection has taken it. What comes

@@ -1,7 +1,7 @@
 //! Where calls run that nobody polls.
 
 use tangelo_runtime::{Stop, Tasks};
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{runtime::Handle, sync::oneshot, task::block_in_place};
 
 /// The tasks, and the runtime under them, that a callee can run its calls in.
 #[derive(Clone, Debug)]
@@ -46,11 +46,16 @@ impl Home {
         self.tasks.stop()
     }
 
-    /// Whether waiting in this thread would keep the home itself from going on.
-    pub(crate) fn would_block_itself(&self) -> bool {
+    /// Blocks this thread with `wait`; none, and nothing has begun, where the home itself could not go on
+    /// meanwhile.
+    pub(crate) fn block_on<T>(&self, wait: impl FnOnce() -> T) -> Option<T> {
         use tokio::runtime::RuntimeFlavor::CurrentThread;
-        Handle::try_current().is_ok_and(|here| {
-            here.id() == self.runtime.id() && here.runtime_flavor() == CurrentThread
-        })
+        let here = Handle::try_current().ok();
+        match here.filter(|here| here.id() == self.runtime.id()) {
+            None => Some(wait()),
+            Some(here) if here.runtime_flavor() == CurrentThread => None,
+            // Another thread takes over what this one has to do for the home.
+            Some(_) => Some(block_in_place(wait)),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls UserService in every manner there is, as krpc's own example does; its lines stand above ours.
+//! Calls UserService in every manner there is, in the order of krpc's own example.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -12,11 +12,7 @@ use userservice::{
 };
 
 pub(crate) fn run(to: &str) -> ExitCode {
-    // RpcApp app = new Bootstrap()
-    //   .addReferer("us", UserService.class, "127.0.0.1:5600")
-    //   .addReferer("usa", UserServiceAsync.class, "127.0.0.1:5600")
-    //   .build().initAndStart();
-    // One referer is enough: the same client waits, or does not.
+    // krpc has one referer for calls that wait and one for calls that do not; here one client does both.
     let app = Bootstrap::new("userclient")
         .referer::<UserServiceClient>("us", to)
         // What the server may ask us, over the connection that we make to it.
@@ -43,22 +39,15 @@ pub(crate) fn run(to: &str) -> ExitCode {
 
 /// Without async: the thread waits.
 fn sync_calls(app: &RpcApp) -> Result<(), Status> {
-    // UserService us = app.getReferer("us");
     let us: UserServiceClient = app.referer("us")?;
-
-    // LoginRes res = us.login(req);
     let res = us.login(req("abc", "mmm")).wait()?;
     say(&format!("sync: {}", res.user_id));
     Ok(())
 }
 
 async fn async_calls(app: &RpcApp) -> Result<(), Status> {
-    // UserServiceAsync usa = app.getReferer("usa");
     let us: UserServiceClient = app.referer("us")?;
 
-    // CompletableFuture<LoginRes> f1 = usa.login(req);
-    // ... do other things
-    // LoginRes res1 = f1.get();
     // A call is a future, which does nothing before it is awaited; `start` has it begin now. Dropping a
     // future cancels the call; one that was started goes on.
     let f1 = us.login(req("abc", "mmm")).start();
@@ -66,7 +55,6 @@ async fn async_calls(app: &RpcApp) -> Result<(), Status> {
     let res1 = f1.await?;
     say(&format!("async: {}", res1.user_id));
 
-    // f2.thenAccept( (res2) -> { log.info("retCode="+res2.getRetCode()+", retMsg="+res2.getRetMsg()); } );
     // What is to be done with the answer is said where it is awaited.
     let f2 = us.login(req("nobody", "")).start();
     let listener = async {
@@ -116,7 +104,7 @@ impl PushService for Listener {
     }
 }
 
-/// LoginReq req = LoginReq.newBuilder().setUserName("abc").setPassword("mmm").build();
+/// A user, and what he says to be let in.
 fn req(user_name: &str, password: &str) -> LoginReq {
     LoginReq {
         user_name: user_name.to_owned(),

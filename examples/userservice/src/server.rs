@@ -20,12 +20,7 @@ use userservice::{
 const WRONG_USER: i32 = -100_002;
 
 pub(crate) fn run(port: u16) -> ExitCode {
-    // UserServiceImpl impl = new UserServiceImpl();
     let users = Arc::new(Users::default());
-    // RpcApp app = new Bootstrap()
-    //   .addServer(5600)
-    //   .addService(UserService.class, impl)
-    //   .build().initAndStart();
     Bootstrap::new("userservice")
         .server(port)
         .service(UserServiceServer::shared(Arc::clone(&users)))

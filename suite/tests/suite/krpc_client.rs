@@ -1,13 +1,17 @@
 //! The calling side of krpc, looked at from outside: servers are processes of their own.
 
+mod apps;
 mod balance;
 mod breaker;
+mod calls;
 mod canned;
+mod chain;
 mod connections;
 mod local;
 mod node;
 mod registry;
 mod retry;
+mod storm;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -44,8 +44,8 @@ struct Shared {
     wanted: watch::Sender<u32>,
     /// How often connecting has come to an end, good or bad.
     attempts: watch::Sender<u32>,
-    /// Whether the last one was bad.
-    is_failing: AtomicBool,
+    /// Why, if the last one was bad.
+    problem: RwLock<Option<Box<str>>>,
     opened: Instant,
     gone: CancellationToken,
 }
@@ -60,7 +60,7 @@ impl Address {
             turn: AtomicU32::new(0),
             wanted: watch::Sender::new(0),
             attempts: watch::Sender::new(0),
-            is_failing: AtomicBool::new(false),
+            problem: RwLock::new(None),
             opened: Instant::now(),
             gone: CancellationToken::new(),
         });
@@ -111,7 +111,13 @@ impl Address {
         self.shared.wanted.send_modify(one_more);
         // A change cannot be missed: the watch was there before the first look.
         let _ = timeout_at(deadline, attempts.changed()).await;
-        self.connection().ok_or_else(|| Code::NO_CONNECTION.into())
+        self.connection().ok_or_else(|| {
+            let status = Status::from(Code::NO_CONNECTION);
+            match &*self.shared.problem.read() {
+                Some(problem) => status.with_cause(&**problem),
+                None => status,
+            }
+        })
     }
 
     /// Whether a call would find a connection now.
@@ -122,7 +128,7 @@ impl Address {
 
     /// Whether it is worth while to ask for a connection, as far as is known.
     pub(crate) fn is_failing(&self) -> bool {
-        self.shared.is_failing.load(Ordering::Relaxed)
+        self.shared.problem.read().is_some()
     }
 
     /// Whether it is so new that it may only need a moment.
@@ -172,7 +178,8 @@ async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>
         {
             *slot.write() = Some(connection.clone());
         }
-        shared.is_failing.store(outcome.is_err(), Ordering::Relaxed);
+        let problem = outcome.as_ref().err().map(|error| error.to_string().into());
+        *shared.problem.write() = problem;
         // Who has wanted one so far is told by the attempt; who comes later wants another.
         wanted.mark_unchanged();
         shared.attempts.send_modify(one_more);

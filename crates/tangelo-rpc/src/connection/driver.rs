@@ -630,12 +630,8 @@ mod tests {
     const PING: Duration = Duration::from_secs(60);
 
     /// A connection that this side has made, and the other side of it.
-    fn dialed() -> (
-        tokio::io::DuplexStream,
-        Connection,
-        Driver<tokio::io::DuplexStream>,
-    ) {
-        let (theirs, mut driver) = unread(Limits::default(), 1 << 16);
+    fn dialed() -> (DuplexStream, Connection, Driver<DuplexStream>) {
+        let (theirs, mut driver) = piped(Limits::default(), 1 << 16);
         driver.role = Role::dialing(PING);
         driver.ticks = ticks(PING);
         (theirs, driver.connection.clone(), driver)

@@ -86,7 +86,7 @@ impl ServerTls {
             return if config.tls_client_ca.is_empty() {
                 Ok(None)
             } else {
-                Err("tls_cert and tls_key are missing: tls_client_ca alone is no TLS".to_owned())
+                Err("tls_cert is missing, and tls_key: tls_client_ca alone is no TLS".to_owned())
             };
         }
         let provider = Arc::new(ring::default_provider());

@@ -73,7 +73,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     for server in &parts.plan.servers {
         match Bound::new(server.clone()).await {
             Ok(server) => bound.push(server),
-            Err(problem) => mistakes.add(format!("server `{}`: {problem}", server.id)),
+            Err(problem) => mistakes.add(format!("server.{}: {problem}", server.id)),
         }
     }
     let mut clients = HashMap::new();
@@ -82,7 +82,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
             Ok(client) => {
                 clients.insert(config.id.clone(), client);
             }
-            Err(problem) => mistakes.add(format!("client `{}`: {problem}", config.id)),
+            Err(problem) => mistakes.add(format!("client.{}: {problem}", config.id)),
         }
     }
     let mut called = HashMap::new();
@@ -94,7 +94,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
             Ok(one) => {
                 called.insert(config.id.clone(), one);
             }
-            Err(problem) => mistakes.add(format!("referer `{}`: {problem}", config.id)),
+            Err(problem) => mistakes.add(format!("referer.{}: {problem}", config.id)),
         }
     }
     let mut tables = Vec::new();

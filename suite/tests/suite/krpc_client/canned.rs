@@ -12,7 +12,6 @@ use super::{
     node::{Node, a_place_of_its_own},
     server, work,
 };
-use crate::world::until;
 
 /// A file of answers in one of the forms, and its name.
 fn file(test: &str, form: &str, text: &str) -> String {
@@ -116,14 +115,8 @@ async fn a_fallback_is_no_answer_to_what_a_server_has_refused_or_lost() {
     a.kill().await;
     // It may have run: nobody may say otherwise.
     assert_eq!(call.await.unwrap_err().code(), Code::CONNECTION_BROKEN);
-    let canned = async || client.work(keyed("ming")).await;
-    until_canned(&app).await;
-    assert_eq!(server(canned().await), "nobody");
-}
-
-async fn until_canned(app: &RpcApp) {
-    let client = app.client("default").unwrap();
-    until("the connection is lost", || client.connections().is_empty()).await;
+    connected(&app, 0).await;
+    assert_eq!(server(client.work(keyed("ming")).await), "nobody");
 }
 
 #[tokio::test]
@@ -139,7 +132,7 @@ async fn a_mock_answers_instead_of_the_server_and_what_it_has_no_answer_for_is_s
         assert_eq!(server(client.work(keyed("xenia")).await), "a");
         assert_eq!(a.executed().await, 1, "{form}");
         a.kill().await;
-        until_canned(&app).await;
+        connected(&app, 0).await;
         let status = client.work(work(1)).await.unwrap_err();
         assert_eq!(status.code(), Code::NO_CONNECTION, "{form}");
         is_canned(&client).await;

@@ -28,7 +28,7 @@ async fn a_port_that_is_taken_is_told_with_server_and_address_and_nothing_runs()
         .await;
     let mistakes = failed.unwrap_err().to_string();
     for id in ["second", "third"] {
-        let told = format!("server `{id}`: cannot listen on {taken_at}: ");
+        let told = format!("server.{id}: cannot listen on {taken_at}: ");
         assert!(mistakes.contains(&told), "{mistakes}");
     }
     assert!(!mistakes.contains("first"), "{mistakes}");
@@ -53,7 +53,7 @@ async fn an_address_that_is_none_of_this_machine_is_told() {
     let bootstrap = Bootstrap::new("desk").server(config);
     let failed = bootstrap.service(Clerk::new().service()).start().await;
     let mistakes = failed.unwrap_err().to_string();
-    let told = "server `default`: cannot listen on 192.0.2.1:0: ";
+    let told = "server.default: cannot listen on 192.0.2.1:0: ";
     assert!(mistakes.contains(told), "{mistakes}");
 }
 

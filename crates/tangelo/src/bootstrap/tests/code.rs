@@ -204,7 +204,7 @@ fn tls_that_cannot_be_used_is_told_before_anything_starts() {
         ),
         (
             ServerConfig::new("s").tls_client_ca("x"),
-            "server.s.tls_cert: and tls_key are missing",
+            "server.s.tls_cert: is missing, and tls_key",
         ),
         (
             ServerConfig::new("s")

@@ -175,3 +175,31 @@ fn validation_rules_that_cannot_work_are_told_before_anything_starts() {
         assert!(told.starts_with(begin) && told.contains("name"), "{told}");
     }
 }
+
+#[test]
+fn the_file_that_the_page_for_krpc_shows_is_right() {
+    struct UserService;
+    impl Definition for UserService {
+        const SERVICE_ID: i32 = 100;
+        const NAME: &'static str = "UserService";
+        const METHODS: &'static [Method] = &[method(1, "login")];
+    }
+    impl Service for UserService {
+        fn call(&self, _request: Request) -> Answer {
+            Box::pin(async { Err(Code::NOT_FOUND.into()) })
+        }
+    }
+    let page = include_str!("../../../../../docs/krpc.md");
+    let (_, shown) = page.split_once("```toml\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let folder = folder_of(&PROTO.replace("Orders", "OrderService"), shown);
+    fs::create_dir(folder.path("proto")).unwrap();
+    let set = folder.path("proto/orders.proto.pb");
+    fs::rename(folder.path("orders.proto.pb"), set).unwrap();
+    let bootstrap = Bootstrap::new("test").service(UserService);
+    let plan = planned(bootstrap.file(folder.path("tangelo.toml")));
+    assert_eq!(
+        (plan.servers[0].max_conns, plan.referers[0].service_id),
+        (10_000, 200)
+    );
+}
