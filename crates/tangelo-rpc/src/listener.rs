@@ -56,8 +56,18 @@ impl Connections {
     /// Forgets it when it ends.
     pub(crate) async fn watch(&self, connection: Connection) {
         connection.closed().await;
-        self.standing.write().remove(connection.name());
+        self.forget(&connection);
         self.tell(|listener| listener.disconnected(&connection));
+    }
+
+    /// A client gives the next connection to an address the name of the one before, which may still have
+    /// answers to wait for.
+    fn forget(&self, connection: &Connection) {
+        let mut standing = self.standing.write();
+        let known = standing.get(connection.name());
+        if known.is_some_and(|known| known.id() == connection.id()) {
+            standing.remove(connection.name());
+        }
     }
 
     fn tell(&self, tell: impl Fn(&dyn ConnectionListener)) {
@@ -75,5 +85,30 @@ impl std::fmt::Debug for Connections {
             .debug_list()
             .entries(self.standing.read().values())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, connection::Dialect};
+
+    fn named(name: &str) -> Connection {
+        let (limits, peer) = (Limits::default(), ([127, 0, 0, 1], 1).into());
+        Connection::new(name.into(), peer, limits, Dialect::ours(limits.frame))
+    }
+
+    #[test]
+    fn one_that_ends_does_not_take_the_name_of_the_next_with_it() {
+        let connections = Connections::default();
+        let (first, second, other) = (named("a:1"), named("a:1"), named("a:2"));
+        for connection in [&first, &second, &other] {
+            connections.enter(connection);
+        }
+        connections.forget(&first);
+        assert_eq!(connections.by_name("a:1").unwrap().id(), second.id());
+        connections.forget(&second);
+        assert!(connections.by_name("a:1").is_none());
+        assert_eq!(connections.len(), 1);
     }
 }

@@ -404,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let waits = shared.respond(to, outcome).or_else(|error| {
             let (service, message) = (to.service_id, to.msg_id);
             warn!(service, message, %error, "a reply could not be sent");
-            shared.respond(to, &Err(Code::BUSINESS_ERROR.into()))
+            shared.respond(to, &Err(Code::ENCODE_RES_ERROR.into()))
         });
         check_reads(waits.map_err(io::Error::other)?, shared)
     }

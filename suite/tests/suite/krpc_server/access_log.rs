@@ -321,29 +321,32 @@ async fn what_waited_says_how_long() {
 }
 
 #[tokio::test]
-async fn what_comes_while_the_server_stops_has_its_line_and_so_has_what_is_cut_off() {
+async fn what_comes_while_the_server_stops_has_its_line() {
     let mut lines = Lines::new();
     let clerk = Clerk::new();
     let (app, mut peer) = logging(&lines, clerk.service(), as_it_is).await;
     peer.holds(HOLD, [1]).await;
     clerk.hold.entered(1).await;
-    let (cut_off, ()) = tokio::join!(
-        soon("the end", app.stop(Duration::from_millis(300))),
-        async {
-            peer.holds(HOLD, [2]).await;
-            assert_eq!(peer.answer().await, (2, -622));
-        }
-    );
-    assert_eq!(cut_off, 1);
-    let name = "Desk.hold";
-    assert_eq!(
-        who(&served(&mut lines).await),
-        ["2", "101", "2", name, "-622"]
-    );
-    assert_eq!(
-        who(&served(&mut lines).await),
-        ["1", "101", "2", name, "-603"]
-    );
+    tokio::join!(stops(&app), async {
+        peer.holds(HOLD, [2]).await;
+        assert_eq!(peer.answer().await, (2, -622));
+        clerk.hold.release(1);
+    });
+    for (sequence, code) in [("2", "-622"), ("1", "0")] {
+        let fields = served(&mut lines).await;
+        assert_eq!(who(&fields), [sequence, "101", "2", "Desk.hold", code]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_off_has_its_line() {
+    let mut lines = Lines::new();
+    let clerk = Clerk::new();
+    let (app, mut peer) = logging(&lines, clerk.service(), as_it_is).await;
+    peer.holds(HOLD, [1]).await;
+    clerk.hold.entered(1).await;
+    soon("the end", app.stop(Duration::ZERO)).await;
+    assert_eq!(served(&mut lines).await[8], "-603");
 }
 
 #[tokio::test]
@@ -358,7 +361,7 @@ async fn calls_have_their_lines_too_of_the_same_trace_as_the_requests() {
         .referer_with(
             RefererConfig::new::<DeskClient>("late")
                 .to(&to)
-                .timeout(Duration::from_millis(50)),
+                .timeout(Duration::from_millis(300)),
         )
         .referer::<BellClient>("nowhere", &nobody.to_string())
         .log_sink(sink(&calls));

@@ -1,8 +1,10 @@
 //! Bodies that travel compressed.
 
+use std::sync::Arc;
+
 use tangelo::{
     Bootstrap, RpcApp,
-    rpc::{codegen::prost::Message as _, config::RefererConfig},
+    rpc::{Codec, CodecError, codegen::prost::Message as _, config::RefererConfig},
 };
 use tangelo_wire::krpc::{
     compress::{Compression, compress, decompress},
@@ -134,6 +136,83 @@ async fn what_is_compressed_may_be_longer_than_a_frame_but_not_when_it_is_read()
     let status = desk.echo(echo_of(20_001)).await.unwrap_err();
     assert_eq!(status.code().0, -625);
     desk.echo(echo_of(200)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_a_frame_is_an_error_and_the_connection_stays() {
+    let app = Bootstrap::new("desk").server(local().max_package_size(2000_usize));
+    let app = start(app.service(Clerk::new().service())).await;
+    let mut peer = Peer::at(at(&app)).await;
+    // Short as it travels, and as long as it may be when it is read: so is the answer, and its meta.
+    for (length, code) in [(1900, 0), (2000, -626)] {
+        let meta = Meta {
+            compress: Compression::Zlib as i32,
+            ..call(DESK, ECHO)
+        };
+        let body = zipped(Compression::Zlib, &echo_of(length).encode_to_vec());
+        let frame = peer.ask(meta, &body).await;
+        assert_eq!(frame.meta.ret_code, code);
+        assert_eq!(frame.body.is_empty(), code != 0);
+    }
+    peer.echoes().await;
+}
+
+/// Turns every bit; of a body that is all zeroes it makes a lie.
+#[derive(Debug)]
+struct Turned;
+
+impl Codec for Turned {
+    fn number(&self) -> i32 {
+        9
+    }
+
+    fn name(&self) -> &str {
+        "turned"
+    }
+
+    fn compress(&self, body: &[u8], out: &mut bytes::BytesMut) -> Result<(), CodecError> {
+        out.extend(body.iter().map(|byte| !byte));
+        Ok(())
+    }
+
+    fn decompress(&self, bytes: &[u8], limit: usize) -> Result<bytes::Bytes, CodecError> {
+        match bytes.first() {
+            Some(0) => Ok(vec![0; limit + 1].into()),
+            Some(1) => Err("not one of mine".into()),
+            _ => Ok(bytes.iter().map(|byte| !byte).collect()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_application_compresses_in_a_manner_of_its_own() {
+    let turned = || Arc::new(Turned) as Arc<dyn Codec>;
+    let app = Bootstrap::new("desk").server(local()).codec(turned());
+    let app = start(app.service(Clerk::new().service())).await;
+    let mut peer = Peer::at(at(&app)).await;
+    let meta = Meta {
+        compress: 9,
+        ..call(DESK, ECHO)
+    };
+    let frame = peer
+        .ask(meta.clone(), &b"\x0a\x02hi".map(|byte| !byte))
+        .await;
+    assert_eq!((frame.meta.ret_code, &*frame.body), (0, &b"\x12\x02hi"[..]));
+    // What it makes too long, and what it does not take.
+    for body in [[0; 8], [1; 8]] {
+        let frame = peer.ask(meta.clone(), &body).await;
+        assert_eq!((frame.meta.ret_code, &*frame.body), (-625, &b""[..]));
+    }
+    let referer = RefererConfig::new::<DeskClient>("desk").to(&at(&app).to_string());
+    let referer = referer.zip("turned").min_size_to_zip(1000_usize);
+    let caller = Bootstrap::new("caller").codec(turned());
+    let caller = start(caller.referer_with(referer)).await;
+    let desk: DeskClient = caller.referer("desk").unwrap();
+    for length in [1000, 1001, 20_000] {
+        let request = echo_of(length);
+        let answer = desk.echo(request.clone()).await.unwrap();
+        assert_eq!(answer.text, request.text);
+    }
 }
 
 #[tokio::test]

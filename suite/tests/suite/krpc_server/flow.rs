@@ -145,7 +145,6 @@ async fn a_flow_control_of_ones_own_may_take_its_time_and_has_its_own_codes() {
         ..ask(HOLD_TOO, 9)
     };
     peer.send(&impatient, b"").await;
-    peer.echoes().await;
     assert_eq!(peer.answer().await, (9, -602), "undecided for too long");
     peer.is_refused(call(DESK, 99), -620).await;
     peer.echoes().await;
