@@ -6,7 +6,10 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline, route,
+    Channel, Context, Handlers, Limits, Member, States,
+    channel::{OnLeave, PushFilters},
+    pipeline::Pipeline,
+    route,
 };
 
 /// What the servers of one type are made of.
@@ -20,6 +23,7 @@ pub struct Blueprint {
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) push_filters: PushFilters,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -45,6 +49,7 @@ impl Blueprint {
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
+            push_filters: PushFilters::default(),
             mistakes: Vec::new(),
         }
     }
@@ -128,7 +133,8 @@ impl Blueprint {
         self
     }
 
-    /// Called when a member has left a channel because its session closed.
+    /// Called when a member has left a channel because its session closed, or is not bound to its user any
+    /// more where it [has to be](crate::ChannelOptions::bound_only).
     #[must_use]
     pub fn on_leave(
         mut self,

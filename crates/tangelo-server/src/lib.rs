@@ -37,7 +37,10 @@ mod session;
 mod state;
 
 pub use blueprint::{Blueprint, Component};
-pub use channel::{Channel, Channels, Member};
+pub use channel::{
+    BroadcastOptions, Broadcasted, Channel, ChannelError, ChannelOptions, Channels, Delivered,
+    Member, Receivers,
+};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};

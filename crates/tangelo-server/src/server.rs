@@ -20,10 +20,9 @@ use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
 use crate::{
     Blueprint, Channels, Component, Context, Limits, Routes, Sessions,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
+    channel::{ChannelOnBackEnd, ChannelOnFrontEnd, Delivery, SessionOnBackEnd},
     forward::Forward,
     front::Front,
-    membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
     session::SessionIds,
 };
@@ -219,25 +218,29 @@ fn assemble(
         services,
         components,
         on_leave,
+        push_filters,
         ..
     } = blueprint;
     let sessions = Arc::new(Sessions::default());
     let session_ids = SessionIds::new();
-    let identity = Identity {
+    let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
         server_type: instance.server_type.clone(),
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
-    };
-    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd {
-        sessions: Arc::clone(&sessions),
     });
+    let here = Delivery {
+        sessions: Arc::clone(&sessions),
+        filters: push_filters,
+    };
+    let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
+    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd(channels.clone()));
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
         tasks: back.clone(),
     };
     let cluster = Cluster::new(
-        Arc::new(identity),
+        identity,
         asked_by_back_ends,
         Arc::new(back_ends),
         registry,
@@ -249,7 +252,7 @@ fn assemble(
         heartbeat,
         session_ids,
         sessions,
-        channels: Channels::new(on_leave),
+        channels,
         cluster,
         routes,
         pipeline,

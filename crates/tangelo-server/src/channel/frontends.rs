@@ -1,4 +1,4 @@
-//! The front ends that are connected to a back end.
+//! The front ends that are connected to a server.
 
 use std::collections::HashMap;
 
@@ -54,14 +54,61 @@ impl FrontEnds {
         frontend_id: &str,
         session: SessionId,
     ) -> Result<Connection, Status> {
-        let frontends = self.connections.read();
-        let connections = frontends.get(frontend_id).into_iter().flatten().rev();
-        let mut standing = connections.filter(|connection| !connection.is_closed());
-        let found = standing.find(|connection| {
+        self.newest(frontend_id, |connection| {
             connection
                 .hello()
                 .is_some_and(|hello| hello.carries(session.0))
-        });
+        })
+    }
+
+    /// A connection to this front end, for what belongs to no session.
+    pub(crate) fn any(&self, frontend_id: &str) -> Result<Connection, Status> {
+        self.newest(frontend_id, |_| true)
+    }
+
+    fn newest(
+        &self,
+        frontend_id: &str,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Result<Connection, Status> {
+        let frontends = self.connections.read();
+        let connections = frontends.get(frontend_id).into_iter().flatten().rev();
+        let mut standing = connections.filter(|connection| !connection.is_closed());
+        let found = standing.find(|connection| wanted(connection));
         found.cloned().ok_or_else(|| Code::NO_CONNECTION.into())
     }
+
+    /// One connection for each lane of this front end, so that together they carry all its sessions.
+    pub(crate) fn lanes(&self, frontend_id: &str) -> Vec<Connection> {
+        let frontends = self.connections.read();
+        lanes(frontends.get(frontend_id).map_or(&[], |known| known))
+    }
+
+    /// The front ends of a type, each with one connection for each of its lanes.
+    pub(crate) fn of_type(&self, server_type: &str) -> Vec<(String, Vec<Connection>)> {
+        let frontends = self.connections.read();
+        let is_one = |connection: &Connection| {
+            let hello = connection.hello();
+            hello.is_some_and(|hello| hello.identity.server_type == server_type)
+        };
+        let of_type = frontends
+            .iter()
+            .filter(|(_, connections)| connections.iter().any(is_one));
+        of_type
+            .map(|(frontend_id, connections)| (frontend_id.clone(), lanes(connections)))
+            .collect()
+    }
+}
+
+/// The newest that stands of each lane.
+fn lanes(connections: &[Connection]) -> Vec<Connection> {
+    let mut found: Vec<Connection> = Vec::new();
+    let lane = |connection: &Connection| connection.hello().map(|hello| (hello.lane, hello.lanes));
+    for connection in connections.iter().rev() {
+        let known = found.iter().any(|known| lane(known) == lane(connection));
+        if !known && !connection.is_closed() {
+            found.push(connection.clone());
+        }
+    }
+    found
 }

@@ -9,7 +9,8 @@ use tangelo_rpc::{Connection, Status};
 
 use super::SessionId;
 use crate::{
-    Context, channel,
+    Context,
+    channel::{self, Terms},
     fields::{self, Malformed, fields},
 };
 
@@ -77,6 +78,6 @@ impl BackSession {
     }
 
     pub(crate) fn push(&self, push: &Push) -> Result<(), Status> {
-        channel::tell_push(&self.connection, &[self.id], push)
+        channel::tell_push(&self.connection, &[self.id], push, Terms::default())
     }
 }

@@ -101,7 +101,7 @@ pub(super) struct State {
     settings: Map<String, Value>,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
-    memberships: Memberships,
+    pub(super) memberships: Memberships,
     pub(super) closed: bool,
 }
 
@@ -156,12 +156,14 @@ impl FrontSession {
         self.state.lock().settings.get(key).cloned()
     }
 
-    pub(crate) fn push(&self, push: Arc<Push>) {
-        self.add(Item::Push(push));
+    /// Whether it will be told.
+    pub(crate) fn push(&self, push: Arc<Push>) -> bool {
+        self.add(Item::Push(push))
     }
 
-    pub(crate) fn add(&self, item: Item) {
-        self.queue.add(item, &self.wake);
+    /// Whether it was taken.
+    pub(crate) fn add(&self, item: Item) -> bool {
+        self.queue.add(item, &self.wake)
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -193,13 +195,26 @@ impl FrontSession {
         encoded
     }
 
-    /// What a back end remembers of this session is changed; `false` if the session has closed.
-    pub(crate) fn with_memberships(&self, change: impl FnOnce(&mut Memberships)) -> bool {
+    /// Looks at, or changes, which channels the session is in, given whom it is bound to; none if it has
+    /// closed.
+    pub(crate) fn with_memberships<T>(
+        &self,
+        use_them: impl FnOnce(&mut Memberships, Option<&str>) -> T,
+    ) -> Option<T> {
         let mut state = self.state.lock();
-        if !state.closed {
-            change(&mut state.memberships);
-        }
-        !state.closed
+        let State {
+            uid,
+            memberships,
+            closed,
+            ..
+        } = &mut *state;
+        (!*closed).then(|| use_them(memberships, uid.as_deref()))
+    }
+
+    /// Whether it is in this channel of that server.
+    pub(crate) fn is_member(&self, server_id: &str, channel: &str) -> bool {
+        let is_member = self.with_memberships(|memberships, _| memberships.has(server_id, channel));
+        is_member.unwrap_or_default()
     }
 
     /// The client is gone: nothing is taken for it any more. Returns who has to be told.

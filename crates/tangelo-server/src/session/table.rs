@@ -13,7 +13,10 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 
 use super::{FrontSession, Kind, Session, SessionId};
-use crate::{Context, Error, membership::Departed};
+use crate::{
+    Context, Error,
+    membership::{Departed, Memberships},
+};
 
 /// All sessions of a front end: Pomelo's `sessionService`.
 #[derive(Debug, Default)]
@@ -64,6 +67,11 @@ impl Sessions {
             .collect()
     }
 
+    /// As [`by_uid`](Self::by_uid).
+    pub(crate) fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
+        self.by_uid.lock().get(uid).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
@@ -105,7 +113,8 @@ impl Sessions {
         if uid.is_some() {
             self.unbind(session);
         }
-        memberships.tell_closed(session.id(), &self.departed);
+        let channels = session.context().channels();
+        memberships.tell_closed(session.id(), &self.departed, channels);
     }
 
     pub(crate) fn departed(&self) -> &Departed {
@@ -114,15 +123,25 @@ impl Sessions {
 
     /// Takes the user away again.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) {
+        let taken = self.take_user(session);
+        if let Some(memberships) = taken {
+            memberships.tell_gone(session.id(), session.context().channels());
+        }
+    }
+
+    /// What ends with the binding.
+    fn take_user(&self, session: &Arc<FrontSession>) -> Option<Memberships> {
         let mut by_uid = self.by_uid.lock();
-        let Some(uid) = session.change(|state| state.uid.take()) else {
-            return;
-        };
+        let (uid, memberships) = session.change(|state| {
+            let uid = state.uid.take()?;
+            Some((uid, state.memberships.take_bound()))
+        })?;
         if let Some(sessions) = by_uid.get_mut(&uid) {
             sessions.retain(|other| other.id() != session.id());
             if sessions.is_empty() {
                 by_uid.remove(&uid);
             }
         }
+        Some(memberships)
     }
 }
