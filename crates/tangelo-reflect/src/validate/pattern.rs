@@ -60,7 +60,7 @@ impl Pattern {
 /// whatever is in it and whatever is asked.
 #[derive(Clone)]
 pub(super) struct Table {
-    states: dense::DFA<Vec<u32>>,
+    states: Box<dense::DFA<Vec<u32>>>,
     start: StateID,
 }
 
@@ -91,6 +91,7 @@ impl Table {
         let start = states
             .start_state(&start::Config::new().anchored(Anchored::Yes))
             .map_err(|error| wrong(&error.to_string()))?;
+        let states = Box::new(states);
         Ok(Self { states, start })
     }
 
