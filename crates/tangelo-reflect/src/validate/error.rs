@@ -3,6 +3,7 @@
 use prost_reflect::FieldDescriptor;
 
 use super::Violation;
+use crate::message::Malformed;
 
 /// A rule in a .proto file that cannot be kept to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +35,7 @@ impl Error {
 pub enum BodyError {
     /// It is no message of the type.
     #[error(transparent)]
-    Decode(#[from] prost::DecodeError),
+    Decode(#[from] Malformed),
     /// It breaks a rule.
     #[error(transparent)]
     Violation(#[from] Violation),
