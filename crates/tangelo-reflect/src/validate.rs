@@ -38,11 +38,13 @@ mod scalar;
 mod values;
 mod violation;
 mod walk;
+mod weight;
 
 use std::fmt;
 
 use prost_reflect::MessageDescriptor;
 
+use self::weight::Weight;
 use self::{
     compile::{Place, Plan},
     walk::{Stop, Walk},
@@ -51,17 +53,20 @@ pub use self::{
     error::{BodyError, Error},
     scalar::MAX_NUMBERS_AS_TEXT,
     violation::{VALIDATE_ERROR, Violation},
+    weight::{ALWAYS_DECODED, MAX_GROWTH, Unreadable},
 };
 
-/// The rules of one type of message and of all that it holds.
+/// The rules of one type of message and of all that it holds, and what it becomes when it is decoded.
 pub struct Validator {
     descriptor: MessageDescriptor,
-    /// A plan for each type, its own first.
+    /// A plan for each type, its own first. None where there are no rules.
     plans: Vec<Plan>,
+    weight: Option<Weight>,
 }
 
 impl Validator {
-    /// Reads the rules of a type of message. `None`: it has none, nor has anything within it.
+    /// Reads the rules of a type of message. `None`: it has none, nor has anything within it, and its messages
+    /// never become more than [`MAX_GROWTH`] times as long as their bodies.
     ///
     /// Each type is read once, so one that holds itself is fine.
     ///
@@ -70,9 +75,12 @@ impl Validator {
     /// back-references, a rule that does not fit the field's type, a rule unknown here.
     pub fn compile(descriptor: &MessageDescriptor) -> Result<Option<Self>, Error> {
         let plans = compile::plans(descriptor)?;
-        Ok(plans.map(|plans| Self {
+        let weight = Weight::of(descriptor);
+        let needless = plans.is_none() && weight.is_none();
+        Ok((!needless).then(|| Self {
             descriptor: descriptor.clone(),
-            plans,
+            plans: plans.unwrap_or_default(),
+            weight,
         }))
     }
 
@@ -80,10 +88,15 @@ impl Validator {
     /// whatever is in it.
     ///
     /// # Errors
-    /// A body that is no such message as far as its rules reach, or the first rule that is broken.
+    /// A body that is no such message as far as its rules reach, one that would become more than
+    /// [`MAX_GROWTH`] times its length and more than [`ALWAYS_DECODED`] when it is decoded, or the first rule
+    /// that is broken.
     pub fn check_body(&self, body: &[u8]) -> Result<(), BodyError> {
+        if let Some(weight) = &self.weight {
+            weight.check(body)?;
+        }
         Walk::check(&self.plans, body).map_err(|stop| match stop {
-            Stop::Malformed(malformed) => BodyError::Decode(malformed),
+            Stop::Malformed(malformed) => BodyError::Decode(malformed.into()),
             Stop::Broken(place) => BodyError::Violation(self.violation(place)),
         })
     }

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MapKey, Value, prost::Message};
 use proto::{descriptor, list, message, text, within};
-use tangelo_reflect::validate::{BodyError, Error, VALIDATE_ERROR, Validator, Violation};
+use tangelo_reflect::validate::{
+    ALWAYS_DECODED, BodyError, Error, MAX_GROWTH, VALIDATE_ERROR, Validator, Violation,
+};
 
 /// `message Req` with these fields, and its rules.
 fn rules(source: &str) -> Validator {
@@ -193,7 +195,8 @@ fn numbers_bools_and_enums_are_looked_at_as_they_are_written() {
 #[test]
 fn required_is_for_strings_and_passes_elsewhere() {
     let source = "message Req { int32 n = 1 [(krpc.vld).required = true];
-        bytes b = 2 [(krpc.vld).required = true]; Req r = 3 [(krpc.vld).required = true]; }";
+        bytes b = 2 [(krpc.vld).required = true]; Other r = 3 [(krpc.vld).required = true]; }
+        message Other { int32 n = 1; }";
     assert!(
         Validator::compile(&descriptor(source, "Req"))
             .unwrap()
@@ -415,8 +418,8 @@ fn a_body_that_is_no_message_is_told_from_one_that_breaks_a_rule() {
 #[test]
 fn a_type_without_a_rule_below_it_needs_no_validator() {
     let source =
-        "message Req { string a = 1; Req next = 2; Other other = 3; repeated Other more = 4; }
-        message Other { int32 n = 1; Req back = 2; }
+        "message Req { string a = 1; Other other = 3; repeated Other more = 4; repeated sint64 n = 5; }
+        message Other { int32 n = 1; string a = 2; }
         message Ruled { string a = 1 [(krpc.vld).required = true]; }";
     assert!(
         Validator::compile(&descriptor(source, "Req"))
@@ -784,6 +787,90 @@ fn so_many_numbers_of_a_body_are_looked_at_as_text_and_no_more() {
         "message Req { repeated int32 f = 1 [(krpc.vld) = { values: \"7,8\" nrange: \"7\" }]; }",
     );
     assert_eq!(answer(&validator, &body(most + 1)), Ok(()));
+}
+
+/// A body with a list of so many elements of two bytes.
+fn empty_elements(count: usize) -> Vec<u8> {
+    b"\x0a\0".repeat(count)
+}
+
+#[test]
+fn a_body_becomes_so_many_times_its_length_when_it_is_decoded_and_no_more() {
+    // 96 bytes in memory, and two on the wire.
+    let item = "message Item { string a = 1; string b = 2; string c = 3; bytes d = 4; }";
+    let list = rules(&format!(
+        "message Req {{ repeated Item items = 1; }} {item}"
+    ));
+    let most = ALWAYS_DECODED / 96;
+    assert_eq!(answer(&list, &empty_elements(most)), Ok(()));
+    let refused = answer(&list, &empty_elements(most + 1)).unwrap_err();
+    assert!(refused.contains("when it is decoded"), "{refused}");
+
+    // Beyond what is always decoded it is the length that counts.
+    let element = field(1, &field(1, b"eight by"));
+    assert_eq!(element.len(), 96 / MAX_GROWTH * 2);
+    let long = element.repeat(90_000);
+    assert!(long.len() * MAX_GROWTH > 2 * ALWAYS_DECODED);
+    assert_eq!(answer(&list, &long), Ok(()));
+    let mixed = |empty| [long.clone(), empty_elements(empty)].concat();
+    let left = 90_000 * (12 * MAX_GROWTH - 96) / (96 - 2 * MAX_GROWTH);
+    assert_eq!(answer(&list, &mixed(left)), Ok(()));
+    assert!(answer(&list, &mixed(left + 1)).is_err());
+}
+
+#[test]
+fn what_lies_deeper_in_a_body_counts_as_well() {
+    let item = "message Item { string a = 1; string b = 2; string c = 3; bytes d = 4; }
+        message Items { repeated Item items = 1; }";
+    let many = empty_elements(ALWAYS_DECODED / 96 + 1);
+    let length = |bytes: &[u8], head: &[u8]| {
+        let mut all = head.to_vec();
+        prost_reflect::prost::encoding::encode_varint(bytes.len() as u64, &mut all);
+        all.extend_from_slice(bytes);
+        all
+    };
+    for (declared, head) in [
+        ("Items in = 1;", &[0x0a][..]),
+        ("repeated Items in = 1;", &[0x0a]),
+        ("oneof o { Items in = 1; int32 n = 2; }", &[0x0a]),
+    ] {
+        let list = rules(&format!("message Req {{ {declared} }} {item}"));
+        assert!(answer(&list, &length(&many, head)).is_err(), "{declared}");
+    }
+    let map = rules(&format!(
+        "message Req {{ map<int32, Items> in = 1; }} {item}"
+    ));
+    assert!(answer(&map, &length(&length(&many, &[0x12]), &[0x0a])).is_err());
+    let entries = rules(&format!(
+        "message Req {{ map<int32, Item> in = 1; }} {item}"
+    ));
+    assert!(answer(&entries, &many).is_err());
+    let texts = rules("message Req { repeated string in = 1; }");
+    assert!(answer(&texts, &empty_elements(400_000)).is_err());
+    let itself = rules("message Req { Req next = 1; repeated Req list = 2; }");
+    assert!(answer(&itself, &b"\x12\0".repeat(400_000)).is_err());
+}
+
+#[test]
+fn long_lists_of_numbers_and_short_words_are_decoded() {
+    let source = "message Req { repeated int64 n = 1; repeated double d = 2; repeated bool b = 3;
+        repeated string s = 4; repeated Item items = 5; repeated Point points = 6; }
+        message Item { string a = 1; string b = 2; string c = 3; bytes d = 4; }
+        message Point { sint32 x = 1; sint32 y = 2; }";
+    let validator = rules(source);
+    let long = |number: u8| {
+        let mut body = vec![number << 3 | 2];
+        prost_reflect::prost::encoding::encode_varint(999_992, &mut body);
+        body.resize(body.len() + 999_992, 1);
+        body
+    };
+    for number in [1, 2, 3] {
+        assert_eq!(answer(&validator, &long(number)), Ok(()), "{number}");
+    }
+    assert_eq!(answer(&validator, &b"\x08\x01".repeat(500_000)), Ok(()));
+    assert_eq!(answer(&validator, &field(4, b"a").repeat(333_333)), Ok(()));
+    let point = field(6, b"\x08\x01\x10\x01");
+    assert_eq!(answer(&validator, &point.repeat(166_666)), Ok(()));
 }
 
 proptest::proptest! {

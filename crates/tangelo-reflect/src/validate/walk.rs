@@ -12,7 +12,7 @@ use super::{
 use crate::message::{self, Malformed, Raw};
 
 /// How deep messages may lie in each other, as in prost.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// Why a body does not pass.
 #[derive(Debug)]
@@ -309,14 +309,14 @@ impl Seen<'_> {
     }
 }
 
-fn deeper(depth: usize) -> Result<usize, Malformed> {
+pub(super) fn deeper(depth: usize) -> Result<usize, Malformed> {
     depth
         .checked_sub(1)
         .ok_or_else(|| Malformed::new("messages lie too deep in each other"))
 }
 
 /// The bytes of a message in a message.
-fn fields_of(raw: Raw<'_>) -> Result<&[u8], Malformed> {
+pub(super) fn fields_of(raw: Raw<'_>) -> Result<&[u8], Malformed> {
     match raw {
         Raw::Bytes(fields) | Raw::Group(fields) => Ok(fields),
         _ => Err(Malformed::new(
