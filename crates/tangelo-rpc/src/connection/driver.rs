@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
-use super::{Connection, ReplyTo};
+use super::{Afterwards, Connection, ReplyTo};
 use crate::{Code, Headers, Reply, Request, Service, Services, Status, link};
 
 /// Frames handled before other connections get their turn.
@@ -219,11 +219,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
-            self.held -= ended.held;
-            self.respond(ended.to, &ended.outcome)?;
+        loop {
+            while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
+                self.held -= ended.held;
+                self.respond(ended.to, &ended.outcome)?;
+            }
+            if !self.take_afterwards() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// What is left to do for requests that have been answered joins those that run.
+    fn take_afterwards(&mut self) -> bool {
+        let shared = &self.connection.shared;
+        if !shared.has_afterwards.load(Ordering::Acquire) {
+            return false;
+        }
+        let afterwards = {
+            let mut state = shared.state.lock();
+            shared.has_afterwards.store(false, Ordering::Release);
+            std::mem::take(&mut state.afterwards)
+        };
+        for Afterwards { of, deadline, work } in afterwards {
+            self.running.push(Running {
+                answer: Guarded::new(work),
+                deadline: Box::pin(tokio::time::sleep_until(deadline)),
+                to: ReplyTo::nobody(of),
+                held: 0,
+            });
+        }
+        true
     }
 
     /// Reads and handles what is there; true when the quota ended it.
@@ -496,8 +522,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        while ready!(Pin::new(&mut self.running).poll_next(context)).is_some() {}
-        Poll::Ready(())
+        loop {
+            let polled = Pin::new(&mut self.running).poll_next(context);
+            if self.take_afterwards() || matches!(polled, Poll::Ready(Some(_))) {
+                continue;
+            }
+            return polled.map(drop);
+        }
     }
 }
 
@@ -505,6 +536,11 @@ impl<S> Drop for Driver<S> {
     /// A task that is dropped, rather than ended, leaves nobody waiting either.
     fn drop(&mut self) {
         self.connection.shared.end();
+        // It may hold the connection, which holds it.
+        let afterwards = std::mem::take(&mut self.connection.shared.state.lock().afterwards);
+        for Afterwards { work, .. } in afterwards {
+            drop(Guarded::new(work));
+        }
     }
 }
 
@@ -759,6 +795,89 @@ mod tests {
             () = driver => panic!("it has ended"),
             () = talk => {}
         }
+    }
+
+    /// Answers at once, or with the next turn, and tells when what it left to do begins, and whether its
+    /// answer had been handed on by then; that ends when it is told to.
+    struct Leaves {
+        at_once: bool,
+        begun: tokio::sync::mpsc::Sender<bool>,
+        ends: Arc<tokio::sync::Notify>,
+    }
+
+    impl Service for Leaves {
+        fn call(&self, request: Request) -> crate::Answer {
+            let connection = request.connection.unwrap();
+            let (begun, ends, at_once) =
+                (self.begun.clone(), Arc::clone(&self.ends), self.at_once);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            Box::pin(async move {
+                if !at_once {
+                    tokio::task::yield_now().await;
+                }
+                let its = connection.clone();
+                let work = async move {
+                    begun.try_send(its.backlog() > 0).unwrap();
+                    ends.notified().await;
+                    begun.try_send(true).unwrap();
+                    Ok(Reply::default())
+                };
+                connection.afterwards((100, 1), deadline, Box::pin(work));
+                Ok(Reply::default())
+            })
+        }
+    }
+
+    /// A request, over a connection of which one end is dropped after the answer; what its service told.
+    async fn told_by_leftovers(at_once: bool, ends: bool) -> Vec<bool> {
+        let (begun, mut told) = tokio::sync::mpsc::channel(9);
+        let leaves = Leaves {
+            at_once,
+            begun,
+            ends: Arc::default(),
+        };
+        let notify = Arc::clone(&leaves.ends);
+        let (mut theirs, mut driver) = piped(Limits::default(), 1 << 10);
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(leaves)));
+        let talk = async move {
+            let mut buffer = BytesMut::new();
+            let meta = Meta {
+                service_id: 100,
+                msg_id: 1,
+                sequence: 7,
+                ..Meta::default()
+            };
+            frame::encode(&meta, b"", Layout::V2, 1000, &mut buffer).unwrap();
+            theirs.write_all(&buffer.split()).await.unwrap();
+            theirs.read_buf(&mut buffer).await.unwrap();
+            let answer = frame::decode(&mut buffer, Layout::V2, 1000).unwrap();
+            assert_eq!(answer.unwrap().meta.sequence, 7);
+            drop(theirs);
+            if ends {
+                notify.notify_one();
+            }
+        };
+        tokio::join!(driver, talk);
+        let mut all = Vec::new();
+        while let Some(told) = told.recv().await {
+            all.push(told);
+        }
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_to_do_begins_when_the_answer_is_handed_on_and_outlives_the_connection() {
+        for at_once in [true, false] {
+            assert_eq!(told_by_leftovers(at_once, true).await, [true, true]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_dropped_at_its_deadline() {
+        let begun = Instant::now();
+        assert_eq!(told_by_leftovers(true, false).await, [true]);
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(11));
     }
 
     #[tokio::test]
