@@ -10,6 +10,7 @@ use crate::{
     channel::{OnLeave, PushFilters},
     pipeline::Pipeline,
     route,
+    session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -24,6 +25,7 @@ pub struct Blueprint {
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) push_filters: PushFilters,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -50,6 +52,7 @@ impl Blueprint {
             components: Vec::new(),
             on_leave: None,
             push_filters: PushFilters::default(),
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }

@@ -219,9 +219,10 @@ fn assemble(
         components,
         on_leave,
         push_filters,
+        events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let session_ids = SessionIds::new();
     let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
