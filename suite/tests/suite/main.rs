@@ -7,6 +7,9 @@
 
 mod answers;
 mod app;
+mod channel_life;
+mod channel_options;
+mod channel_pushes;
 mod channels;
 mod client;
 mod handshake;
@@ -21,6 +24,7 @@ mod lanes;
 mod limits;
 mod lost_back_ends;
 mod order;
+mod rooms;
 mod rpc;
 mod session_events;
 mod sessions;
