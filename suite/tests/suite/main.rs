@@ -7,6 +7,7 @@
 
 mod answers;
 mod app;
+mod broadcast;
 mod channel_life;
 mod channel_options;
 mod channel_pushes;
