@@ -11,6 +11,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
@@ -102,6 +103,33 @@ impl Session {
             Kind::Back(session) => session.push(&push)?,
         }
         Ok(())
+    }
+
+    /// The server of this type it was given, and whether that still holds; its front end knows.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        match &self.0 {
+            Kind::Front(session) => session.home(server_type, cluster_version),
+            Kind::Back(_) => None,
+        }
+    }
+
+    /// It is given this server; its front end remembers.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        if let Kind::Front(session) = &self.0 {
+            session.settle(server, versions);
+        }
+    }
+
+    /// Counts the changes of user and settings, where those happen.
+    pub(crate) fn version(&self) -> u32 {
+        match &self.0 {
+            Kind::Front(session) => session.version(),
+            Kind::Back(_) => 0,
+        }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
