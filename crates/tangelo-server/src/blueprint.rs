@@ -7,7 +7,7 @@ use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
     Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
-    remote, rpc,
+    remote, rpc, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -23,6 +23,7 @@ pub struct Blueprint {
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -50,6 +51,7 @@ impl Blueprint {
             on_leave: None,
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }

@@ -51,5 +51,5 @@ pub use request::Request;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use server::{Server, StartError};
-pub use session::{FrontendSession, Session, SessionId, Sessions};
+pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

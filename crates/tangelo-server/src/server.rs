@@ -222,9 +222,10 @@ fn assemble(
         on_leave,
         remotes,
         rpc,
+        events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),

@@ -1,6 +1,7 @@
 //! Sessions: connected clients as handlers see them.
 
 mod back;
+mod events;
 mod frontend;
 mod queue;
 mod table;
@@ -11,18 +12,18 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use tangelo_connector::Push;
-use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
 pub(crate) use self::{
     back::BackSession,
+    events::Events,
     frontend::FrontSession,
     queue::{Item, Queue},
     table::SessionIds,
     wake::Wake,
 };
-pub use self::{frontend::FrontendSession, table::Sessions};
+pub use self::{events::CloseReason, frontend::FrontendSession, table::Sessions};
 use crate::{Context, Error};
 
 /// A session's id: unique also across restarts of its front end. The upper half tells the front
@@ -105,34 +106,8 @@ impl Session {
         Ok(())
     }
 
-    /// The server of this type it was given, and whether that still holds; its front end knows.
-    pub(crate) fn home(
-        &self,
-        server_type: &str,
-        cluster_version: u64,
-    ) -> Option<(Arc<Instance>, bool)> {
-        match &self.0 {
-            Kind::Front(session) => session.home(server_type, cluster_version),
-            Kind::Back(_) => None,
-        }
-    }
-
-    /// It is given this server; its front end remembers.
-    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
-        if let Kind::Front(session) = &self.0 {
-            session.settle(server, versions);
-        }
-    }
-
-    /// Counts the changes of user and settings, where those happen.
-    pub(crate) fn version(&self) -> u32 {
-        match &self.0 {
-            Kind::Front(session) => session.version(),
-            Kind::Back(_) => 0,
-        }
-    }
-
-    pub(crate) fn context(&self) -> &Arc<Context> {
+    /// The server this is on: on a front end that of the session, on a back end the one that was asked.
+    pub fn context(&self) -> &Arc<Context> {
         match &self.0 {
             Kind::Front(session) => session.context(),
             Kind::Back(session) => session.context(),

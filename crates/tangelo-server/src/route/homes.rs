@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tangelo_registry::Instance;
 
+use crate::{Session, session::Kind};
+
 /// Types remembered for one session. A session uses few; for more a server is chosen each time.
 const MOST: usize = 16;
 
@@ -37,6 +39,35 @@ impl Homes {
         if self.0.len() < MOST {
             let server = Arc::clone(server);
             self.0.push(Home { server, versions });
+        }
+    }
+}
+
+impl Session {
+    /// The server of this type it was given, and whether that still holds; its front end knows.
+    pub(super) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        match &self.0 {
+            Kind::Front(session) => session.home(server_type, cluster_version),
+            Kind::Back(_) => None,
+        }
+    }
+
+    /// It is given this server; its front end remembers.
+    pub(super) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        if let Kind::Front(session) = &self.0 {
+            session.settle(server, versions);
+        }
+    }
+
+    /// Counts the changes of user and settings, where those happen.
+    pub(super) fn version(&self) -> u32 {
+        match &self.0 {
+            Kind::Front(session) => session.version(),
+            Kind::Back(_) => 0,
         }
     }
 }

@@ -139,8 +139,12 @@ async fn a_server_that_returns_is_met_again() {
         let _again = Node::start("again", &settings.each_ref().map(String::as_str)).await;
         let back = Instant::now();
         if is_lazy {
-            // Who calls does not wait for the pause to end.
-            assert_eq!(server(client.work(work(3)).await), "again");
+            // Who calls does not wait for the pause to end, which is half a second at least.
+            while let Err(status) = client.work(work(3)).await {
+                assert_eq!(status.code(), Code::NO_CONNECTION);
+                tokio::task::yield_now().await;
+            }
+            assert!(back.elapsed() < Duration::from_millis(400));
         }
         connected(&app, count).await;
         assert!(back.elapsed() < Duration::from_secs(10));
@@ -163,6 +167,61 @@ async fn a_server_that_throws_out_whom_it_lets_in_is_asked_less_and_less_often()
     // At once; after half a second to one; after one to two more.
     let _ = timeout(Duration::from_millis(2_400), throw_out).await;
     assert!((2..=3).contains(&attempts), "{attempts}");
+}
+
+#[tokio::test]
+async fn calls_in_a_loop_do_not_make_a_lazy_client_dial_in_a_loop() {
+    let (listener, address) = listener().await;
+    let to = RefererConfig::new::<WorkerClient>("worker").to(&address);
+    let (_app, client) = calling(lazy(), to).await;
+    let mut dialed = Vec::new();
+    let throw_out = async {
+        while dialed.len() < 5 {
+            drop(listener.accept().await.unwrap());
+            dialed.push(Instant::now());
+        }
+    };
+    let mut refused = 0;
+    let calls = async {
+        loop {
+            let status = client.work(work(1)).await.unwrap_err();
+            if status.code() == Code::NO_CONNECTION {
+                refused += 1;
+                assert!(status.reason().to_string().contains("lost"), "{status:?}");
+            }
+        }
+    };
+    tokio::select! {
+        () = soon("five connections", throw_out) => {}
+        () = calls => {}
+    }
+    // After 50 ms at the most, then after twice as long each time: half of it at the least.
+    for (step, pair) in dialed.windows(2).enumerate() {
+        let least = Duration::from_millis(25 << step);
+        assert!(
+            pair[1] - pair[0] >= least,
+            "{step}: {:?}",
+            pair[1] - pair[0]
+        );
+    }
+    assert!(refused > 100, "{refused} calls were told at once");
+}
+
+#[tokio::test]
+async fn a_lazy_client_tells_at_once_why_it_cannot_connect() {
+    let nobody = RefererConfig::new::<WorkerClient>("worker").to(&nobody().await);
+    let (_app, client) = calling(lazy(), nobody).await;
+    let refused = |status: tangelo::rpc::Status| {
+        assert_eq!(status.code(), Code::NO_CONNECTION);
+        let reason = status.reason().to_string();
+        assert!(reason.contains("refused"), "{reason}");
+    };
+    refused(client.work(work(1)).await.unwrap_err());
+    let begun = Instant::now();
+    for id in 2..20 {
+        refused(client.work(work(id)).await.unwrap_err());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
 /// Takes what is sent and says nothing, until it is left; it takes no second connection.
