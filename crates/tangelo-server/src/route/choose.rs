@@ -11,7 +11,7 @@ use super::{
     By, Candidates, RouteTo, Routes,
     routes::{Found, Router},
 };
-use crate::{Error, Result, Session};
+use crate::{Error, Result, Session, pipeline::failed};
 
 /// How long an async route function may take.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -123,14 +123,20 @@ async fn ask(
     given: Option<Arc<Instance>>,
     settling: Settling,
 ) -> Result<Arc<Instance>, Status> {
-    let found = timeout(ROUTE_TIMEOUT, Guarded::new(found)).await;
-    let found = found.map_err(|_| Status::new(Code::RPC_TIMEOUT, "the route takes too long"))?;
-    let server = match answered(found)? {
+    let server = match in_time(found).await? {
         RouteTo::Key(key) => server_of(&candidates, &key, given.as_deref())?,
         RouteTo::Server(server_id) => server_named(&candidates, &server_id)?,
     };
     settling.settle(&server);
     Ok(server)
+}
+
+/// What an async route function finds out within its time.
+async fn in_time(found: Found) -> Result<RouteTo, Status> {
+    match timeout(ROUTE_TIMEOUT, Guarded::new(found)).await {
+        Ok(found) => answered(found),
+        Err(_) => Err(Status::new(Code::RPC_TIMEOUT, "the route takes too long")),
+    }
 }
 
 fn server_of(
@@ -165,6 +171,26 @@ fn answered<T>(outcome: Result<Result<T>, Panicked>) -> Result<T, Status> {
     outcome.map_err(failed)?.map_err(Error::into_status)
 }
 
-fn failed(panicked: Panicked) -> Status {
-    Status::from(Code::BUSINESS_ERROR).with_cause(panicked)
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_async_route_has_three_seconds() {
+        let found = |after| {
+            Box::pin(async move {
+                sleep(after).await;
+                Ok(RouteTo::Key("room".to_owned()))
+            })
+        };
+        let in_time = in_time(found(ROUTE_TIMEOUT - Duration::from_millis(1))).await;
+        assert_eq!(in_time.unwrap(), RouteTo::Key("room".to_owned()));
+
+        let begun = Instant::now();
+        let late = super::in_time(found(ROUTE_TIMEOUT + Duration::from_millis(1))).await;
+        assert_eq!(late.unwrap_err().code(), Code::RPC_TIMEOUT);
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    }
 }
