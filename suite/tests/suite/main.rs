@@ -24,6 +24,7 @@ mod order;
 mod remotes;
 mod routes;
 mod rpc;
+mod rpc_filters;
 mod session_events;
 mod sessions;
 mod shutdown;
