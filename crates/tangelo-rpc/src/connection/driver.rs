@@ -21,7 +21,7 @@ use tangelo_runtime::Stop;
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Interval, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior, Sleep},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
@@ -45,9 +45,13 @@ const QUIET_TICKS: u32 = 3;
 /// more: each is refused meanwhile, which tells them.
 const LEAVING_GRACE: Duration = Duration::from_secs(2);
 
+/// How long what runs may go on when its connection has ended.
+const UNHEARD: Duration = Duration::from_secs(30);
+
 /// The task of one connection; resolves when the connection has ended and what ran for it is done.
 pub(crate) struct Driver<S> {
-    stream: S,
+    /// None once the connection has ended.
+    stream: Option<S>,
     connection: Connection,
     services: Arc<Services>,
     role: Role,
@@ -75,6 +79,8 @@ pub(crate) struct Driver<S> {
     phase: Phase,
     /// When nothing had to be answered any more by a server that leaves.
     idle_since: Option<Instant>,
+    /// How long what runs may go on though nobody hears of it any more.
+    unheard: Option<Pin<Box<Sleep>>>,
     /// When this turn began.
     now: Instant,
 }
@@ -97,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         stop: &Stop,
     ) -> Self {
         Self {
-            stream,
+            stream: Some(stream),
             connection,
             services,
             role,
@@ -117,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             leaving: Box::pin(stop.draining()),
             phase: Phase::Open,
             idle_since: None,
+            unheard: None,
             now: Instant::now(),
         }
     }
@@ -237,7 +244,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 }
             }
         }
+        self.stream = None;
         (self.reading, self.writing) = (BytesMut::new(), BytesMut::new());
+        self.unheard = Some(Box::pin(tokio::time::sleep(UNHEARD)));
         self.forget_unread();
         self.connection.shared.end();
     }
@@ -279,8 +288,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        while ready!(Pin::new(&mut self.running).poll_next(context)).is_some() {}
-        Poll::Ready(())
+        while let Poll::Ready(ended) = Pin::new(&mut self.running).poll_next(context) {
+            if ended.is_none() {
+                return Poll::Ready(());
+            }
+        }
+        let unheard = self.unheard.as_mut();
+        unheard.map_or(Poll::Ready(()), |time| time.as_mut().poll(context))
     }
 }
 

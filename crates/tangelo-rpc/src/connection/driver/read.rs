@@ -52,7 +52,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 }
             }
             self.reading.reserve(self.room);
-            let stream = Pin::new(&mut self.stream);
+            let Some(stream) = &mut self.stream else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            let stream = Pin::new(stream);
             match tokio_util::io::poll_read_buf(stream, context, &mut self.reading)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Poll::Ready(read) if read >= self.room => {

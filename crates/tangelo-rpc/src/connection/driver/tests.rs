@@ -441,3 +441,50 @@ async fn a_large_buffer_is_given_back_when_it_is_empty() {
     let kept = driver.writing.capacity() + connection.shared.state.lock().out.capacity();
     assert!(kept < KEPT_BUFFER, "{kept}");
 }
+
+/// Is done when it is told so, and says whether it was.
+struct Slow(tokio::sync::mpsc::Sender<&'static str>, Duration);
+
+struct Ending(tokio::sync::mpsc::Sender<&'static str>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.try_send("dropped");
+    }
+}
+
+impl Service for Slow {
+    fn call(&self, _: Request) -> crate::Answer {
+        let (told, takes) = (self.0.clone(), self.1);
+        let ending = Ending(told.clone());
+        Box::pin(async move {
+            let _ending = ending;
+            tokio::time::sleep(takes).await;
+            let _ = told.try_send("done");
+            Ok(Reply::default())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_when_its_connection_ends_has_half_a_minute_and_the_socket_is_closed_at_once() {
+    for (takes, expected) in [(29, "done"), (31, "dropped")] {
+        let (told, mut hears) = tokio::sync::mpsc::channel(2);
+        let (mut theirs, mut driver) = piped(Limits::default(), 1 << 10);
+        let slow = Slow(told, Duration::from_secs(takes));
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(slow)));
+        let connection = driver.connection.clone();
+        let talk = async {
+            theirs.write_all(&requests(1..=1, 200_000)).await.unwrap();
+            theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+            let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+            theirs.read_exact(&mut answer).await.unwrap();
+            connection.close();
+            let begun = Instant::now();
+            assert_eq!(theirs.read(&mut answer).await.unwrap(), 0);
+            assert!(begun.elapsed() < Duration::from_secs(1));
+        };
+        tokio::join!(driver, talk);
+        assert_eq!(hears.recv().await, Some(expected));
+    }
+}

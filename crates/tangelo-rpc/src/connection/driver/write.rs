@@ -26,9 +26,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// Writes what has gathered; true when nothing is left.
     pub(super) fn write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         loop {
+            let Some(stream) = &mut self.stream else {
+                return Err(io::ErrorKind::NotConnected.into());
+            };
+            let mut stream = Pin::new(stream);
             if self.writing.is_empty() {
                 // TLS keeps what the socket had no room for.
-                if self.unflushed && Pin::new(&mut self.stream).poll_flush(context)?.is_pending() {
+                if self.unflushed && stream.as_mut().poll_flush(context)?.is_pending() {
                     return Ok(false);
                 }
                 self.unflushed = false;
@@ -45,7 +49,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     return Ok(true);
                 }
             }
-            let stream = Pin::new(&mut self.stream);
             match stream.poll_write(context, &self.writing)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
