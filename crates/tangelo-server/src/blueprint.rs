@@ -6,7 +6,8 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline, route,
+    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
+    route, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -20,6 +21,7 @@ pub struct Blueprint {
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -45,6 +47,7 @@ impl Blueprint {
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }

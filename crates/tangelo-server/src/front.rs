@@ -28,7 +28,7 @@ use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
     forward,
-    session::{FrontSession, Item, Kind},
+    session::{CloseReason, FrontSession, Item, Kind},
 };
 
 /// Events handled before other clients get their turn.
@@ -78,6 +78,19 @@ enum End {
     Kicked(String),
     #[error("this server leaves")]
     Leaving,
+}
+
+impl End {
+    /// As the application is told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
+            Self::Connection(_) | Self::Refused(_) => CloseReason::Failed(self.to_string()),
+            Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
+            Self::Kicked(reason) => CloseReason::Kicked(Arc::from(&**reason)),
+            Self::Leaving => CloseReason::Leaving,
+        }
+    }
 }
 
 impl Front {
@@ -487,7 +500,7 @@ impl Front {
             // A client that does not read does not hear them.
             let _ = connection.queue(words);
         }
-        self.context.sessions().close(&self.session);
+        self.context.sessions().close(&self.session, end.reason());
         self.running.forget_forwarded();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
@@ -564,7 +577,8 @@ impl Drop for Front {
     /// A task that is dropped, rather than ended, leaves no session behind either.
     fn drop(&mut self) {
         if !self.session.is_closed() {
-            self.context.sessions().close(&self.session);
+            let sessions = self.context.sessions();
+            sessions.close(&self.session, CloseReason::Leaving);
         }
     }
 }

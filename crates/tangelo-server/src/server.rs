@@ -220,9 +220,10 @@ fn assemble(
         services,
         components,
         on_leave,
+        events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),

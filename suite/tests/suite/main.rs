@@ -22,6 +22,7 @@ mod limits;
 mod lost_back_ends;
 mod order;
 mod rpc;
+mod session_events;
 mod sessions;
 mod shutdown;
 mod upgrade;
