@@ -237,6 +237,7 @@ impl App {
                 [] => &self.places,
                 named => named,
             },
+            beside: PathBuf::new(),
             env: [self.env.as_deref(), self.args.env.as_deref()],
             variables: self.variables.as_ref(),
             changes: &self.changes,

@@ -35,3 +35,28 @@ impl Args {
         self.id.is_empty() && self.types.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_has_pomelos_short_names_and_may_repeat_itself() {
+        let said = "x -t chat --type area -i a --id b -e production --config config \
+                    --config tangelo.toml --set a.port=1 --set server.default.port=2";
+        let args = Args::try_parse_from(said.split_whitespace()).unwrap();
+        assert_eq!(
+            (args.types, args.id),
+            (
+                vec!["chat".into(), "area".into()],
+                vec!["a".into(), "b".into()]
+            )
+        );
+        assert_eq!(args.env.as_deref(), Some("production"));
+        assert_eq!(args.config.len(), 2);
+        let keys: Vec<_> = args.set.iter().map(|set| set.key.as_str()).collect();
+        assert_eq!(keys, ["a.port", "server.default.port"]);
+        assert!(Args::try_parse_from(["x"]).unwrap().runs_all());
+        assert!(Args::try_parse_from(["x", "--set", "port=1"]).is_err());
+    }
+}

@@ -35,6 +35,8 @@ const FILES_OF_A_FOLDER: usize = 100;
 pub(crate) struct Asked<'a> {
     /// Folders and files, if they are named.
     pub(crate) places: &'a [PathBuf],
+    /// Where they are looked for otherwise; if empty, in the working directory.
+    pub(crate) beside: PathBuf,
     /// By the code, and by the command line.
     pub(crate) env: [Option<&'a str>; 2],
     pub(crate) variables: Option<&'a Variables>,
@@ -88,7 +90,7 @@ pub(crate) fn load(asked: &Asked<'_>, mistakes: &mut Mistakes) -> Option<Loaded>
     }
     let before = mistakes.len();
     let mut sources = Sources::new(env, asked.krpc);
-    for place in places(asked.places, mistakes) {
+    for place in places(asked, mistakes) {
         sources.read(&place, mistakes);
     }
     if sources.is_unreadable || (sources.is_empty() && mistakes.len() > before) {
@@ -103,15 +105,15 @@ enum Place {
     File(PathBuf),
 }
 
-fn places(named: &[PathBuf], mistakes: &mut Mistakes) -> Vec<Place> {
-    if named.is_empty() {
-        let (folder, file) = (PathBuf::from(FOLDER), PathBuf::from(FILE));
+fn places(asked: &Asked<'_>, mistakes: &mut Mistakes) -> Vec<Place> {
+    if asked.places.is_empty() {
+        let (folder, file) = (asked.beside.join(FOLDER), asked.beside.join(FILE));
         let folder = folder.is_dir().then_some(Place::Folder(folder));
         let file = file.exists().then_some(Place::File(file));
         return folder.into_iter().chain(file).collect();
     }
     let mut places = Vec::new();
-    for path in named {
+    for path in asked.places {
         if path.is_dir() {
             places.push(Place::Folder(path.clone()));
         } else if path.exists() {

@@ -1,7 +1,10 @@
 //! crons.json.
 
 use super::folder::Folder;
-use crate::config::jobs::{self, Job};
+use crate::config::{
+    jobs::{self, Job},
+    node::Entry,
+};
 
 /// The file that Pomelo reads, and a name under which it is often written.
 const FILES: [&str; 2] = ["crons.json", "cron.json"];
@@ -29,6 +32,11 @@ pub(super) fn read(folder: &mut Folder<'_>) -> Vec<Job> {
         folder.mistakes.add_at(Some(&at), problem);
         return Vec::new();
     };
+    // Sections, and none of this environment: no jobs.
+    let is_section = |entry: &Entry| entry.value.table().is_some();
+    if !found.is_section && types.iter().all(is_section) {
+        return Vec::new();
+    }
     let mut all = Vec::new();
     for entry in types {
         let (server_type, value) = (entry.key.as_str(), &entry.value);

@@ -183,6 +183,32 @@ fn a_file_in_the_folder_that_nobody_named_is_told() {
 }
 
 #[test]
+fn what_nobody_names_is_a_folder_config_and_a_file_beside_it_if_they_are_there() {
+    let folder = Folder::with(&[]);
+    let asked = || Asked {
+        beside: folder.0.clone(),
+        ..Asked::default()
+    };
+    let told = mistakes(&folder, &asked());
+    assert!(
+        told[0].starts_with("there are no servers; looked for "),
+        "{told:?}"
+    );
+    fs::write(
+        folder.path("tangelo.toml"),
+        "[servers.chat]\nid = \"of-the-file\"\n",
+    )
+    .unwrap();
+    assert_eq!(ports(&loaded(&asked())), [("of-the-file", None)]);
+    fs::write(folder.path("tangelo.toml"), "[types.chat]\nmax_queue = 5\n").unwrap();
+    fs::create_dir(folder.path("config")).unwrap();
+    fs::write(folder.path("config/servers.json"), ONE).unwrap();
+    let both = loaded(&asked());
+    assert_eq!(ports(&both), [("chat-1", Some(1))]);
+    assert_eq!(both.servers[0].tuning.max_queue, Some(5));
+}
+
+#[test]
 fn one_folder_is_enough() {
     let (one, other) = (Folder::with(&[("servers.json", ONE)]), Folder::with(&[]));
     let places = [one.0.clone(), other.0.clone()];
