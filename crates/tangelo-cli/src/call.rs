@@ -109,7 +109,9 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
             CallError::Call(status) => status.reason().to_string(),
             other => other.to_string(),
         };
-        format!("{}: {name}: {words}", args.address)
+        // There is one address, and it is said once.
+        let address = format!("{}: ", args.address);
+        format!("{address}{name}: {}", words.replace(&address, ""))
     })?;
     print(&answer, args.compact)
 }

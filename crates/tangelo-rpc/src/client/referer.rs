@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
 use parking_lot::RwLock;
+use tangelo_reflect::MethodInfo;
 use tokio::{
     task::coop::consume_budget,
     time::{Instant, timeout_at},
@@ -15,6 +16,7 @@ use super::{
     breaker::BreakerConfig,
     canned::Answers,
     node::Outcome,
+    reply_codes::ReplyCodes,
     retry::{RetryBudget, RetryLevel},
     route::{Admitted, RouteRules},
     targets::{Target, Targets},
@@ -53,6 +55,8 @@ pub struct RefererSettings {
     pub tracer: Option<Arc<dyn Tracer>>,
     /// Calls out of a hundred that may be sampled.
     pub sample_rate: u32,
+    /// What is known of the methods.
+    pub methods: Vec<MethodInfo>,
     /// Name of the application, for routing rules.
     pub application: String,
     /// This machine's address, for routing rules.
@@ -81,6 +85,7 @@ struct Shared {
     zip: Option<Zip>,
     own: Policy,
     methods: HashMap<i32, Policy, foldhash::fast::RandomState>,
+    codes: ReplyCodes,
     rules: Option<Rules>,
     targets: RwLock<Arc<Targets>>,
     budget: RetryBudget,
@@ -146,6 +151,7 @@ impl Referer {
                 zip,
                 own,
                 methods,
+                codes: ReplyCodes::new(&settings.methods),
                 rules,
                 targets: RwLock::default(),
                 budget: RetryBudget::new(Instant::now()),
@@ -379,6 +385,7 @@ impl Call {
         let (sequence, outcome) = loop {
             log.goes_over(&connection);
             let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
+            let outcome = outcome.and_then(|reply| shared.codes.settle(request.msg_id, reply));
             // One that breaks at this moment leaves the address its others.
             let other = match &outcome {
                 Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
