@@ -12,7 +12,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    Client,
+    Balance, Client,
     breaker::BreakerConfig,
     canned::Answers,
     node::Outcome,
@@ -81,6 +81,7 @@ struct Shared {
     config: RefererConfig,
     client: Client,
     settings: RefererSettings,
+    balance: Arc<dyn Balance>,
     breaker: Option<BreakerConfig>,
     zip: Option<Zip>,
     own: Policy,
@@ -146,8 +147,11 @@ impl Referer {
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
         let zip = Zip::named(&settings.codecs, &config)?;
+        let balance = config.load_balance.balance();
+        let balance = Arc::clone(balance.map_err(ToString::to_string)?);
         Ok(Self {
             shared: Arc::new(Shared {
+                balance,
                 zip,
                 own,
                 methods,
@@ -433,7 +437,7 @@ impl Call {
         let shared = &self.shared;
         let key = request.headers.as_ref().map(|headers| &*headers.key);
         let key = key.filter(|key| !key.is_empty());
-        let (balance, lazy) = (&*shared.config.load_balance, shared.client.config().lazy);
+        let (balance, lazy) = (&*shared.balance, shared.client.config().lazy);
         let call = (key, request.msg_id, Instant::now());
         targets.pick(balance, call, tried, lazy, |node| {
             admitted.admits(node.address())
