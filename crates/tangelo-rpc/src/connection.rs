@@ -91,6 +91,8 @@ struct Shared {
     quota: Arc<Quota>,
     dialect: Dialect,
     state: Mutex<State>,
+    /// Whether there is anything in the state's `afterwards`: looked at in every turn.
+    has_afterwards: AtomicBool,
     driver: AtomicWaker,
     hello: OnceLock<Hello>,
     extension: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -110,8 +112,17 @@ struct State {
     /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
     awake: bool,
     waiting: Waiting,
+    /// What the task takes to run once it has handed on what is answered.
+    afterwards: Vec<Afterwards>,
     /// Why nothing can be sent any more.
     closed: Option<Code>,
+}
+
+/// Work that is left when a request has been answered.
+struct Afterwards {
+    of: (i32, i32),
+    deadline: Instant,
+    work: Answer,
 }
 
 impl Connection {
@@ -136,8 +147,10 @@ impl Connection {
                     unsent: 0,
                     awake: false,
                     waiting: Waiting::default(),
+                    afterwards: Vec::new(),
                     closed: None,
                 }),
+                has_afterwards: AtomicBool::new(false),
                 driver: AtomicWaker::new(),
                 hello: OnceLock::new(),
                 extension: OnceLock::new(),
@@ -295,9 +308,16 @@ impl Connection {
         deadline: Instant,
         body: Bytes,
     ) -> Result<Reply, Status> {
-        self.ask(&Request::new(method, body), deadline, None)
-            .await
-            .1
+        self.call_with(&Request::new(method, body), deadline).await
+    }
+
+    /// Asks with all that belongs to a request, and waits unless it is one-way. Dropping the future gives
+    /// the answer up.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with(&self, request: &Request, deadline: Instant) -> Result<Reply, Status> {
+        self.ask(request, deadline, None).await.1
     }
 
     /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent or
@@ -367,6 +387,18 @@ impl Connection {
     /// The connection as something to call: the way to a client of a server, krpc's PUSH.
     pub fn service(&self) -> Arc<dyn Service> {
         Arc::new(OverConnection(self.clone()))
+    }
+
+    /// Runs what a service has left to do for a request that it answers: in the connection's own task, once
+    /// the answer has been handed on, among the requests that run. Nobody waits for what `work` returns;
+    /// at `deadline` it is polled once more and then dropped. It runs on when the connection has ended.
+    ///
+    /// For what runs in this task itself: a service, or the future it returned, while it is polled.
+    pub fn afterwards(&self, of: (i32, i32), deadline: Instant, work: Answer) {
+        let mut state = self.shared.state.lock();
+        state.afterwards.push(Afterwards { of, deadline, work });
+        self.shared.has_afterwards.store(true, Ordering::Release);
+        self.shared.wake(state);
     }
 
     /// Says something that has no answer; `write` appends the body. It is written after all that was
@@ -501,6 +533,17 @@ struct ReplyTo {
 }
 
 impl ReplyTo {
+    /// No answer, to a request for this method.
+    fn nobody((service_id, msg_id): (i32, i32)) -> Self {
+        Self {
+            service_id,
+            msg_id,
+            sequence: 0,
+            compress: 0,
+            encrypt: 0,
+        }
+    }
+
     /// Whether anybody reads the answer.
     fn is_awaited(self) -> bool {
         self.sequence != 0

@@ -21,6 +21,7 @@ mod lanes;
 mod limits;
 mod lost_back_ends;
 mod order;
+mod routes;
 mod rpc;
 mod session_events;
 mod sessions;

@@ -17,7 +17,7 @@ use std::{
 
 use bytes::BytesMut;
 use futures_util::stream::{FuturesUnordered, Stream};
-use tangelo_runtime::Stop;
+use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -31,7 +31,7 @@ use self::{
     role::{LOOKS_PER_PING, Side},
     serve::Running,
 };
-use super::Connection;
+use super::{Afterwards, Connection};
 use crate::{Code, Services, link};
 
 /// Room made for a read, at first and when much comes.
@@ -220,12 +220,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
-            self.held -= ended.share.bytes();
-            drop(ended.share);
-            self.respond(ended.to, &ended.outcome)?;
+        loop {
+            while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
+                self.held -= ended.share.bytes();
+                drop(ended.share);
+                self.respond(ended.to, &ended.outcome)?;
+            }
+            if !self.take_afterwards() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// What is left to do for requests that have been answered joins those that run.
+    fn take_afterwards(&mut self) -> bool {
+        let shared = &self.connection.shared;
+        if !shared.has_afterwards.load(Ordering::Acquire) {
+            return false;
+        }
+        let afterwards = {
+            let mut state = shared.state.lock();
+            shared.has_afterwards.store(false, Ordering::Release);
+            std::mem::take(&mut state.afterwards)
+        };
+        let running = afterwards.into_iter().map(Running::afterwards);
+        self.running.extend(running);
+        true
     }
 
     fn end(&mut self, reason: &io::Result<()>) {
@@ -288,9 +308,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        while let Poll::Ready(ended) = Pin::new(&mut self.running).poll_next(context) {
-            if ended.is_none() {
-                return Poll::Ready(());
+        loop {
+            let polled = Pin::new(&mut self.running).poll_next(context);
+            match polled {
+                _ if self.take_afterwards() => {}
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
             }
         }
         let unheard = self.unheard.as_mut();
@@ -310,6 +334,11 @@ impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         self.forget_unread();
         self.connection.shared.end();
+        // It may hold the connection, which holds it.
+        let afterwards = std::mem::take(&mut self.connection.shared.state.lock().afterwards);
+        for Afterwards { work, .. } in afterwards {
+            drop(Guarded::new(work));
+        }
     }
 }
 

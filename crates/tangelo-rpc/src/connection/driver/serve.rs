@@ -23,7 +23,7 @@ use tracing::warn;
 use super::{Driver, Phase, write::check_reads};
 use crate::{
     Code, Headers, Reply, Request, Service, Status,
-    connection::{ReplyTo, quota::Share},
+    connection::{Afterwards, ReplyTo, quota::Share},
     link,
 };
 
@@ -195,6 +195,19 @@ pub(super) struct Running {
     deadline: Pin<Box<Sleep>>,
     to: ReplyTo,
     share: Share,
+}
+
+impl Running {
+    /// What is left to do for a request that has been answered.
+    pub(super) fn afterwards(left: Afterwards) -> Self {
+        let Afterwards { of, deadline, work } = left;
+        Self {
+            answer: Guarded::new(work),
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            to: ReplyTo::nobody(of),
+            share: Share::default(),
+        }
+    }
 }
 
 /// One that was answered now.

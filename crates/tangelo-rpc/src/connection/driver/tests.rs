@@ -488,3 +488,85 @@ async fn what_runs_when_its_connection_ends_has_half_a_minute_and_the_socket_is_
         assert_eq!(hears.recv().await, Some(expected));
     }
 }
+
+/// Answers at once, or with the next turn, and tells when what it left to do begins, and whether its
+/// answer had been handed on by then; that ends when it is told to.
+struct Leaves {
+    at_once: bool,
+    begun: tokio::sync::mpsc::Sender<bool>,
+    ends: Arc<tokio::sync::Notify>,
+}
+
+impl Service for Leaves {
+    fn call(&self, request: Request) -> crate::Answer {
+        let connection = request.connection.unwrap();
+        let (begun, ends, at_once) = (self.begun.clone(), Arc::clone(&self.ends), self.at_once);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        Box::pin(async move {
+            if !at_once {
+                tokio::task::yield_now().await;
+            }
+            let its = connection.clone();
+            let work = async move {
+                begun.try_send(its.backlog() > 0).unwrap();
+                ends.notified().await;
+                begun.try_send(true).unwrap();
+                Ok(Reply::default())
+            };
+            connection.afterwards((100, 1), deadline, Box::pin(work));
+            Ok(Reply::default())
+        })
+    }
+}
+
+/// A request, over a connection of which one end is dropped after the answer; what its service told.
+async fn told_by_leftovers(at_once: bool, ends: bool) -> Vec<bool> {
+    let (begun, mut told) = tokio::sync::mpsc::channel(9);
+    let leaves = Leaves {
+        at_once,
+        begun,
+        ends: Arc::default(),
+    };
+    let notify = Arc::clone(&leaves.ends);
+    let (mut theirs, mut driver) = piped(Limits::default(), 1 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(leaves)));
+    let talk = async move {
+        let mut buffer = BytesMut::new();
+        let meta = Meta {
+            service_id: 100,
+            msg_id: 1,
+            sequence: 7,
+            ..Meta::default()
+        };
+        frame::encode(&meta, b"", Layout::V2, 1000, &mut buffer).unwrap();
+        theirs.write_all(&buffer.split()).await.unwrap();
+        theirs.read_buf(&mut buffer).await.unwrap();
+        let answer = frame::decode(&mut buffer, Layout::V2, 1000).unwrap();
+        assert_eq!(answer.unwrap().meta.sequence, 7);
+        drop(theirs);
+        if ends {
+            notify.notify_one();
+        }
+    };
+    tokio::join!(driver, talk);
+    let mut all = Vec::new();
+    while let Some(told) = told.recv().await {
+        all.push(told);
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_to_do_begins_when_the_answer_is_handed_on_and_outlives_the_connection() {
+    for at_once in [true, false] {
+        assert_eq!(told_by_leftovers(at_once, true).await, [true, true]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_dropped_at_its_deadline() {
+    let begun = Instant::now();
+    assert_eq!(told_by_leftovers(true, false).await, [true]);
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(11));
+}
