@@ -7,9 +7,11 @@
 //!
 //! A [`Server`] is all of this for one server of a [`Blueprint`].
 
+mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod connections;
 mod context;
 mod error;
 mod fields;
@@ -30,6 +32,7 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod push;
 mod request;
 mod route;
 mod server;
@@ -38,10 +41,14 @@ mod state;
 
 pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
+pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
 pub use limits::Limits;
+pub use push::{
+    Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
+};
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};
 pub use server::{Server, StartError};

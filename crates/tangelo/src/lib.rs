@@ -55,8 +55,8 @@ pub mod prelude {
         handlers,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
-            SessionId, State,
+            Body, Buffered, Channel, Channels, Connections, Direct, FrontendSession, HostFilter,
+            Json, Member, PushSchedulers, Rpc, Servers, Session, SessionId, State,
         },
     };
 }

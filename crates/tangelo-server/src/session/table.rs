@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -64,6 +65,16 @@ impl Sessions {
             .collect()
     }
 
+    /// How many users are bound to sessions here.
+    pub(crate) fn users(&self) -> usize {
+        self.by_uid.lock().len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn bound(&self) -> Vec<Arc<FrontSession>> {
+        self.by_uid.lock().values().flatten().cloned().collect()
+    }
+
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
@@ -90,7 +101,10 @@ impl Sessions {
             Some(bound) => Err(Error::new(format!(
                 "the session is bound to {bound} already"
             ))),
-            None => Ok(Some(Arc::clone(state.uid.insert(Arc::from(uid))))),
+            None => {
+                state.bound_at = SystemTime::now();
+                Ok(Some(Arc::clone(state.uid.insert(Arc::from(uid)))))
+            }
         })?;
         if let Some(uid) = uid {
             by_uid.entry(uid).or_default().push(Arc::clone(session));
