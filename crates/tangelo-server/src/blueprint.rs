@@ -7,7 +7,7 @@ use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
     Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, connections,
-    pipeline::Pipeline, push, route,
+    pipeline::Pipeline, push, route, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -23,6 +23,7 @@ pub struct Blueprint {
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -50,6 +51,7 @@ impl Blueprint {
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }

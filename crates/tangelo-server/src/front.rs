@@ -31,7 +31,7 @@ use crate::{
     connections::Admission,
     forward,
     push::{Forwarded, Response},
-    session::{FrontSession, Item, Kind},
+    session::{CloseReason, FrontSession, Item, Kind},
 };
 
 /// Events handled before other clients get their turn.
@@ -84,6 +84,19 @@ enum End {
     Kicked(String),
     #[error("this server leaves")]
     Leaving,
+}
+
+impl End {
+    /// As the application is told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
+            Self::Connection(_) | Self::Refused(_) => CloseReason::Failed(self.to_string()),
+            Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
+            Self::Kicked(reason) => CloseReason::Kicked(Arc::from(&**reason)),
+            Self::Leaving => CloseReason::Leaving,
+        }
+    }
 }
 
 impl Front {
@@ -559,7 +572,7 @@ impl Front {
             // A client that does not read does not hear them.
             let _ = connection.queue(words);
         }
-        self.context.sessions().close(&self.session);
+        self.context.sessions().close(&self.session, end.reason());
         self.running.forget_forwarded();
         self.owed.clear();
         self.release_buffers();
@@ -642,7 +655,8 @@ impl Drop for Front {
     /// A task that is dropped, rather than ended, leaves no session behind either.
     fn drop(&mut self) {
         if !self.session.is_closed() {
-            self.context.sessions().close(&self.session);
+            let sessions = self.context.sessions();
+            sessions.close(&self.session, CloseReason::Leaving);
         }
     }
 }

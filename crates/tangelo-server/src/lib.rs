@@ -52,5 +52,5 @@ pub use push::{
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};
 pub use server::{Server, StartError};
-pub use session::{FrontendSession, Session, SessionId, Sessions};
+pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

@@ -219,9 +219,10 @@ fn assemble(
         services,
         components,
         on_leave,
+        events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
     let identity = Identity {

@@ -24,6 +24,7 @@ mod lost_back_ends;
 mod order;
 mod push_schedulers;
 mod rpc;
+mod session_events;
 mod sessions;
 mod shutdown;
 mod slow_clients;

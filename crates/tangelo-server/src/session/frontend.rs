@@ -17,7 +17,10 @@ use serde_json::{Map, Value};
 use tangelo_connector::Push;
 use tangelo_rpc::{Reply, Status, Waiter};
 
-use super::{Item, Kind, Queue, Session, SessionId, Wake};
+use super::{
+    Item, Kind, Queue, Session, SessionId, Wake,
+    events::{Event, Untold},
+};
 use crate::{Context, Error, OutboundKind, generated::forward, membership::Memberships};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
@@ -31,11 +34,15 @@ pub struct FrontendSession {
 impl FrontendSession {
     pub(crate) fn of(session: &Session) -> Option<Self> {
         match &session.0 {
-            Kind::Front(front) => Some(Self {
-                session: session.clone(),
-                front: Arc::clone(front),
-            }),
+            Kind::Front(front) => Some(Self::new(Arc::clone(front))),
             Kind::Back(_) => None,
+        }
+    }
+
+    pub(super) fn new(front: Arc<FrontSession>) -> Self {
+        Self {
+            session: Session(Kind::Front(Arc::clone(&front))),
+            front,
         }
     }
 
@@ -105,6 +112,7 @@ pub(super) struct State {
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
+    pub(super) untold: Untold,
     pub(super) closed: bool,
 }
 
@@ -121,6 +129,7 @@ impl FrontSession {
                 settings: Map::new(),
                 snapshot: None,
                 memberships: Memberships::default(),
+                untold: Untold::default(),
                 closed: false,
             }),
             version: AtomicU32::new(0),
@@ -229,13 +238,24 @@ impl FrontSession {
         !state.closed
     }
 
-    /// The client is gone: nothing is taken for it any more. Returns who has to be told.
-    pub(super) fn close(&self) -> (Option<Arc<str>>, Memberships) {
+    /// Looks at, or changes, what happened and was not told yet.
+    pub(super) fn untold<T>(&self, use_it: impl FnOnce(&mut Untold) -> T) -> T {
+        use_it(&mut self.state.lock().untold)
+    }
+
+    /// The client is gone: nothing is taken for it any more. Returns the user, and who has to be told;
+    /// nothing if it was closed before.
+    pub(super) fn close(&self, told: Option<Event>) -> Option<(Option<Arc<str>>, Memberships)> {
         self.closed.store(true, Ordering::Relaxed);
         self.queue.close();
         let mut state = self.state.lock();
-        state.closed = true;
-        (state.uid.clone(), std::mem::take(&mut state.memberships))
+        if std::mem::replace(&mut state.closed, true) {
+            return None;
+        }
+        if let Some(event) = told {
+            state.untold.add(event);
+        }
+        Some((state.uid.clone(), std::mem::take(&mut state.memberships)))
     }
 }
 
