@@ -30,7 +30,7 @@ use crate::{
     answer::{self, Shown},
     connections::Admission,
     forward,
-    push::{Forwarded, Response},
+    push::{self, Forwarded, Response},
     session::{CloseReason, FrontSession, Item, Kind},
 };
 
@@ -485,7 +485,8 @@ impl Front {
             body: Bytes::copy_from_slice(&answer::body(outcome)),
         };
         let session = Arc::clone(&self.session);
-        self.context.pushes().respond(session, response, None);
+        let options = push::options(outcome);
+        self.context.pushes().respond(session, response, options);
     }
 
     fn owe(&mut self, token: u64, id: u32) {

@@ -16,6 +16,7 @@ use std::{any::TypeId, sync::Arc};
 
 use serde_json::Value;
 use tangelo_connector::Push;
+use tangelo_rpc::{Reply, Status};
 use tangelo_runtime::Tasks;
 
 pub use self::{
@@ -69,6 +70,11 @@ pub trait PushScheduler: Send + Sync + 'static {
     }
 }
 
+/// What is said to the scheduler beside a reply.
+pub(crate) fn options(outcome: &Result<Reply, Status>) -> Option<Arc<Value>> {
+    outcome.as_ref().ok()?.options.clone()
+}
+
 /// The scheduler and the replaceable routes of a blueprint, until its server starts.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
@@ -106,7 +112,7 @@ impl Pushes {
         &self,
         kind: OutboundKind,
         push: Push,
-        options: Option<Value>,
+        options: Option<Arc<Value>>,
         receivers: impl IntoIterator<Item = Arc<FrontSession>>,
     ) {
         let key = self.replaceable.key(&push);
@@ -130,7 +136,7 @@ impl Pushes {
         &self,
         session: Arc<FrontSession>,
         response: Response,
-        options: Option<Value>,
+        options: Option<Arc<Value>>,
     ) {
         let message = Outbound::response(session, response, options);
         if let Some((slot, ticks)) = &self.scheduler {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tangelo::{
     Result,
     connector::{Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing},
+    rpc::Reply,
     server::{
         Blueprint, Buffered, Channels, Direct, FrontendSession, Handlers, Json, Limits, Outbound,
         OutboundKind, PushScheduler, PushSchedulers, PushSender, Server, Session, SessionId,
@@ -412,6 +413,34 @@ async fn a_scheduler_is_told_all_about_a_message_and_decides_when_it_leaves_and_
         assert_eq!(client.ask(ECHO, &json!(2)).await, 2);
         assert_eq!(told.next("the next reply").await["id"], 2);
     }
+}
+
+#[tokio::test]
+async fn what_a_handler_says_to_it_beside_the_reply_is_heard() {
+    async fn urgent(Json(options): Json<Value>) -> Reply {
+        let options = Some(Arc::new(options));
+        Reply {
+            options,
+            ..Reply::json("{}")
+        }
+    }
+    let mut told = Heard::new();
+    let tell = told.teller();
+    let own = Own(move |message: Outbound, sender: &PushSender| {
+        tell(message.options().cloned());
+        sender.send(message);
+    });
+    let handlers = Handlers::new().add("urgent", urgent);
+    let server = alone(connector(handlers).push_scheduler(own)).await;
+    let mut client = client(&server, Door::Tcp).await;
+    let options = json!({ "priority": 7 });
+    assert_eq!(
+        client.ask("connector.main.urgent", &options).await,
+        json!({})
+    );
+    assert_eq!(told.next("a reply").await, Some(options));
+    client.was_ignored(ECHO).await;
+    assert_eq!(told.next("another").await, None);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tangelo_rpc::{Reply, Status, Waiter};
 use tracing::warn;
 
-use super::Response;
+use super::{Response, options};
 use crate::{
     answer::{self, Shown},
     forward,
@@ -30,6 +30,7 @@ impl Waiter for Forwarded {
             self.log(&lost);
             Err(lost)
         });
+        let options = options(&answered);
         let response = Response {
             id: self.id,
             token,
@@ -39,7 +40,7 @@ impl Waiter for Forwarded {
         };
         let session = Arc::clone(&self.session);
         let pushes = self.session.context().pushes();
-        pushes.respond(session, response, None);
+        pushes.respond(session, response, options);
     }
 }
 

@@ -41,7 +41,7 @@ enum Receivers {
 
 struct Content {
     says: Says,
-    options: Option<Value>,
+    options: Option<Arc<Value>>,
 }
 
 enum Says {
@@ -68,7 +68,7 @@ impl Outbound {
         kind: OutboundKind,
         push: Arc<Push>,
         key: Option<Arc<str>>,
-        options: Option<Value>,
+        options: Option<Arc<Value>>,
         receivers: Vec<Arc<FrontSession>>,
     ) -> Self {
         let says = Says::Push { kind, push, key };
@@ -81,7 +81,7 @@ impl Outbound {
     pub(super) fn response(
         session: Arc<FrontSession>,
         response: Response,
-        options: Option<Value>,
+        options: Option<Arc<Value>>,
     ) -> Self {
         let says = Says::Response(response);
         Self {
@@ -122,9 +122,10 @@ impl Outbound {
         }
     }
 
-    /// What was said to the scheduler about this message: the options of a reply or push.
+    /// What was said to the scheduler beside the message: Pomelo's third argument of `next`, and its
+    /// `opts` of a push.
     pub fn options(&self) -> Option<&Value> {
-        self.content.options.as_ref()
+        self.content.options.as_deref()
     }
 
     /// The sessions that shall hear it.
