@@ -462,7 +462,8 @@ impl Front {
         }
         if !self.context.pushes().is_direct() {
             self.schedule(id, route, outcome);
-            return Ok(());
+            // What it has handed on makes room for the next, as long as the client keeps up.
+            return self.tell_queued();
         }
         self.tell_queued()?;
         let body = answer::body(outcome);
@@ -490,8 +491,8 @@ impl Front {
     }
 
     fn owe(&mut self, token: u64, id: u32) {
-        let patience = self.context.limits().deadline;
-        let deadline = self.owed.add(token, id, self.now, patience);
+        let deadline = Instant::now() + self.context.limits().deadline;
+        self.owed.add(token, id, deadline);
         self.timer.at_latest(deadline);
     }
 

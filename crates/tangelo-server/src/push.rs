@@ -57,8 +57,8 @@ pub trait PushScheduler: Send + Sync + 'static {
         let _ = sender;
     }
 
-    /// The server is about to close this session: what waits for it is handed on now or never. Nothing
-    /// by default.
+    /// This session is about to close, because it is kicked or because its client has gone: what waits
+    /// for it is handed on now or never. It may be told twice. Nothing by default.
     fn closing(&self, session: SessionId, sender: &PushSender) {
         let _ = (session, sender);
     }
@@ -124,9 +124,11 @@ impl Pushes {
                 }
             }
             Some((slot, ticks)) => {
-                let receivers = receivers.into_iter().collect();
-                let message = Outbound::push(kind, push, key, options, receivers);
-                slot.schedule(message, ticks);
+                let receivers: Vec<_> = receivers.into_iter().collect();
+                if !receivers.is_empty() {
+                    let message = Outbound::push(kind, push, key, options, receivers);
+                    slot.schedule(message, ticks);
+                }
             }
         }
     }
@@ -144,7 +146,7 @@ impl Pushes {
         }
     }
 
-    /// What waits for this session has to leave: it is about to be closed.
+    /// What waits for this session has to leave: it is about to close.
     pub(crate) fn closing(&self, session: SessionId) {
         if let Some((slot, ticks)) = &self.scheduler {
             slot.closing(session, ticks);

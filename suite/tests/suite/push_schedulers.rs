@@ -27,7 +27,7 @@ use tangelo_wire::pomelo::handshake::Hello;
 use tokio::time::Instant;
 
 use crate::{
-    client::{Client, DOORS, Door, Said},
+    client::{Client, DOORS, Door, Said, request},
     world::{DEADLINE, Heard, Hold, World, alone, chat, client, connector, pair, soon, until},
 };
 
@@ -53,8 +53,11 @@ fn pushing() -> Blueprint {
     async fn bind(session: FrontendSession) -> Result<()> {
         session.bind("u")
     }
+    async fn large() -> Json<String> {
+        Json("x".repeat(40_000))
+    }
     let handlers = Handlers::new().add("push", push).add("kick", kick);
-    connector(handlers.add("bind", bind))
+    connector(handlers.add("bind", bind).add("large", large))
 }
 
 /// So many clients, all of one user.
@@ -235,6 +238,32 @@ async fn a_session_for_which_much_waits_is_flushed_before_the_time() {
         }
         let (one, two) = (client.hear().await, client.hear().await);
         assert!(matches!((one, two), (Said::Reply(1, _), Said::Reply(2, _))));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_may_be_told_more_at_once_than_may_wait_for_it() {
+    let at_once = Own(|message: Outbound, sender: &PushSender| sender.send(message));
+    let limits = Limits {
+        queue: 200 << 10,
+        ..Limits::default()
+    };
+    let blueprint = || pushing().limits(limits);
+    for server in [
+        alone(blueprint().push_scheduler(Buffered::default())).await,
+        alone(blueprint().push_scheduler(at_once)).await,
+    ] {
+        for over in DOORS {
+            let mut client = client(&server, over).await;
+            // 2 MB of answers, asked for in one write.
+            let all: Vec<u8> = (1..=50)
+                .flat_map(|id| request(id, "connector.main.large", b""))
+                .collect();
+            client.send_bytes(&all).await;
+            for id in 1..=50 {
+                client.reply(id).await;
+            }
+        }
     }
 }
 
@@ -498,6 +527,10 @@ impl Keep {
         until("it has them", || self.0.lock().len() == count).await;
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     fn take(&self) -> Vec<(Outbound, PushSender)> {
         std::mem::take(&mut *self.0.lock())
     }
@@ -523,6 +556,34 @@ async fn what_it_keeps_leaves_when_it_is_handed_on_by_whomever() {
         for number in [3, 2, 1] {
             assert_eq!(client.push("on").await, number);
         }
+    }
+}
+
+#[tokio::test]
+async fn it_is_told_when_a_session_closes() {
+    struct Closing(Keep, Box<dyn Fn(SessionId) + Send + Sync>);
+    impl PushScheduler for Closing {
+        fn schedule(&self, message: Outbound, sender: &PushSender) {
+            self.0.0.lock().push((message, sender.clone()));
+        }
+        fn closing(&self, session: SessionId, _: &PushSender) {
+            self.0.0.lock().retain(|(message, _)| {
+                let mut receivers = message.receivers();
+                !receivers.any(|receiver| receiver.id() == session)
+            });
+            (self.1)(session);
+        }
+    }
+    let (keep, mut closed) = (Keep::default(), Heard::new());
+    let server = with(Closing(keep.clone(), Box::new(closed.teller()))).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        client.request(PUSH, &json!(2)).await;
+        keep.has(3).await;
+        let receiver = keep.0.lock()[0].0.receivers().next().unwrap();
+        drop(client);
+        assert_eq!(closed.next("it closes").await, receiver.id());
+        assert!(keep.is_empty());
     }
 }
 

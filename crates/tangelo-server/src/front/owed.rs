@@ -1,6 +1,6 @@
 //! Answers that the push scheduler has and the client does not.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
@@ -16,15 +16,14 @@ struct Answer {
 }
 
 impl Owed {
-    /// The scheduler has `patience` for the answer to request `id`. Returns when that is over.
-    pub(super) fn add(&mut self, token: u64, id: u32, now: Instant, patience: Duration) -> Instant {
-        let deadline = now + patience;
+    /// The scheduler has the answer to request `id`, and until `deadline`, which is not before that of
+    /// any other, to hand it on.
+    pub(super) fn add(&mut self, token: u64, id: u32, deadline: Instant) {
         self.0.push_back(Answer {
             token,
             id,
             deadline,
         });
-        deadline
     }
 
     /// The scheduler has handed this one on; which request it answers, unless that was answered

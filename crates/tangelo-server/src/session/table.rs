@@ -138,6 +138,7 @@ impl Sessions {
 
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        session.context().pushes().closing(session.id());
         let Some((uid, memberships)) = session.close(self.worth_telling(Event::Closed(reason)))
         else {
             return;
