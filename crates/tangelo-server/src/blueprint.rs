@@ -7,7 +7,7 @@ use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
     Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, connections,
-    pipeline::Pipeline, push, route, session::Events,
+    pipeline::Pipeline, push, remote, rpc, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -23,6 +23,8 @@ pub struct Blueprint {
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) remotes: remote::ByName,
+    pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
@@ -51,6 +53,8 @@ impl Blueprint {
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
+            remotes: remote::ByName::default(),
+            rpc: rpc::Settings::default(),
             events: Events::default(),
             mistakes: Vec::new(),
         }
@@ -75,6 +79,29 @@ impl Blueprint {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Changes some of the limits, and leaves the others as they are.
+    #[must_use]
+    pub fn change_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the limits of the connector. One that has none keeps the server from starting.
+    #[must_use]
+    pub fn change_connector_limits(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Limits),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.limits_mut()) {
+            Some(limits) => change(limits),
+            None => self
+                .mistakes
+                .push("its connector has no limits of packages and buffers".to_owned()),
+        }
         self
     }
 
@@ -105,8 +132,8 @@ impl Blueprint {
         mut self,
         make: impl FnOnce(&Context) -> S + Send + 'static,
     ) -> Self {
-        match route::checked::<S>() {
-            Ok(_) => self
+        match checked::<S>() {
+            Ok(()) => self
                 .services
                 .push(Box::new(|context, services| services.with(make(context)))),
             Err(mistake) => self.mistakes.push(mistake),
@@ -144,6 +171,19 @@ impl Blueprint {
         self.on_leave = Some(Arc::new(on_leave));
         self
     }
+}
+
+/// Services an application's servers offer each other.
+fn checked<S: Definition>() -> Result<(), String> {
+    let first = Services::FIRST_APPLICATION_ID;
+    if S::SERVICE_ID < first {
+        return Err(format!(
+            "service {} has number {}, but those below {first} are not for applications",
+            S::NAME,
+            S::SERVICE_ID
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Blueprint {

@@ -24,6 +24,8 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.remote.rs"]
+    pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -33,8 +35,10 @@ mod membership;
 mod peers;
 mod pipeline;
 mod push;
+mod remote;
 mod request;
 mod route;
+mod rpc;
 mod server;
 mod session;
 mod state;
@@ -44,13 +48,15 @@ pub use channel::{Channel, Channels, Member};
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
+pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
 pub use push::{
     Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
 };
+pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
-pub use route::{Routes, Rpc, Servers, crc32};
+pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
+pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use server::{Server, StartError};
 pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

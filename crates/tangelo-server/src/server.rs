@@ -17,12 +17,13 @@ use tangelo_runtime::{Stop, Tasks};
 use tracing::{Instrument, Span, error_span, info, info_span};
 
 use crate::{
-    Blueprint, Channels, Component, Connections, Context, Routes, Sessions, accept,
+    Blueprint, Channels, Component, Connections, Context, Routes, Rpc, Sessions, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
+    remote::{self, RemoteOnServer},
     session::SessionIds,
 };
 
@@ -92,9 +93,9 @@ impl Server {
         let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
         let client_address = listener.as_ref().map(|listener| listener.address());
-        let (context, services, components) =
+        let (context, offered, components) =
             assemble(blueprint, instance.clone(), routes, &*registry, &back);
-        serve_others(acceptor, services, &context, &back);
+        serve_others(acceptor, offered, &context, &back);
         if let Err(problem) = start_components(components, &context, &back).await {
             back.close(Duration::ZERO).await;
             return Err(problem);
@@ -170,8 +171,8 @@ impl Server {
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
 
-fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
-    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {host}:{port}: {error}");
     Problem(problem, Some(error.into()))
 }
 
@@ -183,7 +184,7 @@ async fn bind_for_servers(
     };
     let bound = Acceptor::bind(&instance.host, port).await;
     let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
-    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(&instance.host, port, error))?;
     instance.port = Some(address.port());
     Ok(Some((acceptor, address)))
 }
@@ -195,8 +196,9 @@ async fn bind_for_clients(
     let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
         return Ok(None);
     };
-    let bound = blueprint.connector.listen(&instance.host, port).await;
-    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let host = instance.client_host.as_ref().unwrap_or(&instance.host);
+    let bound = blueprint.connector.listen(host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
     instance.client_port = Some(listener.address().port());
     Ok(Some(listener))
 }
@@ -208,7 +210,7 @@ fn assemble(
     routes: Routes,
     registry: &dyn Registry,
     back: &Tasks,
-) -> (Arc<Context>, Vec<MakeService>, Vec<(String, Component)>) {
+) -> (Arc<Context>, Offered, Vec<(String, Component)>) {
     let Blueprint {
         heartbeat,
         limits,
@@ -219,6 +221,8 @@ fn assemble(
         services,
         components,
         on_leave,
+        remotes,
+        rpc,
         events,
         ..
     } = blueprint;
@@ -231,22 +235,12 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     };
-    let pushes = Arc::new(pushes.start(back));
-    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd {
-        sessions: Arc::clone(&sessions),
-        pushes: Arc::clone(&pushes),
-    });
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(
-        Arc::new(identity),
-        asked_by_back_ends,
-        Arc::new(back_ends),
-        registry,
-        lanes(),
-    );
+    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
         limits,
@@ -257,32 +251,46 @@ fn assemble(
         channels: Channels::new(on_leave),
         cluster,
         routes,
+        rpc,
         pipeline,
-        pushes,
+        pushes: Arc::new(pushes.start(back)),
         states,
         failures: Mutex::default(),
         farewells: Mutex::default(),
         draining: AtomicBool::new(false),
     };
-    (Arc::new(context), services, components)
+    let offered = Offered { services, remotes };
+    (Arc::new(context), offered, components)
+}
+
+/// What an application offers other servers, and this one.
+struct Offered {
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
 }
 
 /// Lets other servers in, and dials those that are there.
 fn serve_others(
     acceptor: Option<(Acceptor, SocketAddr)>,
-    services: Vec<MakeService>,
+    offered: Offered,
     context: &Arc<Context>,
     back: &Tasks,
 ) {
+    let remotes = RemoteOnServer {
+        context: Arc::clone(context),
+        remotes: offered.remotes,
+    };
+    let make = |services, make: MakeService| make(context, services);
+    let offered = offered.services.into_iter();
+    let offered = offered.fold(Services::new().with(remotes), make);
     if let Some((acceptor, address)) = acceptor {
-        let own = Services::new()
+        let services = offered
+            .clone()
             .with(Forward {
                 context: Arc::clone(context),
             })
             .with(SessionOnBackEnd(context.channels.clone()))
             .with(ChannelOnBackEnd(context.channels.clone()));
-        let make = |services, make: MakeService| make(context, services);
-        let services = services.into_iter().fold(own, make);
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             tasks: back.clone(),
@@ -292,11 +300,18 @@ fn serve_others(
         back.spawn(info_span!("acceptor"), run);
         info!(%address, "listening for servers");
     }
-    let run = context
-        .cluster
-        .clone()
-        .run(wanted(&context.instance), back.clone());
-    until_drained(back, info_span!("cluster"), run);
+    let own = Arc::new(offered.clone());
+    context.rpc.answers_itself(&own);
+    let services = offered.with(ChannelOnFrontEnd {
+        sessions: Arc::clone(&context.sessions),
+        pushes: Arc::clone(&context.pushes),
+    });
+    let cluster = context.cluster.clone();
+    let run = cluster.run(services, wanted(&context.instance), back.clone());
+    until_drained(back, info_span!("cluster"), async move {
+        run.await;
+        drop(own);
+    });
 }
 
 async fn start_components(

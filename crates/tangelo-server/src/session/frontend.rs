@@ -15,13 +15,16 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Reply, Status, Waiter};
 
 use super::{
     Item, Kind, Queue, Session, SessionId, Wake,
     events::{Event, Untold},
 };
-use crate::{Context, Error, OutboundKind, generated::forward, membership::Memberships};
+use crate::{
+    Context, Error, OutboundKind, generated::forward, membership::Memberships, route::Homes,
+};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
 /// the front end can do. As a handler's argument it is refused on a back end.
@@ -103,15 +106,16 @@ pub(crate) struct FrontSession {
     closed: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) uid: Option<Arc<str>>,
     /// When the user was bound.
-    pub(super) bound_at: SystemTime,
+    pub(super) bound_at: Option<SystemTime>,
     settings: Map<String, Value>,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
+    homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: bool,
 }
@@ -123,15 +127,7 @@ impl FrontSession {
             id,
             peer,
             context,
-            state: Mutex::new(State {
-                uid: None,
-                bound_at: SystemTime::UNIX_EPOCH,
-                settings: Map::new(),
-                snapshot: None,
-                memberships: Memberships::default(),
-                untold: Untold::default(),
-                closed: false,
-            }),
+            state: Mutex::default(),
             version: AtomicU32::new(0),
             queue,
             wake: Arc::default(),
@@ -174,7 +170,7 @@ impl FrontSession {
     /// The user bound to it, and since when.
     pub(crate) fn login(&self) -> Option<(Arc<str>, SystemTime)> {
         let state = self.state.lock();
-        Some((Arc::clone(state.uid.as_ref()?), state.bound_at))
+        Some((Arc::clone(state.uid.as_ref()?), state.bound_at?))
     }
 
     pub(crate) fn setting(&self, key: &str) -> Option<Value> {
@@ -227,6 +223,23 @@ impl FrontSession {
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());
         encoded
+    }
+
+    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// since.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        let state = self.state.lock();
+        let versions = (self.version(), cluster_version);
+        state.homes.of_type(server_type, versions)
+    }
+
+    /// It is given this server.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        self.state.lock().homes.settle(server, versions);
     }
 
     /// What a back end remembers of this session is changed; `false` if the session has closed.

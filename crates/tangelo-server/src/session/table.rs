@@ -122,7 +122,7 @@ impl Sessions {
             )
             .into()),
             None => {
-                state.bound_at = SystemTime::now();
+                state.bound_at = Some(SystemTime::now());
                 let uid = Arc::clone(state.uid.insert(Arc::from(uid)));
                 self.note(state, Event::Bound(Arc::clone(&uid)));
                 Ok(Some(uid))
