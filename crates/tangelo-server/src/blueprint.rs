@@ -8,8 +8,9 @@ use tangelo_rpc::{Definition, Service, Services};
 use crate::{
     Channel, Context, Handlers, Limits, Member, States,
     channel::{OnLeave, PushFilters},
+    connections,
     pipeline::Pipeline,
-    route,
+    push, remote, rpc,
     session::Events,
 };
 
@@ -20,11 +21,15 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: push::Plan,
     pub(crate) states: States,
+    pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) push_filters: PushFilters,
+    pub(crate) remotes: remote::ByName,
+    pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
@@ -47,11 +52,15 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            pushes: push::Plan::default(),
             states: States::default(),
+            connections: connections::Plan::default(),
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
             push_filters: PushFilters::default(),
+            remotes: remote::ByName::default(),
+            rpc: rpc::Settings::default(),
             events: Events::default(),
             mistakes: Vec::new(),
         }
@@ -76,6 +85,29 @@ impl Blueprint {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Changes some of the limits, and leaves the others as they are.
+    #[must_use]
+    pub fn change_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the limits of the connector. One that has none keeps the server from starting.
+    #[must_use]
+    pub fn change_connector_limits(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Limits),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.limits_mut()) {
+            Some(limits) => change(limits),
+            None => self
+                .mistakes
+                .push("its connector has no limits of packages and buffers".to_owned()),
+        }
         self
     }
 
@@ -106,8 +138,8 @@ impl Blueprint {
         mut self,
         make: impl FnOnce(&Context) -> S + Send + 'static,
     ) -> Self {
-        match route::checked::<S>() {
-            Ok(_) => self
+        match checked::<S>() {
+            Ok(()) => self
                 .services
                 .push(Box::new(|context, services| services.with(make(context)))),
             Err(mistake) => self.mistakes.push(mistake),
@@ -146,6 +178,19 @@ impl Blueprint {
         self.on_leave = Some(Arc::new(on_leave));
         self
     }
+}
+
+/// Services an application's servers offer each other.
+fn checked<S: Definition>() -> Result<(), String> {
+    let first = Services::FIRST_APPLICATION_ID;
+    if S::SERVICE_ID < first {
+        return Err(format!(
+            "service {} has number {}, but those below {first} are not for applications",
+            S::NAME,
+            S::SERVICE_ID
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Blueprint {

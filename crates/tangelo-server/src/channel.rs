@@ -6,6 +6,7 @@
 
 mod add;
 mod broadcast;
+mod catch_up;
 mod confirm;
 mod delivery;
 mod error;
@@ -276,9 +277,11 @@ impl Channels {
             }
             let mut joined = self.shared.joined.lock();
             joined.remove(frontend_id, session, name);
-            members.remove(frontend_id, session)
+            let (member, road) = members.remove(frontend_id, session)?;
+            room.forget(&member, &road);
+            Some(member)
         });
-        if let (Some(Some((member, _))), Some(on_leave)) = (left, &self.shared.on_leave) {
+        if let (Some(Some(member)), Some(on_leave)) = (left, &self.shared.on_leave) {
             let channel = self.handle(name, Some(Arc::clone(&self.shared.usual)));
             if let Err(panicked) = tangelo_runtime::guard::catch(|| on_leave(&channel, &member)) {
                 error!(channel = name, %panicked, "on_leave failed");

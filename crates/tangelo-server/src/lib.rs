@@ -7,9 +7,11 @@
 //!
 //! A [`Server`] is all of this for one server of a [`Blueprint`].
 
+mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod connections;
 mod context;
 mod error;
 mod fields;
@@ -22,6 +24,8 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.remote.rs"]
+    pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -30,8 +34,11 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod push;
+mod remote;
 mod request;
 mod route;
+mod rpc;
 mod server;
 mod session;
 mod state;
@@ -41,12 +48,18 @@ pub use channel::{
     BroadcastOptions, Broadcasted, Channel, ChannelError, ChannelOptions, Channels, Delivered,
     Member, Receivers,
 };
+pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
+pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
+pub use push::{
+    Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
+};
+pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
-pub use route::{Routes, Rpc, Servers, crc32};
+pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
+pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use server::{Server, StartError};
 pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

@@ -7,30 +7,27 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::{Listener, Opening};
+use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
     Acceptor, Cluster, Services,
     link::{Identity, Peers},
 };
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, Span, error_span, info, info_span};
 
 use crate::{
-    Blueprint, Channels, Component, Context, Limits, Routes, Sessions,
+    Blueprint, Channels, Component, Connections, Context, Routes, Rpc, Sessions, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, ChannelOnFrontEnd, Delivery, SessionOnBackEnd},
     forward::Forward,
-    front::Front,
     peers::{BackEnds, Callers},
+    remote::{self, RemoteOnServer},
     session::SessionIds,
 };
 
 /// The most connections kept to another server, however many cores there are.
 const MOST_LANES: usize = 16;
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// One server, running, its doors open.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl Server {
     }
 
     async fn start_within(
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
@@ -86,6 +83,8 @@ impl Server {
         if !blueprint.mistakes.is_empty() {
             return Err(Problem(blueprint.mistakes.join("; "), None));
         }
+        let configured = blueprint.connections.configured(&instance);
+        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
@@ -93,16 +92,16 @@ impl Server {
         let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
         let client_address = listener.as_ref().map(|listener| listener.address());
-        let (context, services, components) =
+        let (context, offered, components) =
             assemble(blueprint, instance.clone(), routes, &*registry, &back);
-        serve_others(acceptor, services, &context, &back);
+        serve_others(acceptor, offered, &context, &back);
         if let Err(problem) = start_components(components, &context, &back).await {
             back.close(Duration::ZERO).await;
             return Err(problem);
         }
         if let Some(listener) = listener {
             info!(address = %listener.address(), "listening for clients");
-            let run = accept(listener, Arc::clone(&context), front.clone());
+            let run = accept::run(listener, Arc::clone(&context), front.clone());
             front.spawn(info_span!("door"), run);
         }
         registry.register(instance);
@@ -171,8 +170,8 @@ impl Server {
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
 
-fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
-    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {host}:{port}: {error}");
     Problem(problem, Some(error.into()))
 }
 
@@ -184,7 +183,7 @@ async fn bind_for_servers(
     };
     let bound = Acceptor::bind(&instance.host, port).await;
     let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
-    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(&instance.host, port, error))?;
     instance.port = Some(address.port());
     Ok(Some((acceptor, address)))
 }
@@ -196,8 +195,9 @@ async fn bind_for_clients(
     let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
         return Ok(None);
     };
-    let bound = blueprint.connector.listen(&instance.host, port).await;
-    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let host = instance.client_host.as_ref().unwrap_or(&instance.host);
+    let bound = blueprint.connector.listen(host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
     instance.client_port = Some(listener.address().port());
     Ok(Some(listener))
 }
@@ -209,20 +209,25 @@ fn assemble(
     routes: Routes,
     registry: &dyn Registry,
     back: &Tasks,
-) -> (Arc<Context>, Vec<MakeService>, Vec<(String, Component)>) {
+) -> (Arc<Context>, Offered, Vec<(String, Component)>) {
     let Blueprint {
         heartbeat,
         limits,
         pipeline,
+        pushes,
         states,
+        connections,
         services,
         components,
         on_leave,
         push_filters,
+        remotes,
+        rpc,
         events,
         ..
     } = blueprint;
     let sessions = Arc::new(Sessions::new(events));
+    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
     let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
@@ -230,57 +235,69 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     });
+    let pushes = Arc::new(pushes.start(back));
     let here = Delivery {
         sessions: Arc::clone(&sessions),
+        pushes: Arc::clone(&pushes),
         filters: push_filters,
     };
     let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
-    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd(channels.clone()));
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(
-        identity,
-        asked_by_back_ends,
-        Arc::new(back_ends),
-        registry,
-        lanes(),
-    );
+    let cluster = Cluster::new(identity, Arc::new(back_ends), registry, lanes());
+    let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
         limits,
         heartbeat,
         session_ids,
         sessions,
+        connections,
         channels,
         cluster,
         routes,
+        rpc,
         pipeline,
+        pushes,
         states,
         failures: Mutex::default(),
         farewells: Mutex::default(),
         draining: AtomicBool::new(false),
     };
-    (Arc::new(context), services, components)
+    let offered = Offered { services, remotes };
+    (Arc::new(context), offered, components)
+}
+
+/// What an application offers other servers, and this one.
+struct Offered {
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
 }
 
 /// Lets other servers in, and dials those that are there.
 fn serve_others(
     acceptor: Option<(Acceptor, SocketAddr)>,
-    services: Vec<MakeService>,
+    offered: Offered,
     context: &Arc<Context>,
     back: &Tasks,
 ) {
+    let remotes = RemoteOnServer {
+        context: Arc::clone(context),
+        remotes: offered.remotes,
+    };
+    let make = |services, make: MakeService| make(context, services);
+    let offered = offered.services.into_iter();
+    let offered = offered.fold(Services::new().with(remotes), make);
     if let Some((acceptor, address)) = acceptor {
-        let own = Services::new()
+        let services = offered
+            .clone()
             .with(Forward {
                 context: Arc::clone(context),
             })
             .with(SessionOnBackEnd(context.channels.clone()))
             .with(ChannelOnBackEnd(context.channels.clone()));
-        let make = |services, make: MakeService| make(context, services);
-        let services = services.into_iter().fold(own, make);
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             tasks: back.clone(),
@@ -290,11 +307,15 @@ fn serve_others(
         back.spawn(info_span!("acceptor"), run);
         info!(%address, "listening for servers");
     }
-    let run = context
-        .cluster
-        .clone()
-        .run(wanted(&context.instance), back.clone());
-    until_drained(back, info_span!("cluster"), run);
+    let own = Arc::new(offered.clone());
+    context.rpc.answers_itself(&own);
+    let services = offered.with(ChannelOnFrontEnd(context.channels.clone()));
+    let cluster = context.cluster.clone();
+    let run = cluster.run(services, wanted(&context.instance), back.clone());
+    until_drained(back, info_span!("cluster"), async move {
+        run.await;
+        drop(own);
+    });
 }
 
 async fn start_components(
@@ -337,45 +358,4 @@ fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
             && instance.server_type != own_type
             && (frontend || !instance.frontend)
     }
-}
-
-/// Lets clients in until the server drains.
-async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
-    let stop = tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
-                Err(error) => {
-                    warn!(%error, "cannot accept a client");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
-}
-
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
-    let Opening { peer, connection } = opening;
-    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
-    let opened = Instant::now();
-    tasks.spawn(
-        info_span!(parent: None, "client", server = context.server_id()),
-        async move {
-            let connection = tokio::select! {
-                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
-                () = stop.draining() => return,
-            };
-            match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
-                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-                Ok(Err(error)) => info!(%peer, %error, "client refused"),
-                Err(_) => info!(%peer, "client said nothing"),
-            }
-        },
-    );
 }

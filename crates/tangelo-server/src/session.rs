@@ -5,6 +5,7 @@ mod events;
 mod frontend;
 mod queue;
 mod table;
+mod waiting;
 mod wake;
 
 use std::{fmt, sync::Arc};
@@ -69,6 +70,10 @@ impl Session {
             .ok_or_else(|| Error::new("the session is not bound to a user"))
     }
 
+    pub(crate) fn is_front(&self) -> bool {
+        matches!(self.0, Kind::Front(_))
+    }
+
     pub(crate) fn bound_uid(&self) -> Option<Arc<str>> {
         match &self.0 {
             Kind::Front(session) => session.uid(),
@@ -96,9 +101,7 @@ impl Session {
     pub fn push<T: Serialize + ?Sized>(&self, route: &str, message: &T) -> Result<(), Error> {
         let push = encode(route, message)?;
         match &self.0 {
-            Kind::Front(session) => {
-                session.push(Arc::new(push));
-            }
+            Kind::Front(session) => session.push(push),
             Kind::Back(session) => session.push(&push)?,
         }
         Ok(())

@@ -333,7 +333,7 @@ async fn joins_without_a_gap(place: &Place, options: ChannelOptions) {
         }
         let first = heard[0];
         let expected: Vec<_> = (first..first + heard.len() as u64).collect();
-        assert_eq!(heard, expected);
+        assert_eq!(heard, expected, "{}", place.at);
     }
     enough.store(true, Ordering::Relaxed);
     assert_eq!(tasks.close(DEADLINE).await, 0);

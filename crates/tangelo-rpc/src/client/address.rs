@@ -136,6 +136,11 @@ impl Address {
         places.any(|place| place.read().as_ref().is_some_and(is_usable))
     }
 
+    /// Why nobody can be connected here, as far as is known.
+    pub(crate) fn problem(&self) -> Option<Box<str>> {
+        self.shared.problem.read().clone()
+    }
+
     /// Whether it is worth while to ask for a connection, as far as is known.
     pub(crate) fn is_failing(&self) -> bool {
         self.shared.problem.read().is_some()

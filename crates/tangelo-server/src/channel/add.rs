@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tangelo_connector::Push;
-use tangelo_rpc::{Connection, Status};
+use tangelo_rpc::{Code, Connection, Status};
 use tokio::time::Instant;
 
 use super::{
-    Channel, ChannelError, Channels, FIND, JOINED, Member, Road, Terms, push, push::tell_push,
+    Channel, ChannelError, Channels, FIND, JOINED, Member, Road,
+    catch_up::Next,
+    push::{self, tell_push},
     room::Room,
 };
 use crate::{
@@ -19,12 +21,9 @@ use crate::{
 /// How long a front end may take to say which sessions a user has.
 const FIND_WITHIN: Duration = Duration::from_secs(3);
 
-/// What became of an attempt to add a session.
-enum Tried {
-    Added,
-    /// First it has to be told this, which asks the application; up to the push of this number.
-    Tell(Vec<Arc<Push>>, u64),
-}
+/// What a member has to be told that was just added, outside of all locks, and the ticket to ask with for
+/// what comes next.
+type ToTell = Option<(Vec<Arc<Push>>, u64)>;
 
 impl Channel {
     /// Adds a session under its user's id. It leaves by itself when it closes. Another session of the
@@ -59,18 +58,41 @@ impl Channel {
             session,
             frontend_id: Arc::from(frontend_id),
         };
-        // The newest of what the channel keeps that has been told already.
-        let mut heard = 0;
+        let to_tell =
+            self.in_made_room(|name, room| self.channels.let_in(name, room, &member, &road))?;
+        match to_tell {
+            None => Ok(()),
+            Some((kept, ticket)) => self.catch_up(&member, kept, ticket),
+        }
+    }
+
+    /// Tells a member of this server what the channel keeps, and what was pushed meanwhile.
+    ///
+    /// # Errors
+    /// That was more than can wait; the member is out.
+    fn catch_up(
+        &self,
+        member: &Member,
+        mut pushes: Vec<Arc<Push>>,
+        ticket: u64,
+    ) -> Result<(), ChannelError> {
         loop {
-            let tried = self.in_made_room(|name, room| {
-                self.channels.try_add(name, room, &member, &road, heard)
-            })?;
-            match tried {
-                Tried::Added => return Ok(()),
-                Tried::Tell(pushes, newest) => {
-                    self.channels.tell_kept_here(&pushes, session, self);
-                    heard = newest;
+            let options = self.in_room(|_, room| room.options().cloned()).flatten();
+            let terms = push::terms(options.as_deref(), self.channels.own_id(), &self.name);
+            for push in &pushes {
+                self.channels.shared.here.tell(push, terms, member.session);
+            }
+            let next = self.in_room(|name, room| {
+                let next = room.catch_up.next(ticket);
+                if matches!(next, Next::TooMuch) {
+                    self.channels.take_out(name, room, member);
                 }
+                next
+            });
+            match next {
+                Some(Next::Tell(more)) => pushes = more,
+                Some(Next::Nothing) | None => return Ok(()),
+                Some(Next::TooMuch) => return Err(Status::from(Code::QUEUE_FULL).into()),
             }
         }
     }
@@ -110,26 +132,15 @@ impl Channels {
         Ok(Road::Over(connection))
     }
 
-    fn try_add(
+    fn let_in(
         &self,
         name: &Arc<str>,
         room: &mut Room,
         member: &Member,
         road: &Road,
-        heard: u64,
-    ) -> Result<Tried, ChannelError> {
+    ) -> Result<ToTell, ChannelError> {
         let (uid, session, frontend_id) = (&*member.uid, member.session, &*member.frontend_id);
         room.admits(uid, session, frontend_id)?;
-        let (kept, newest) = room.remembered_since(heard);
-        let options = room.options().cloned();
-        let terms = push::terms(options.as_deref(), self.own_id(), name);
-        let asks = matches!(road, Road::Here) && self.shared.here.asks_application(&terms);
-        if asks && !kept.is_empty() {
-            // An application is not asked under a lock. Until it has been the session is no member, so
-            // that nothing newer overtakes what is kept.
-            self.can_join_here(member, room.is_bound_only())?;
-            return Ok(Tried::Tell(kept, newest));
-        }
         // Before the front end can answer that the session has closed.
         let mut joined = self.shared.joined.lock();
         match road {
@@ -139,16 +150,25 @@ impl Channels {
         joined.add(frontend_id, session, name);
         drop(joined);
         room.members.add(member.clone(), road);
+
+        let kept = room.remembered();
+        let options = room.options().cloned();
+        let terms = push::terms(options.as_deref(), self.own_id(), name);
+        let here = &self.shared.here;
+        let asks = |push: &Arc<Push>| here.asks_application(push, &terms);
+        if matches!(road, Road::Here) && kept.iter().any(asks) {
+            return Ok(Some((kept, room.catch_up.begin(session))));
+        }
         for push in kept {
             match road {
-                Road::Here => self.shared.here.tell(&push, terms, session),
+                Road::Here => here.tell(&push, terms, session),
                 // A connection that has ended takes the member along.
                 Road::Over(connection) => {
                     let _ = tell_push(connection, &[session], &push, terms);
                 }
             }
         }
-        Ok(Tried::Added)
+        Ok(None)
     }
 
     /// Notes at a session of this server that it is in a channel.
@@ -170,31 +190,6 @@ impl Channels {
         join.ok_or(ChannelError::NoSession)?
     }
 
-    /// Whether [`join_here`](Self::join_here) would work now.
-    fn can_join_here(&self, member: &Member, bound: bool) -> Result<(), ChannelError> {
-        let session = self.shared.here.sessions.find(member.session);
-        let uid = session.ok_or(ChannelError::NoSession)?.uid();
-        if bound && uid.as_ref() != Some(&member.uid) {
-            return Err(ChannelError::NotBound);
-        }
-        Ok(())
-    }
-
-    /// Tells a session of this server that is about to join what a channel keeps.
-    fn tell_kept_here(&self, pushes: &[Arc<Push>], session: SessionId, channel: &Channel) {
-        let options = channel.in_room(|_, room| room.options().cloned()).flatten();
-        let filter = options
-            .as_ref()
-            .and_then(|options| options.filter.as_deref());
-        let terms = Terms {
-            filter,
-            ..Terms::default()
-        };
-        for push in pushes {
-            self.shared.here.tell(push, terms, session);
-        }
-    }
-
     /// The sessions bound to a user on a front end.
     async fn sessions_of(
         &self,
@@ -205,7 +200,8 @@ impl Channels {
             let sessions = self.shared.here.sessions.bound_to(uid);
             return Ok(sessions.iter().map(|session| session.id()).collect());
         }
-        let connection = self.frontends().any(frontend_id)?;
+        let lanes = self.frontends().lanes(frontend_id);
+        let connection = lanes.first().ok_or(Status::from(Code::NO_CONNECTION))?;
         let question = FindReq {
             uid: uid.to_owned(),
         };
@@ -233,5 +229,5 @@ fn tell_joined(
 }
 
 fn undecodable(error: prost::DecodeError) -> Status {
-    Status::from(tangelo_rpc::Code::DECODE_RES_ERROR).with_cause(error)
+    Status::from(Code::DECODE_RES_ERROR).with_cause(error)
 }

@@ -9,7 +9,7 @@ use tangelo_rpc::Status;
 use tracing::debug;
 
 use super::{Channels, NamedFilter, PUSH, Terms, confirm::Confirm, frame::Frame, push};
-use crate::{Error, session};
+use crate::{Error, OutboundKind, session};
 
 /// Which of the clients of a type hear a broadcast. The default: all that have shaken hands.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +170,10 @@ impl Channels {
     }
 
     fn tell_all_here(&self, push: &Arc<Push>, options: &BroadcastOptions) -> Result<u32, Status> {
-        let mut telling = self.shared.here.begin(push, options.terms())?;
+        let mut telling = self
+            .shared
+            .here
+            .begin(OutboundKind::Broadcast, push, options.terms())?;
         telling.all(|_| true);
         Ok(telling.told())
     }

@@ -11,13 +11,15 @@ use super::{
     filter::{Asked, PushFilters},
 };
 use crate::{
-    Sessions,
+    OutboundKind, Sessions,
+    push::{Pushes, Pushing},
     session::{FrontSession, SessionId},
 };
 
 /// Tells clients of this server what is pushed to them.
 pub(crate) struct Delivery {
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) pushes: Arc<Pushes>,
     pub(crate) filters: PushFilters,
 }
 
@@ -35,21 +37,21 @@ pub(crate) struct Terms<'a> {
 /// A push about to be told to one session after another.
 pub(crate) struct Telling<'a> {
     sessions: &'a Sessions,
-    push: &'a Arc<Push>,
+    pushing: Pushing<'a>,
     terms: Terms<'a>,
     filter: Option<Asked<'a>>,
     told: u32,
 }
 
 impl Delivery {
-    /// Whether this push runs an application's code here.
-    pub(crate) fn asks_application(&self, terms: &Terms<'_>) -> bool {
-        terms.filter.is_some()
+    /// Whether what the application brought is asked about this push here.
+    pub(crate) fn asks_application(&self, push: &Push, terms: &Terms<'_>) -> bool {
+        terms.filter.is_some() || self.pushes.asks_application(push.route())
     }
 
     /// Tells one session.
     pub(crate) fn tell(&self, push: &Arc<Push>, terms: Terms<'_>, session: SessionId) {
-        match self.begin(push, terms) {
+        match self.begin(OutboundKind::Push, push, terms) {
             Ok(mut telling) => {
                 telling.session(session);
             }
@@ -61,15 +63,17 @@ impl Delivery {
     /// It names a filter that is not there.
     pub(crate) fn begin<'a>(
         &'a self,
-        push: &'a Arc<Push>,
+        kind: OutboundKind,
+        push: &Arc<Push>,
         terms: Terms<'a>,
     ) -> Result<Telling<'a>, Status> {
         let filter = terms.filter.map(|filter| self.filters.find(filter));
+        let filter = filter.transpose()?;
         Ok(Telling {
             sessions: &self.sessions,
-            push,
+            pushing: self.pushes.begin(kind, Arc::clone(push)),
             terms,
-            filter: filter.transpose()?,
+            filter,
             told: 0,
         })
     }
@@ -119,11 +123,11 @@ impl Telling<'_> {
         {
             return false;
         }
-        let admits = |filter: &Asked<'_>| filter.admits(session, self.push);
+        let admits = |filter: &Asked<'_>| filter.admits(session, self.pushing.push());
         if !self.filter.as_ref().is_none_or(admits) {
             return true;
         }
-        let told = session.push(Arc::clone(self.push));
+        let told = self.pushing.add(session);
         self.told += u32::from(told);
         told
     }

@@ -127,9 +127,10 @@ impl Channels {
     }
 
     /// Takes a member out and tells its front end.
-    fn take_out(&self, name: &Arc<str>, room: &mut Room, member: &Member) {
+    pub(super) fn take_out(&self, name: &Arc<str>, room: &mut Room, member: &Member) {
         let left = room.members.remove(&member.frontend_id, member.session);
         if let Some((member, road)) = left {
+            room.forget(&member, &road);
             let mut joined = self.shared.joined.lock();
             joined.remove(&member.frontend_id, member.session, name);
             self.tell_left(&road, name, [member.session].into_iter());

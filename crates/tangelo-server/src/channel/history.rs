@@ -77,13 +77,13 @@ impl History {
         }
     }
 
-    /// What came after this number, in order, and the number of the newest.
-    pub(super) fn since(&self, number: u64) -> (Vec<Arc<Push>>, u64) {
+    /// All of it, in order.
+    pub(super) fn kept(&self) -> Vec<Arc<Push>> {
         let pushes = self.routes.iter().flat_map(|kept| &kept.pushes);
-        let mut newer: Vec<_> = pushes.filter(|(kept, _)| *kept > number).collect();
-        newer.sort_unstable_by_key(|(number, _)| *number);
-        let newer = newer.into_iter().map(|(_, push)| Arc::clone(push));
-        (newer.collect(), self.last)
+        let mut pushes: Vec<_> = pushes.collect();
+        pushes.sort_unstable_by_key(|(number, _)| *number);
+        let pushes = pushes.into_iter().map(|(_, push)| Arc::clone(push));
+        pushes.collect()
     }
 
     fn drop_oldest(&mut self) {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn kept(history: &History) -> Vec<String> {
-        let (pushes, _) = history.since(0);
+        let pushes = history.kept();
         let bodies = pushes.iter().map(|push| push.body().to_vec());
         bodies
             .map(|body| String::from_utf8(body).unwrap())
@@ -134,7 +134,6 @@ mod tests {
             history.add(&push(route, body));
         }
         assert_eq!(kept(&history), ["b", "2", "c"]);
-        assert_eq!(history.since(history.last).0.len(), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tangelo_rpc::{
 
 use super::{Channels, Delivery, FIND, JOINED, LEFT, NamedFilter, PUSH, Road, Terms};
 use crate::{
+    OutboundKind,
     generated::channel::{FindReq, FindRes, JoinedReq, LeftReq, Membership, PushReq, PushRes},
     membership,
     session::SessionId,
@@ -81,7 +82,12 @@ impl ChannelOnFrontEnd {
             filter: filter.as_ref(),
             member_of: in_channel.then_some((&hello.identity.server_id, &message.channel)),
         };
-        let mut telling = self.here().begin(&push, terms)?;
+        let kind = if message.all {
+            OutboundKind::Broadcast
+        } else {
+            OutboundKind::Push
+        };
+        let mut telling = self.here().begin(kind, &push, terms)?;
         let mut answer = PushRes::default();
         for sid in message.sids {
             if !telling.session(SessionId(sid)) {

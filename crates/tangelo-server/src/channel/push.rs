@@ -10,12 +10,13 @@ use tracing::debug;
 
 use super::{
     Channel, ChannelOptions, Channels, Delivery, Member, PUSH, Road, Terms,
+    catch_up::CatchUp,
     confirm::Confirm,
     frame::Frame,
     members::{Chosen, Members, Place},
 };
 use crate::{
-    Error,
+    Error, OutboundKind,
     generated::channel::PushRes,
     session::{self, SessionId},
 };
@@ -162,6 +163,7 @@ impl Channel {
                 options: &options,
                 name,
                 members: &room.members,
+                catch_up: &mut room.catch_up,
                 sending,
             };
             Ok::<_, Status>(match &chosen {
@@ -227,6 +229,7 @@ struct Sender<'a> {
     options: &'a Option<Arc<ChannelOptions>>,
     name: &'a Arc<str>,
     members: &'a Members,
+    catch_up: &'a mut CatchUp,
     sending: &'a mut Sending,
 }
 
@@ -245,19 +248,25 @@ impl Sender<'_> {
     }
 
     fn send_here(&mut self, places: &[Place]) {
-        if self.here.asks_application(&self.terms) {
+        let catch_up = &mut *self.catch_up;
+        let now = places
+            .iter()
+            .filter(|(session, _)| !catch_up.hold(*session, self.push));
+        if self.here.asks_application(self.push, &self.terms) {
+            let now: Vec<_> = now.copied().collect();
             self.sending.late = Some(Late {
                 name: Arc::clone(self.name),
                 options: self.options.clone(),
-                members: self.members_at(places),
+                members: self.members_at(&now),
             });
             return;
         }
         // Only a filter that is missing is an error.
-        let Ok(mut telling) = self.here.begin(self.push, self.terms) else {
+        let kind = OutboundKind::Push;
+        let Ok(mut telling) = self.here.begin(kind, self.push, self.terms) else {
             return;
         };
-        for place in places {
+        for place in now {
             let reached = telling.session(place.0);
             if let (Some(confirming), false) = (&mut self.sending.confirming, reached) {
                 confirming
@@ -311,7 +320,7 @@ impl Sending {
             return;
         };
         let terms = terms(late.options.as_deref(), channels.own_id(), &late.name);
-        let mut telling = channels.shared.here.begin(push, terms);
+        let mut telling = channels.shared.here.begin(OutboundKind::Push, push, terms);
         if let Err(status) = &telling {
             debug!(channel = &*late.name, %status, "nobody here hears it");
         }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tangelo_connector::Push;
 
-use super::{ChannelError, ChannelOptions, Member, history::History, members::Members};
+use super::{
+    ChannelError, ChannelOptions, Member, Road, catch_up::CatchUp, history::History,
+    members::Members,
+};
 use crate::session::SessionId;
 
 /// One channel's state.
@@ -14,6 +17,8 @@ pub(super) struct Room {
     /// None: front ends have brought its members, and nobody has said since what it is like.
     options: Option<Arc<ChannelOptions>>,
     history: Option<Box<History>>,
+    /// Members who are told what the history has.
+    pub(super) catch_up: CatchUp,
     /// Whether it stays while nobody is in it.
     stays: bool,
 }
@@ -83,6 +88,13 @@ impl Room {
         single && self.members.of_uid(&member.uid).next().is_some()
     }
 
+    /// This member has left.
+    pub(super) fn forget(&mut self, member: &Member, road: &Road) {
+        if matches!(road, Road::Here) {
+            self.catch_up.forget(member.session);
+        }
+    }
+
     /// A push to all, kept for those who join later.
     pub(super) fn remember(&mut self, push: &Arc<Push>) {
         if let Some(history) = &mut self.history {
@@ -90,11 +102,9 @@ impl Room {
         }
     }
 
-    /// What was pushed after the push of this number, and the number of the newest.
-    pub(super) fn remembered_since(&self, number: u64) -> (Vec<Arc<Push>>, u64) {
-        match &self.history {
-            Some(history) => history.since(number),
-            None => (Vec::new(), number),
-        }
+    /// What is kept for those who join, in order.
+    pub(super) fn remembered(&self) -> Vec<Arc<Push>> {
+        let history = self.history.as_ref();
+        history.map(|history| history.kept()).unwrap_or_default()
     }
 }

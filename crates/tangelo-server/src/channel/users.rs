@@ -7,7 +7,7 @@ use tangelo_connector::Push;
 use tracing::debug;
 
 use super::{Channels, PUSH, Terms, confirm::Confirm, frame::Frame, push};
-use crate::{Error, session};
+use crate::{Error, OutboundKind, session};
 
 /// Users by their front ends, each once, in the order they came.
 type ByFrontend<'a> = Vec<(&'a str, Vec<&'a str>)>;
@@ -120,7 +120,11 @@ impl Channels {
     /// Which of these users were reached.
     fn tell_users_here(&self, push: &Arc<Push>, uids: &[&str]) -> Vec<bool> {
         // Without a filter there is nothing that could be missing.
-        let Ok(mut telling) = self.shared.here.begin(push, Terms::default()) else {
+        let Ok(mut telling) = self
+            .shared
+            .here
+            .begin(OutboundKind::Push, push, Terms::default())
+        else {
             return Vec::new();
         };
         let mut user = |uid: &&str| telling.user(uid, |_| true);

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -14,13 +15,14 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Reply, Status, Waiter};
 
 use super::{
     Item, Kind, Queue, Session, SessionId, Wake,
     events::{Event, Untold},
 };
-use crate::{Context, Error, generated::forward, membership::Memberships};
+use crate::{Context, Error, generated::forward, membership::Memberships, route::Homes};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
 /// the front end can do. As a handler's argument it is refused on a back end.
@@ -72,7 +74,7 @@ impl FrontendSession {
 
     /// Tells the client why, then closes its connection.
     pub fn kick(&self, reason: &str) {
-        self.front.add(Item::Kick(reason.to_owned()));
+        self.front.kick(reason);
     }
 
     /// The client's address.
@@ -105,10 +107,13 @@ pub(crate) struct FrontSession {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) uid: Option<Arc<str>>,
+    /// When the user was bound.
+    pub(super) bound_at: Option<SystemTime>,
     settings: Map<String, Value>,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     pub(super) memberships: Memberships,
+    homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: bool,
 }
@@ -160,18 +165,33 @@ impl FrontSession {
         self.state.lock().uid.clone()
     }
 
+    /// The user bound to it, and since when.
+    pub(crate) fn login(&self) -> Option<(Arc<str>, SystemTime)> {
+        let state = self.state.lock();
+        Some((Arc::clone(state.uid.as_ref()?), state.bound_at?))
+    }
+
     pub(crate) fn setting(&self, key: &str) -> Option<Value> {
         self.state.lock().settings.get(key).cloned()
     }
 
-    /// Whether it will be told.
-    pub(crate) fn push(&self, push: Arc<Push>) -> bool {
-        self.add(Item::Push(push))
+    pub(crate) fn push(self: &Arc<Self>, push: Push) {
+        self.context.pushes().push(push, self);
     }
 
     /// Whether it was taken.
     pub(crate) fn add(&self, item: Item) -> bool {
         self.queue.add(item, &self.wake)
+    }
+
+    pub(crate) fn add_all(&self, items: Vec<Item>) {
+        self.queue.add_all(items, &self.wake);
+    }
+
+    /// Tells the client why, then closes its connection. What a push scheduler keeps for it goes before.
+    pub(crate) fn kick(&self, reason: &str) {
+        self.context.pushes().closing(self.id);
+        self.add(Item::Kick(reason.to_owned()));
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -201,6 +221,23 @@ impl FrontSession {
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());
         encoded
+    }
+
+    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// since.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        let state = self.state.lock();
+        let versions = (self.version(), cluster_version);
+        state.homes.of_type(server_type, versions)
+    }
+
+    /// It is given this server.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        self.state.lock().homes.settle(server, versions);
     }
 
     /// Looks at, or changes, which channels the session is in, given whom it is bound to; none if it has

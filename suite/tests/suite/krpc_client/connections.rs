@@ -208,20 +208,40 @@ async fn calls_in_a_loop_do_not_make_a_lazy_client_dial_in_a_loop() {
 }
 
 #[tokio::test]
-async fn a_lazy_client_tells_at_once_why_it_cannot_connect() {
-    let nobody = RefererConfig::new::<WorkerClient>("worker").to(&nobody().await);
-    let (_app, client) = calling(lazy(), nobody).await;
-    let refused = |status: tangelo::rpc::Status| {
-        assert_eq!(status.code(), Code::NO_CONNECTION);
-        let reason = status.reason().to_string();
-        assert!(reason.contains("refused"), "{reason}");
-    };
-    refused(client.work(work(1)).await.unwrap_err());
-    let begun = Instant::now();
-    for id in 2..20 {
-        refused(client.work(work(id)).await.unwrap_err());
+async fn who_cannot_connect_is_told_at_once_where_and_why() {
+    for config in [lazy(), ClientConfig::default()] {
+        let nobody = nobody().await;
+        let referer = RefererConfig::new::<WorkerClient>("worker").to(&nobody);
+        let (_app, client) = calling(config, referer).await;
+        let refused = |status: tangelo::rpc::Status| {
+            assert_eq!(status.code(), Code::NO_CONNECTION);
+            let reason = status.reason().to_string();
+            let is_told = reason.contains(&nobody) && reason.contains("refused");
+            assert!(is_told, "{reason}");
+        };
+        refused(client.work(work(1)).await.unwrap_err());
+        let begun = Instant::now();
+        for id in 2..20 {
+            refused(client.work(work(id)).await.unwrap_err());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1));
     }
-    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn of_many_addresses_the_first_three_are_told() {
+    let mut to = RefererConfig::new::<WorkerClient>("worker");
+    let mut nobodies = Vec::new();
+    for _ in 0..5 {
+        nobodies.push(nobody().await);
+        to = to.to(&nobodies[nobodies.len() - 1]);
+    }
+    let (_app, client) = calling(ClientConfig::default(), to).await;
+    let reason = client.work(work(1)).await.unwrap_err().reason().to_string();
+    for (at, nobody) in nobodies.iter().enumerate() {
+        assert_eq!(reason.contains(nobody), at < 3, "{reason}");
+    }
+    assert!(reason.ends_with("and 2 more"), "{reason}");
 }
 
 /// Takes what is sent and says nothing, until it is left; it takes no second connection.
