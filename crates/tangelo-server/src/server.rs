@@ -350,12 +350,16 @@ fn lanes() -> u32 {
 }
 
 /// Which servers this one dials: all of other types that can be called. Only front ends dial front
-/// ends, as a gate does to know which are up.
+/// ends, as a gate does to know which are up; also those of their own type, as what is for a client
+/// there goes over the connection that its front end has dialed.
 fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let (own_type, frontend) = (own.server_type.clone(), own.frontend);
+    let (id, own_type, frontend) = (own.id.clone(), own.server_type.clone(), own.frontend);
     move |instance| {
-        instance.port.is_some()
-            && instance.server_type != own_type
-            && (frontend || !instance.frontend)
+        let is_dialed = if instance.frontend {
+            frontend
+        } else {
+            instance.server_type != own_type
+        };
+        is_dialed && instance.port.is_some() && instance.id != id
     }
 }

@@ -9,7 +9,10 @@ use tangelo_rpc::{
     Answer, Code, Connection, Definition, Reply, Request, Service, Status, link::Hello,
 };
 
-use super::{Channels, Delivery, FIND, JOINED, LEFT, NamedFilter, PUSH, Road, Terms};
+use super::{
+    Channels, Delivery, FIND, JOINED, LEFT, NamedFilter, PUSH, Road, Terms,
+    on_back_end::{peer, undecodable},
+};
 use crate::{
     OutboundKind,
     generated::channel::{FindReq, FindRes, JoinedReq, LeftReq, Membership, PushReq, PushRes},
@@ -39,8 +42,7 @@ impl ChannelOnFrontEnd {
 
     fn serve(&self, request: &Request) -> Result<Reply, Status> {
         let body = request.body.clone();
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        let (connection, hello) = peer(request)?;
         match (request.service_id, request.msg_id) {
             PUSH => {
                 let told = self.push(PushReq::decode(body).map_err(undecodable)?, hello)?;
@@ -153,8 +155,4 @@ impl ChannelOnFrontEnd {
             }
         }
     }
-}
-
-fn undecodable(error: prost::DecodeError) -> Status {
-    Status::from(Code::DECODE_REQ_ERROR).with_cause(error)
 }
