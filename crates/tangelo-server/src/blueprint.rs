@@ -12,6 +12,7 @@ use crate::{
     pipeline::Pipeline,
     push, remote, rpc,
     session::Events,
+    store::Stores,
 };
 
 /// What the servers of one type are made of.
@@ -28,6 +29,7 @@ pub struct Blueprint {
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) push_filters: PushFilters,
+    pub(crate) stores: Stores,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
@@ -59,6 +61,7 @@ impl Blueprint {
             components: Vec::new(),
             on_leave: None,
             push_filters: PushFilters::default(),
+            stores: Stores::default(),
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),

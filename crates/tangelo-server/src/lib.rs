@@ -29,19 +29,23 @@ mod generated {
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
+mod global_channels;
 mod handler;
 mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod presence;
 mod push;
 mod remote;
 mod request;
+mod roster;
 mod route;
 mod rpc;
 mod server;
 mod session;
 mod state;
+mod store;
 
 pub use blueprint::{Blueprint, Component};
 pub use channel::{
@@ -51,8 +55,12 @@ pub use channel::{
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
+pub use global_channels::{
+    GlobalChannelError, GlobalChannelStore, GlobalChannels, MemoryGlobalChannels,
+};
 pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
+pub use presence::{MemoryPresence, Presence, PresenceStore};
 pub use push::{
     Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
 };
@@ -63,3 +71,4 @@ pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFail
 pub use server::{Server, StartError};
 pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;
+pub use store::{StoreError, Stored};

@@ -17,12 +17,14 @@ use tangelo_runtime::{Stop, Tasks};
 use tracing::{Instrument, Span, error_span, info, info_span};
 
 use crate::{
-    Blueprint, Channels, Component, Connections, Context, Routes, Rpc, Sessions, accept,
+    Blueprint, Channels, Component, Connections, Context, GlobalChannels, Presence, Routes, Rpc,
+    Sessions, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, ChannelOnFrontEnd, Delivery, SessionOnBackEnd},
     forward::Forward,
     peers::{BackEnds, Callers},
     remote::{self, RemoteOnServer},
+    roster::Roster,
     session::SessionIds,
 };
 
@@ -163,7 +165,11 @@ impl Server {
     /// ends. Returns how much was cut off at the deadline.
     pub async fn leave(&self, patience: Duration) -> usize {
         self.registry.deregister(self.context.server_id());
-        self.back.close(patience).await
+        let cut_off = self.back.close(patience).await;
+        if let Some(roster) = &self.context.roster {
+            roster.end().await;
+        }
+        cut_off
     }
 }
 
@@ -221,11 +227,17 @@ fn assemble(
         components,
         on_leave,
         push_filters,
+        stores,
         remotes,
         rpc,
-        events,
+        mut events,
         ..
     } = blueprint;
+    let keeps_roster = instance.frontend && !stores.is_empty();
+    let roster = keeps_roster.then(|| Roster::new(&instance.id, stores.clone()));
+    if let Some(roster) = &roster {
+        roster.follow(&mut events);
+    }
     let sessions = Arc::new(Sessions::new(events));
     let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
@@ -242,8 +254,12 @@ fn assemble(
         filters: push_filters,
     };
     let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
+    let presence = Presence::new(stores.presence.clone(), channels.clone());
+    let global_channels =
+        GlobalChannels::new(stores.channels.clone(), channels.clone(), roster.clone());
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
+        roster: roster.clone(),
         tasks: back.clone(),
     };
     let cluster = Cluster::new(identity, Arc::new(back_ends), registry, lanes());
@@ -256,6 +272,10 @@ fn assemble(
         sessions,
         connections,
         channels,
+        global_channels,
+        presence,
+        stores,
+        roster,
         cluster,
         routes,
         rpc,
@@ -309,7 +329,13 @@ fn serve_others(
     }
     let own = Arc::new(offered.clone());
     context.rpc.answers_itself(&own);
-    let services = offered.with(ChannelOnFrontEnd(context.channels.clone()));
+    let services = offered.with(ChannelOnFrontEnd {
+        channels: context.channels.clone(),
+        roster: context.roster.clone(),
+    });
+    if let Some(roster) = &context.roster {
+        until_drained(back, info_span!("roster"), Arc::clone(roster).run());
+    }
     let cluster = context.cluster.clone();
     let run = cluster.run(services, wanted(&context.instance), back.clone());
     until_drained(back, info_span!("cluster"), async move {

@@ -10,7 +10,10 @@ use std::{
 
 use clap::Parser;
 use tangelo_registry::{Fixed, Memory, Registry};
-use tangelo_server::{Blueprint, Candidates, Result, RouteRule, RouteTo, Routes, Session, States};
+use tangelo_server::{
+    Blueprint, Candidates, GlobalChannelStore, MemoryGlobalChannels, MemoryPresence, PresenceStore,
+    Result, RouteRule, RouteTo, Routes, Session, States,
+};
 use tracing::warn;
 
 use crate::{
@@ -35,6 +38,8 @@ pub struct App {
     routes: Routes,
     on_ready: Option<OnReady>,
     states: States,
+    presence: Option<Arc<dyn PresenceStore>>,
+    global_channels: Option<Arc<dyn GlobalChannelStore>>,
     rpc: Option<Bootstrap>,
 }
 
@@ -175,6 +180,23 @@ impl App {
         self
     }
 
+    /// Where it is kept who is online ([`Presence`](crate::server::Presence)). Default: in memory, where
+    /// all servers run in this process; else there is none, and asking is an error.
+    #[must_use]
+    pub fn presence(mut self, store: impl PresenceStore) -> Self {
+        self.presence = Some(Arc::new(store));
+        self
+    }
+
+    /// Where it is kept who is in which global channel
+    /// ([`GlobalChannels`](crate::server::GlobalChannels)). Default: in memory, where all servers run in
+    /// this process; else there is none, and asking is an error.
+    #[must_use]
+    pub fn global_channels(mut self, store: impl GlobalChannelStore) -> Self {
+        self.global_channels = Some(Arc::new(store));
+        self
+    }
+
     /// krpc services of this process: those it offers, and those its handlers call, which have them
     /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them.
     #[must_use]
@@ -213,6 +235,7 @@ impl App {
     /// All mistakes in the configuration at once, or a server that does not start; those that did are
     /// stopped.
     pub async fn start(mut self) -> Result<Running, StartError> {
+        self.share_stores();
         let (config, plan) = self.plan()?;
         for notice in config.notices() {
             warn!("{notice}");
@@ -240,6 +263,28 @@ impl App {
             app.stop(Duration::ZERO).await;
         }
         started
+    }
+
+    /// What is kept in memory is known to all servers only where they share it.
+    fn share_stores(&mut self) {
+        if self.args.runs_all() {
+            self.presence
+                .get_or_insert_with(|| Arc::new(MemoryPresence::new()));
+            self.global_channels
+                .get_or_insert_with(|| Arc::new(MemoryGlobalChannels::new()));
+        }
+    }
+
+    /// What a server type is made of before anything is said of it.
+    fn blank(&self, server_type: &str) -> Blueprint {
+        let mut blueprint = Blueprint::new(server_type);
+        if let Some(store) = &self.presence {
+            blueprint = blueprint.presence(Arc::clone(store));
+        }
+        if let Some(store) = &self.global_channels {
+            blueprint = blueprint.global_channels(Arc::clone(store));
+        }
+        blueprint
     }
 
     /// Reads the configuration, and checks everything before anything runs.
@@ -314,7 +359,7 @@ impl App {
                 mistakes.add_at(Some(at), problem);
                 return None;
             };
-            let blueprint = server.tuning.apply(make(Blueprint::new(server_type)));
+            let blueprint = server.tuning.apply(make(self.blank(server_type)));
             Some((blueprint, instance.clone()))
         });
         let planned = planned.collect();

@@ -61,8 +61,8 @@ pub mod prelude {
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
             Body, Buffered, Channel, ChannelOptions, Channels, Connections, Direct, FailMode,
-            FrontendSession, HostFilter, Json, Member, PushSchedulers, RouteRule, RouteTo, Rpc,
-            RpcLog, Servers, Session, SessionId, State,
+            FrontendSession, GlobalChannels, HostFilter, Json, Member, Presence, PushSchedulers,
+            RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, State,
         },
     };
 }
