@@ -245,3 +245,6 @@ async fn answered(pending: Pending) -> Result<(), Refusal> {
 fn answer(answer: Result<Result<(), Refusal>, oneshot::error::RecvError>) -> Result<(), Refusal> {
     answer.unwrap_or(Err(LATE))
 }
+
+#[cfg(test)]
+mod tests;
