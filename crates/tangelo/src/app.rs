@@ -149,7 +149,8 @@ impl App {
     }
 
     /// krpc services of this process: those it offers, and those its handlers call, which have them
-    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them.
+    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them. A handler's
+    /// calls end when its own answer is due, but for those of tasks that it has spawned.
     #[must_use]
     pub fn rpc(mut self, bootstrap: Bootstrap) -> Self {
         self.rpc = Some(bootstrap);
@@ -195,7 +196,7 @@ impl App {
         if let Some(app) = &rpc {
             self.states.insert(app.clone());
         }
-        let started = match self.here(all) {
+        let started = match self.here(all, rpc.is_some()) {
             Ok((here, registry)) => running::start(here, registry, self.routes, rpc.clone()).await,
             Err(error) => Err(error),
         };
@@ -206,7 +207,11 @@ impl App {
     }
 
     /// The servers that run in this process, back ends first, and how they find each other.
-    fn here(&self, all: Vec<Instance>) -> Result<(Vec<Planned>, Arc<dyn Registry>), StartError> {
+    fn here(
+        &self,
+        all: Vec<Instance>,
+        calls: bool,
+    ) -> Result<(Vec<Planned>, Arc<dyn Registry>), StartError> {
         let mut here: Vec<Instance> = match &self.args.id {
             Some(id) => all
                 .iter()
@@ -238,7 +243,10 @@ impl App {
             let make = self.blueprints.get(&instance.server_type).ok_or_else(|| {
                 StartError::UnknownType(instance.id.clone(), instance.server_type.clone())
             })?;
-            let blueprint = make(Blueprint::new(&instance.server_type)).states(&self.states);
+            let mut blueprint = make(Blueprint::new(&instance.server_type)).states(&self.states);
+            if calls {
+                blueprint = blueprint.hand_deadlines_on();
+            }
             Ok((blueprint, instance))
         });
         let planned = planned.collect::<Result<_, StartError>>()?;
