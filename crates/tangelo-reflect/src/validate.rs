@@ -26,7 +26,7 @@
 //! What is not in a message is looked at as its default: an empty string, 0, an empty list, a message with
 //! nothing in it. So a required string in a message makes that message required. Two kinds of fields may be absent
 //! whatever they would have to be: members of a `oneof`, and a message by which a type holds itself, as a tree's node does; there a tree ends.
-//! Keys of maps have no rules; the messages among their values are looked at, in no particular order.
+//! Keys of maps have no rules; the messages among their values are looked at, in the order they come.
 //!
 //! Whether there are rules or not, a body is measured first: one that would become far more memory than it is long is
 //! not decoded (see [`MAX_GROWTH`]).
