@@ -76,7 +76,7 @@ impl Server {
     }
 
     async fn start_within(
-        mut blueprint: Blueprint,
+        blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
@@ -84,8 +84,6 @@ impl Server {
         if !blueprint.mistakes.is_empty() {
             return Err(Problem(blueprint.mistakes.join("; "), None));
         }
-        let configured = blueprint.connections.configured(&instance);
-        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;

@@ -1,16 +1,17 @@
 //! The connection service: who is connected to a front end, and who may.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
 use tangelo::{
-    Result,
-    registry::{Instance, Memory},
-    server::{Blueprint, Connections, FrontendSession, Handlers, HostFilter, Json, Routes, Server},
+    App, Result,
+    registry::Instance,
+    server::{Blueprint, Connections, FrontendSession, Handlers, HostFilter, Json, Server},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -285,35 +286,26 @@ async fn how_many_may_connect_can_be_changed_and_those_who_are_there_stay() {
     client(&server, Door::Tcp).await.was_ignored(ECHO).await;
 }
 
-async fn configured(setting: Value) -> Result<Server, String> {
-    let mut instance: Instance = front("connector-1");
-    instance
-        .settings
-        .insert("max-connections".to_owned(), setting);
-    let registry = Arc::new(Memory::new());
-    let blueprint = binding().max_connections(5);
-    let server = Server::start(blueprint, instance, registry, Routes::new()).await;
-    server.map_err(|error| error.to_string())
-}
-
 #[tokio::test]
 async fn servers_json_says_how_many_may_connect_before_code_does() {
-    for (setting, most) in [(json!(1), Some(1)), (json!("2"), Some(2)), (json!(0), None)] {
-        let server = configured(setting).await.unwrap();
-        assert_eq!(connections(&server).max_connections(), most);
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("connections-max");
+    fs::create_dir_all(&folder).unwrap();
+    let entry = r#""port": 0, "clientPort": 0, "frontend": true"#;
+    let servers = format!(
+        r#"{{"connector": [{{"id": "one", {entry}, "max-connections": 1}}, {{"id": "other", {entry}}}]}}"#
+    );
+    fs::write(folder.join("servers.json"), servers).unwrap();
+    let app = App::new().config(&folder);
+    let running = app.server("connector", |server| server.max_connections(5));
+    let running = running.start().await.unwrap();
+    for (id, most) in [("one", 1), ("other", 5)] {
+        let server = running.server(id).unwrap();
+        assert_eq!(connections(server).max_connections(), Some(most));
     }
-    for setting in [
-        json!("many"),
-        json!(-1),
-        json!(1.5),
-        json!(null),
-        json!(true),
-        json!(""),
-    ] {
-        let error = configured(setting.clone()).await.unwrap_err();
-        let expected = format!("`max-connections`: expected a number, found {setting}");
-        assert_eq!(error, format!("connector-1: {expected}"));
-    }
+    let one = running.server("one").unwrap();
+    let _client = client(one, Door::Tcp).await;
+    refused(Ipv4Addr::LOCALHOST, one).await;
+    soon("the end", running.shutdown(DEADLINE)).await;
 }
 
 #[tokio::test]
