@@ -60,6 +60,11 @@ pub trait Peers: Send + Sync + 'static {
     /// side nothing of the application has been sent over it yet.
     fn arrived(&self, connection: &Connection);
 
+    /// The server behind this connection has said that it leaves.
+    fn leaves(&self, connection: &Connection) {
+        let _ = connection;
+    }
+
     /// The connection has ended.
     fn left(&self, connection: &Connection);
 }
@@ -90,6 +95,7 @@ impl Service for Link {
             GOAWAY => {
                 if let Some(connection) = &request.connection {
                     connection.set_peer_leaves();
+                    self.peers.leaves(connection);
                 }
                 Ok(Reply::default())
             }

@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
+    Channels, Jobs, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
+    component::Components,
     pipeline::Pipeline,
     route::Routes,
     session::SessionIds,
@@ -39,6 +40,8 @@ pub struct Context {
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
     pub(crate) states: States,
+    pub(crate) jobs: Jobs,
+    pub(crate) components: Components,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -87,6 +90,11 @@ impl Context {
     /// What the application shares among its handlers.
     pub fn states(&self) -> &States {
         &self.states
+    }
+
+    /// Its scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     pub(crate) fn limits(&self) -> &Limits {

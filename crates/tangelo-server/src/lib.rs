@@ -10,6 +10,7 @@
 mod answer;
 mod blueprint;
 mod channel;
+mod component;
 mod context;
 mod error;
 mod fields;
@@ -22,28 +23,37 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.lifecycle.rs"]
+    pub mod lifecycle;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
 mod handler;
+mod life_cycle;
 mod limits;
 mod membership;
 mod peers;
 mod pipeline;
 mod request;
 mod route;
+mod schedule;
 mod server;
 mod session;
 mod state;
 
-pub use blueprint::{Blueprint, Component};
+pub use blueprint::Blueprint;
 pub use channel::{Channel, Channels, Member};
+pub use component::Component;
 pub use context::Context;
 pub use error::{Error, Result};
 pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
 pub use limits::Limits;
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};
+pub use schedule::{
+    Clock, Cron, Ended, Every, FromJob, Job, JobError, JobFn, JobOutcome, JobRun, JobStatus, Jobs,
+    LastRun, ManualClock, Once, Overlap, PomeloCron, Schedule, ScheduleError,
+};
 pub use server::{Server, StartError};
 pub use session::{FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

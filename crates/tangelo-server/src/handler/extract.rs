@@ -5,12 +5,14 @@ use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
-use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+use crate::{
+    Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc, Servers, Session,
+};
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`"
 )]
 pub trait FromRequest: Sized + Send {
     /// Takes it from the request.
@@ -56,15 +58,21 @@ impl FromRequest for Body {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        let state = request.session().context().states().get::<T>();
-        state.cloned().map(State).ok_or_else(|| {
+impl<T: Clone + Send + Sync + 'static> State<T> {
+    /// The application's value of this type.
+    pub(crate) fn of(context: &Context) -> Result<Self> {
+        context.states().get().cloned().map(State).ok_or_else(|| {
             let wanted = std::any::type_name::<T>();
             Error::new(format!(
                 "the application has no state of type {wanted}: App::state"
             ))
         })
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Self::of(request.session().context())
     }
 }
 
@@ -97,5 +105,11 @@ impl FromRequest for Servers {
 impl FromRequest for Rpc {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(request.session().context().rpc())
+    }
+}
+
+impl FromRequest for Jobs {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session().context().jobs().clone())
     }
 }
