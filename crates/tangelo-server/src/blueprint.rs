@@ -12,7 +12,8 @@ use crate::{
     component::Components,
     life_cycle::{Hooks, ServerEvents},
     pipeline::Pipeline,
-    route, schedule,
+    remote, rpc, schedule,
+    session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -30,6 +31,9 @@ pub struct Blueprint {
     pub(crate) cluster: Option<Vec<Arc<Instance>>>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) jobs: schedule::Plan,
+    pub(crate) remotes: remote::ByName,
+    pub(crate) rpc: rpc::Settings,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -53,6 +57,9 @@ impl Blueprint {
             cluster: None,
             on_leave: None,
             jobs: schedule::Plan::default(),
+            remotes: remote::ByName::default(),
+            rpc: rpc::Settings::default(),
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }
@@ -106,8 +113,8 @@ impl Blueprint {
         mut self,
         make: impl FnOnce(&Context) -> S + Send + 'static,
     ) -> Self {
-        match route::checked::<S>() {
-            Ok(_) => self
+        match checked::<S>() {
+            Ok(()) => self
                 .services
                 .push(Box::new(|context, services| services.with(make(context)))),
             Err(mistake) => self.mistakes.push(mistake),
@@ -144,6 +151,19 @@ impl Blueprint {
         self.on_leave = Some(Arc::new(on_leave));
         self
     }
+}
+
+/// Services an application's servers offer each other.
+fn checked<S: Definition>() -> Result<(), String> {
+    let first = Services::FIRST_APPLICATION_ID;
+    if S::SERVICE_ID < first {
+        return Err(format!(
+            "service {} has number {}, but those below {first} are not for applications",
+            S::NAME,
+            S::SERVICE_ID
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Blueprint {

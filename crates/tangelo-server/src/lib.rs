@@ -25,6 +25,8 @@ mod generated {
     pub mod forward;
     #[path = "tangelo.lifecycle.rs"]
     pub mod lifecycle;
+    #[path = "tangelo.remote.rs"]
+    pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -34,8 +36,10 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod remote;
 mod request;
 mod route;
+mod rpc;
 mod schedule;
 mod server;
 mod session;
@@ -46,14 +50,16 @@ pub use channel::{Channel, Channels, Member};
 pub use component::Component;
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
+pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
+pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
-pub use route::{Routes, Rpc, Servers, crc32};
+pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
+pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use schedule::{
-    Clock, Cron, Ended, Every, FromJob, Job, JobError, JobFn, JobOutcome, JobRun, JobStatus, Jobs,
-    LastRun, ManualClock, Once, Overlap, PomeloCron, Schedule, ScheduleError,
+    Clock, Cron, Ended, Every, Job, JobError, JobRun, JobStatus, Jobs, LastRun, ManualClock, Once,
+    Overlap, PomeloCron, Schedule, ScheduleError,
 };
 pub use server::{Server, StartError};
-pub use session::{FrontendSession, Session, SessionId, Sessions};
+pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

@@ -56,7 +56,6 @@ impl Peers for BackEnds {
 /// On the side that is dialed: the members of a front end that is lost leave.
 pub(crate) struct Callers {
     pub(crate) context: Arc<Context>,
-    pub(crate) started: Arc<Started>,
     pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) tasks: Tasks,
 }
@@ -65,7 +64,8 @@ impl Peers for Callers {
     fn arrived(&self, connection: &Connection) {
         // Requests that come over it find their server through it, without a count all would share.
         connection.set_extension(Arc::clone(&self.context));
-        self.started.arrived(connection);
+        self.neighbours.arrived(connection);
+        self.context.cluster.dialers().arrived(connection);
         if self.context.channels().frontends().arrived(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(
@@ -81,6 +81,7 @@ impl Peers for Callers {
 
     fn left(&self, connection: &Connection) {
         self.neighbours.left(connection);
+        self.context.cluster.dialers().left(connection);
         if self.context.channels().frontends().left(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(server = self.context.server_id(), from, "front end gone");

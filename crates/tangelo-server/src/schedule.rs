@@ -5,7 +5,6 @@
 //! table of one server and the task that looks at the [`Clock`]; what is decided there about time
 //! stands in `table.rs`, which is told the time.
 
-mod action;
 mod calendar;
 mod clock;
 mod entry;
@@ -14,20 +13,21 @@ mod job;
 mod jobs;
 mod plan;
 mod pomelo;
+mod run;
 mod status;
 mod table;
 mod when;
 
-use self::job::Action;
+use self::job::{Action, Function};
 pub(crate) use self::plan::Plan;
 pub use self::{
-    action::{FromJob, JobFn, JobOutcome, JobRun},
     calendar::Cron,
     clock::{Clock, ManualClock},
     interval::{Every, Once},
     job::{Job, Overlap},
     jobs::{JobError, Jobs},
     pomelo::PomeloCron,
+    run::JobRun,
     status::{Ended, JobStatus, LastRun},
     when::{Schedule, ScheduleError},
 };

@@ -11,19 +11,19 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_connector::{Listener, Opening};
 use tangelo_registry::{Instance, Registry};
-use tangelo_rpc::{Acceptor, Cluster, Services, link::Identity};
+use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, debug, error_span, info, info_span, warn};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Context, Job, Limits, Routes, Sessions,
+    Blueprint, Channels, Context, Job, Limits, Routes, Rpc, Sessions,
     blueprint::MakeService,
     front::Front,
-    life_cycle::{BeforeShutdown, Hooks, LifeCycle, Neighbours, ServerEvents, Started},
-    membership::ChannelOnFrontEnd,
+    life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
+    remote,
     session::SessionIds,
 };
 
@@ -193,6 +193,7 @@ async fn bind_for_clients(
 struct Parts {
     context: Arc<Context>,
     services: Vec<MakeService>,
+    remotes: remote::ByName,
     jobs: Vec<Job>,
     hooks: Hooks,
     server_events: ServerEvents,
@@ -221,12 +222,15 @@ fn assemble(
         cluster: expected,
         on_leave,
         jobs,
+        remotes,
+        rpc,
+        events,
         ..
     } = blueprint;
     let (jobs, scheduled) = jobs.into_jobs(&instance.id);
     let neighbours = Arc::<Neighbours>::default();
     let started = Arc::new(Started::new(Arc::clone(&neighbours)));
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -234,24 +238,14 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     };
-    let asked_by_back_ends = Services::new()
-        .with(ChannelOnFrontEnd {
-            sessions: Arc::clone(&sessions),
-        })
-        .with(LifeCycle(Arc::clone(&started)));
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
         started: Arc::clone(&started),
         neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(
-        Arc::new(identity),
-        asked_by_back_ends,
-        Arc::new(back_ends),
-        registry,
-        lanes(),
-    );
+    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
         limits,
@@ -261,6 +255,7 @@ fn assemble(
         channels: Channels::new(on_leave),
         cluster,
         routes,
+        rpc,
         pipeline,
         states,
         jobs,
@@ -272,6 +267,7 @@ fn assemble(
     Parts {
         context: Arc::new(context),
         services,
+        remotes,
         jobs: scheduled,
         hooks,
         server_events,

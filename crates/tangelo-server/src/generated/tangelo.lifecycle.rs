@@ -16,6 +16,9 @@ pub struct StartedReq {
     pub server_ids: tangelo_rpc::codegen::prost::alloc::vec::Vec<
         tangelo_rpc::codegen::prost::alloc::string::String,
     >,
+    /// The sender has dialed, and wants to hear what else is known: the same message back over this connection.
+    #[prost(bool, tag = "2")]
+    pub ask: bool,
 }
 #[allow(
     clippy::all,

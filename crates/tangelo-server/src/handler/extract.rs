@@ -1,5 +1,7 @@
 //! What a handler may have as an argument.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
@@ -12,14 +14,26 @@ use crate::{
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
-pub trait FromRequest: Sized + Send {
+pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
     ///
     /// # Errors
     /// This request does not have it; the client is answered so and the handler is not called.
-    fn from_request(request: &mut Request) -> Result<Self>;
+    fn from_request(request: &mut R) -> Result<Self>;
+}
+
+/// A request, whoever made it: it knows the server that answers.
+pub trait Incoming {
+    /// What belongs to that server.
+    fn context(&self) -> &Arc<Context>;
+}
+
+impl Incoming for Request {
+    fn context(&self) -> &Arc<Context> {
+        self.session().context()
+    }
 }
 
 /// The body as JSON; as a return value, what becomes JSON.
@@ -58,21 +72,15 @@ impl FromRequest for Body {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> State<T> {
-    /// The application's value of this type.
-    pub(crate) fn of(context: &Context) -> Result<Self> {
-        context.states().get().cloned().map(State).ok_or_else(|| {
+impl<R: Incoming, T: Clone + Send + Sync + 'static> FromRequest<R> for State<T> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        let state = request.context().states().get::<T>();
+        state.cloned().map(State).ok_or_else(|| {
             let wanted = std::any::type_name::<T>();
             Error::new(format!(
                 "the application has no state of type {wanted}: App::state"
             ))
         })
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Self::of(request.session().context())
     }
 }
 
@@ -90,26 +98,33 @@ impl FromRequest for FrontendSession {
     }
 }
 
-impl FromRequest for Channels {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().channels().clone())
+impl<R: Incoming> FromRequest<R> for Channels {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().channels().clone())
     }
 }
 
-impl FromRequest for Servers {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().servers())
+impl<R: Incoming> FromRequest<R> for Servers {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().servers())
     }
 }
 
-impl FromRequest for Rpc {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().rpc())
+impl<R: Incoming> FromRequest<R> for Rpc {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().rpc().clone())
     }
 }
 
-impl FromRequest for Jobs {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().jobs().clone())
+/// What belongs to the server that answers.
+impl<R: Incoming> FromRequest<R> for Arc<Context> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(Self::clone(request.context()))
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Jobs {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().jobs().clone())
     }
 }

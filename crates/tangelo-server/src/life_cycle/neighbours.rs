@@ -39,7 +39,7 @@ pub(super) enum Seen {
 
 impl Neighbours {
     /// A connection stands. Whether it is the first of this life of that server.
-    pub(super) fn arrived(&self, connection: &Connection) -> bool {
+    pub(crate) fn arrived(&self, connection: &Connection) -> bool {
         let Some(hello) = connection.hello() else {
             return false;
         };

@@ -1,7 +1,7 @@
 //! Which servers have started: each says so of itself and of those it has heard of.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -34,13 +34,26 @@ impl Started {
         }
     }
 
-    /// A connection stands: who is new there hears what is known here.
+    /// A connection that this server dialed stands: who is new there hears what is known here, and is
+    /// asked the same.
     pub(crate) fn arrived(&self, connection: &Connection) {
         // Known as a neighbour before what is known is read: what comes between reaches it too.
         if self.neighbours.arrived(connection) {
-            let known = self.known.borrow().iter().cloned().collect();
-            tell(connection, known);
+            let server_ids = self.known.borrow().iter().cloned().collect();
+            let ask = true;
+            tell(connection, &StartedReq { server_ids, ask });
         }
+    }
+
+    /// A neighbour says who has started.
+    fn hear(&self, message: StartedReq, connection: Option<&Connection>) {
+        if let Some(connection) = connection.filter(|_| message.ask) {
+            let heard: HashSet<_> = message.server_ids.iter().collect();
+            let known = self.known.borrow().clone();
+            let others = known.into_iter().filter(|id| !heard.contains(id));
+            tell_ids(connection, others.collect());
+        }
+        self.note(message.server_ids);
     }
 
     /// These have started; the neighbours hear of those that are new.
@@ -56,7 +69,7 @@ impl Started {
         });
         if !new.is_empty() {
             for connection in self.neighbours.connections() {
-                tell(&connection, new.clone());
+                tell_ids(&connection, new.clone());
             }
         }
     }
@@ -70,12 +83,15 @@ impl Started {
     }
 }
 
-fn tell(connection: &Connection, server_ids: Vec<String>) {
-    if server_ids.is_empty() {
-        return;
+fn tell_ids(connection: &Connection, server_ids: Vec<String>) {
+    if !server_ids.is_empty() {
+        let ask = false;
+        tell(connection, &StartedReq { server_ids, ask });
     }
-    let message = StartedReq { server_ids };
-    let told = connection.tell(STARTED, |out| prost::Message::encode_raw(&message, out));
+}
+
+fn tell(connection: &Connection, message: &StartedReq) {
+    let told = connection.tell(STARTED, |out| prost::Message::encode_raw(message, out));
     if let Err(status) = told {
         // Whoever connects again hears all.
         debug!(%status, "a server was not told who has started");
@@ -113,18 +129,18 @@ impl Definition for LifeCycle {
 
 impl Service for LifeCycle {
     fn call(&self, request: Request) -> Answer {
-        Box::pin(std::future::ready(self.hear(&request)))
+        Box::pin(std::future::ready(self.answer(&request)))
     }
 }
 
 impl LifeCycle {
-    fn hear(&self, request: &Request) -> Result<Reply, Status> {
+    fn answer(&self, request: &Request) -> Result<Reply, Status> {
         if (request.service_id, request.msg_id) != STARTED {
             return Err(Code::NOT_FOUND.into());
         }
         let message = StartedReq::decode(request.body.clone())
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        self.0.note(message.server_ids);
+        self.0.hear(message, request.connection.as_ref());
         Ok(Reply::default())
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    Schedule, ScheduleError,
-    action::{Callable, JobFn, erase},
-};
+use tangelo_rpc::Service;
+
+use super::{JobRun, Schedule, ScheduleError};
+use crate::{Handler, handler::erase};
 
 /// A job as it is described: what runs, when, and where.
 ///
@@ -48,8 +48,11 @@ impl Overlap {
 pub(crate) enum Action {
     /// What the blueprint has under this name.
     Named(String),
-    Function(Arc<dyn Callable>),
+    Function(Function),
 }
+
+/// What a job runs, whatever its arguments.
+pub(crate) type Function = Arc<dyn Service<JobRun>>;
 
 impl Job {
     /// Runs what the blueprint has under this name; see [`Blueprint::job`](crate::Blueprint::job). A
@@ -62,8 +65,13 @@ impl Job {
         Self::of(id.into(), Action::Named(action.into()), when)
     }
 
-    /// Runs this function.
-    pub fn call<A: 'static, W>(id: impl Into<String>, when: W, function: impl JobFn<A>) -> Self
+    /// Runs this function; its arguments are extractors, as those of a
+    /// [named one](crate::Blueprint::job) are.
+    pub fn call<A: 'static, W>(
+        id: impl Into<String>,
+        when: W,
+        function: impl Handler<A, JobRun>,
+    ) -> Self
     where
         W: TryInto<Schedule>,
         W::Error: Into<ScheduleError>,

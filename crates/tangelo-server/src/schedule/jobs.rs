@@ -8,11 +8,10 @@ use tokio::{sync::Notify, time::Instant};
 use tracing::{debug, error, info_span, warn};
 
 use super::{
-    Action, Clock, Ended, Job, JobRun, JobStatus, LastRun, ScheduleError,
-    action::Callable,
+    Action, Clock, Ended, Function, Job, JobRun, JobStatus, LastRun, ScheduleError,
     table::{Begin, Refused, Sound, Table},
 };
-use crate::Context;
+use crate::{Context, Error};
 
 /// The scheduled jobs of one server: `Context::jobs`, and an argument of handlers and jobs. Clones are
 /// the same table.
@@ -27,7 +26,7 @@ pub struct Jobs(Arc<Shared>);
 struct Shared {
     server_id: String,
     /// What the blueprint has, by name.
-    actions: BTreeMap<String, Arc<dyn Callable>>,
+    actions: BTreeMap<String, Function>,
     clock: Clock,
     table: Mutex<Table>,
     changed: Notify,
@@ -60,11 +59,7 @@ pub enum JobError {
 }
 
 impl Jobs {
-    pub(crate) fn new(
-        server_id: &str,
-        actions: BTreeMap<String, Arc<dyn Callable>>,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(server_id: &str, actions: BTreeMap<String, Function>, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             server_id: server_id.to_owned(),
             actions,
@@ -191,14 +186,14 @@ impl Jobs {
             JobRun::new(Arc::clone(&job.id), *due, Arc::clone(context)),
         );
         // A panic while it takes its arguments is like one while it runs.
-        let work = Guarded::new(Box::pin(async move { function.call(&run)?.await }));
+        let work = Guarded::new(Box::pin(async move { function.call(run).await }));
         let outcome = match job.timeout {
             Some(timeout) => tokio::time::timeout(timeout, work).await.ok(),
             None => Some(work.await),
         };
         let ended = match outcome {
-            Some(Ok(Ok(()))) => Ended::Done,
-            Some(Ok(Err(error))) => Ended::Failed(error.why()),
+            Some(Ok(Ok(_))) => Ended::Done,
+            Some(Ok(Err(status))) => Ended::Failed(Error::from(status).why()),
             Some(Err(panicked)) => Ended::Failed(panicked.to_string()),
             None => Ended::TimedOut,
         };
@@ -218,9 +213,9 @@ impl Jobs {
 
 /// What an action is called, and what it calls.
 pub(super) fn find(
-    actions: &BTreeMap<String, Arc<dyn Callable>>,
+    actions: &BTreeMap<String, Function>,
     action: &Action,
-) -> Result<(Option<String>, Arc<dyn Callable>), JobError> {
+) -> Result<(Option<String>, Function), JobError> {
     match action {
         Action::Function(function) => Ok((None, Arc::clone(function))),
         Action::Named(name) => match actions.get(name) {

@@ -1,19 +1,15 @@
 //! The jobs of a server type, before there is a server.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use super::{
-    Clock, Job, JobFn, Jobs,
-    action::{Callable, erase},
-    jobs,
-};
-use crate::Blueprint;
+use super::{Clock, Function, Job, JobRun, Jobs, jobs};
+use crate::{Blueprint, Handler, handler::erase};
 
 /// The jobs of a server type, before there is a server.
 #[derive(Default)]
 pub(crate) struct Plan {
     /// What jobs may run, by name.
-    functions: BTreeMap<String, Arc<dyn Callable>>,
+    functions: BTreeMap<String, Function>,
     jobs: Vec<Job>,
     clock: Option<Clock>,
     mistakes: Vec<String>,
@@ -22,9 +18,10 @@ pub(crate) struct Plan {
 /// Scheduled jobs.
 impl Blueprint {
     /// A function that jobs may run, under the name crons.json calls it by, such as `roomCron.tidy`:
-    /// Pomelo's `app/servers/<type>/cron/roomCron.js`.
+    /// Pomelo's `app/servers/<type>/cron/roomCron.js`. Its arguments are extractors, such as `State<T>`,
+    /// `Channels`, `Rpc`, [`JobRun`] or `Arc<Context>`; it returns `()` or a `Result`.
     #[must_use]
-    pub fn job<A: 'static>(mut self, name: &str, function: impl JobFn<A>) -> Self {
+    pub fn job<A: 'static>(mut self, name: &str, function: impl Handler<A, JobRun>) -> Self {
         let known = self.jobs.functions.insert(name.to_owned(), erase(function));
         if known.is_some() {
             let mistake = format!("there are two job functions `{name}`");

@@ -9,8 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    JobStatus, LastRun, Overlap, Schedule,
-    action::Callable,
+    Function, JobStatus, LastRun, Overlap, Schedule,
     clock::{Line, Now},
 };
 
@@ -39,7 +38,7 @@ pub(super) struct Sound {
     pub(super) id: Arc<str>,
     /// The name of what it runs.
     pub(super) action: Option<String>,
-    pub(super) function: Arc<dyn Callable>,
+    pub(super) function: Function,
     pub(super) schedule: Schedule,
     pub(super) overlap: Overlap,
     pub(super) timeout: Option<Duration>,

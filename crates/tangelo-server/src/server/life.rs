@@ -1,22 +1,31 @@
 //! The order in which a server starts, and the one in which it ends.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tangelo_connector::Listener;
 use tangelo_registry::Instance;
-use tangelo_rpc::{Acceptor, Services, link::Peers};
+use tangelo_rpc::{Acceptor, Answer, Code, Request, Service, Services, link::Peers};
 use tangelo_runtime::Tasks;
 use tokio::time::Instant;
 use tracing::{Span, info, info_span, warn};
 
 use super::{Parts, Problem, Server, accept, dials};
 use crate::{
-    Error,
+    Context, Error,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
+    membership::ChannelOnFrontEnd,
     peers::Callers,
+    remote::{self, RemoteOnServer},
 };
 
 /// Where others come in; each if there is one.
@@ -32,6 +41,7 @@ impl Server {
         let context = &self.context;
         let Parts {
             services,
+            remotes,
             jobs,
             hooks:
                 Hooks {
@@ -55,7 +65,9 @@ impl Server {
         life_cycle::run(before_start, context)
             .await
             .map_err(|error| failed("before_start", error))?;
-        self.dial();
+        let offered = offered(services, remotes, context);
+        let open = Arc::<AtomicBool>::default();
+        self.dial(offered.clone(), &open, &started);
         let components = context.components.start(context).await;
         components.map_err(|(what, error)| failed(&what, error))?;
         if let Err(error) = life_cycle::run(after_start, context).await {
@@ -71,7 +83,8 @@ impl Server {
             }
         }
         context.jobs().start(context);
-        self.let_servers_in(doors.for_servers, services, &started, &neighbours);
+        open.store(true, Ordering::Release);
+        self.let_servers_in(doors.for_servers, offered, &started, &neighbours);
         self.let_clients_in(doors.for_clients);
         self.registry.register(context.instance.clone());
         started.note([context.server_id().to_owned()]);
@@ -79,21 +92,36 @@ impl Server {
         Ok(())
     }
 
-    /// Keeps connections to those it may ask.
-    fn dial(&self) {
-        let own = self.context.instance.clone();
-        let run = self
-            .context
-            .cluster
-            .clone()
-            .run(move |other| dials(&own, other), self.back.clone());
-        until_drained(&self.back, info_span!("cluster"), run);
+    /// Keeps connections to those it may ask. They may ask back over them, and are refused until the doors
+    /// are open.
+    fn dial(&self, offered: Services, open: &Arc<AtomicBool>, started: &Arc<Started>) {
+        let context = &self.context;
+        let own = Arc::new(offered.clone());
+        context.rpc.answers_itself(&own);
+        let within = |service| -> Arc<dyn Service> {
+            let open = Arc::clone(open);
+            Arc::new(BehindDoor { service, open })
+        };
+        let services = offered
+            .within(within)
+            .with(ChannelOnFrontEnd {
+                sessions: Arc::clone(&context.sessions),
+            })
+            .with(LifeCycle(Arc::clone(started)));
+        let instance = context.instance.clone();
+        let wanted = move |other: &Instance| dials(&instance, other);
+        let cluster = context.cluster.clone();
+        let run = cluster.run(services, wanted, self.back.clone());
+        until_drained(&self.back, info_span!("cluster"), async move {
+            run.await;
+            drop(own);
+        });
     }
 
     fn let_servers_in(
         &self,
         acceptor: Option<(Acceptor, SocketAddr)>,
-        services: Vec<MakeService>,
+        offered: Services,
         started: &Arc<Started>,
         neighbours: &Arc<Neighbours>,
     ) {
@@ -101,18 +129,15 @@ impl Server {
             return;
         };
         let context = &self.context;
-        let own = Services::new()
+        let services = offered
             .with(Forward {
                 context: Arc::clone(context),
             })
             .with(SessionOnBackEnd(context.channels.clone()))
             .with(ChannelOnBackEnd(context.channels.clone()))
             .with(LifeCycle(Arc::clone(started)));
-        let make = |services, make: MakeService| make(context, services);
-        let services = services.into_iter().fold(own, make);
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
-            started: Arc::clone(started),
             neighbours: Arc::clone(neighbours),
             tasks: self.callers.clone(),
         });
@@ -219,6 +244,36 @@ impl Server {
         self.announce();
         let cut_off = self.close_doors(left()).await;
         cut_off + self.leave(left()).await
+    }
+}
+
+/// What an application offers other servers, and this one.
+fn offered(
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
+    context: &Arc<Context>,
+) -> Services {
+    let remotes = RemoteOnServer {
+        context: Arc::clone(context),
+        remotes,
+    };
+    let make = |services, make: MakeService| make(context, services);
+    let services = services.into_iter();
+    services.fold(Services::new().with(remotes), make)
+}
+
+/// A service that refuses until the doors are open; the caller knows that it has not run.
+struct BehindDoor {
+    service: Arc<dyn Service>,
+    open: Arc<AtomicBool>,
+}
+
+impl Service for BehindDoor {
+    fn call(&self, request: Request) -> Answer {
+        match self.open.load(Ordering::Acquire) {
+            true => self.service.call(request),
+            false => Box::pin(std::future::ready(Err(Code::NO_CONNECTION.into()))),
+        }
     }
 }
 
