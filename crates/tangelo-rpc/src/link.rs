@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) const HEARTBEAT: (i32, i32) = (1, 1);
 const SERVICE: i32 = 10;
 const HELLO: (i32, i32) = (SERVICE, 1);
-/// One-way: the sender takes nothing new.
+/// One-way: the sender is to be asked nothing new.
 pub(crate) const GOAWAY: (i32, i32) = (SERVICE, 2);
 /// How long the other side may take to answer a hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(3);

@@ -200,8 +200,12 @@ impl Server {
     /// Says that it leaves: the registry no longer names it, and who is connected asks it nothing new.
     /// What they had asked before they heard of it is answered.
     pub fn announce(&self) {
+        if self.callers.stop().is_draining() {
+            return;
+        }
         self.registry.deregister(self.context.server_id());
         self.callers.stop().drain();
+        self.context.cluster.announce();
     }
 
     /// Closes the doors: clients' requests that run are answered, new ones refused, then their
