@@ -10,9 +10,10 @@ use crate::{
     Channel, Context, Handlers, Limits, Member, States,
     channel::OnLeave,
     component::Components,
+    connections,
     life_cycle::{Hooks, ServerEvents},
     pipeline::Pipeline,
-    remote, rpc, schedule,
+    push, remote, rpc, schedule,
     session::Events,
 };
 
@@ -23,7 +24,9 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: push::Plan,
     pub(crate) states: States,
+    pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Components,
     pub(crate) hooks: Hooks,
@@ -49,7 +52,9 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            pushes: push::Plan::default(),
             states: States::default(),
+            connections: connections::Plan::default(),
             services: Vec::new(),
             components: Components::default(),
             hooks: Hooks::default(),
@@ -83,6 +88,29 @@ impl Blueprint {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Changes some of the limits, and leaves the others as they are.
+    #[must_use]
+    pub fn change_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the limits of the connector. One that has none keeps the server from starting.
+    #[must_use]
+    pub fn change_connector_limits(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Limits),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.limits_mut()) {
+            Some(limits) => change(limits),
+            None => self
+                .mistakes
+                .push("its connector has no limits of packages and buffers".to_owned()),
+        }
         self
     }
 

@@ -9,18 +9,16 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::{Listener, Opening};
+use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, error_span};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Context, Job, Limits, Routes, Rpc, Sessions,
+    Blueprint, Channels, Connections, Context, Job, Routes, Rpc, Sessions,
     blueprint::MakeService,
-    front::Front,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
     remote,
@@ -29,8 +27,6 @@ use crate::{
 
 /// The most connections kept to another server, however many cores there are.
 const MOST_LANES: usize = 16;
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// One server, running, its doors open.
 #[derive(Debug)]
@@ -81,7 +77,7 @@ impl Server {
     }
 
     async fn start_within(
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
@@ -90,6 +86,8 @@ impl Server {
         if !mistakes.is_empty() {
             return Err(Problem(mistakes.join("; "), None));
         }
+        let configured = blueprint.connections.configured(&instance);
+        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
@@ -158,8 +156,8 @@ impl Server {
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
 
-fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
-    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {host}:{port}: {error}");
     Problem(problem, Some(error.into()))
 }
 
@@ -171,7 +169,7 @@ async fn bind_for_servers(
     };
     let bound = Acceptor::bind(&instance.host, port).await;
     let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
-    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(&instance.host, port, error))?;
     instance.port = Some(address.port());
     Ok(Some((acceptor, address)))
 }
@@ -183,8 +181,9 @@ async fn bind_for_clients(
     let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
         return Ok(None);
     };
-    let bound = blueprint.connector.listen(&instance.host, port).await;
-    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let host = instance.client_host.as_ref().unwrap_or(&instance.host);
+    let bound = blueprint.connector.listen(host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
     instance.client_port = Some(listener.address().port());
     Ok(Some(listener))
 }
@@ -214,7 +213,9 @@ fn assemble(
         heartbeat,
         limits,
         pipeline,
+        pushes,
         states,
+        connections,
         services,
         components,
         hooks,
@@ -231,6 +232,7 @@ fn assemble(
     let neighbours = Arc::<Neighbours>::default();
     let started = Arc::new(Started::new(Arc::clone(&neighbours)));
     let sessions = Arc::new(Sessions::new(events));
+    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -252,11 +254,13 @@ fn assemble(
         heartbeat,
         session_ids,
         sessions,
+        connections,
         channels: Channels::new(on_leave),
         cluster,
         routes,
         rpc,
         pipeline,
+        pushes: Arc::new(pushes.start(back)),
         states,
         jobs,
         components,
@@ -288,45 +292,4 @@ fn dials(own: &Instance, other: &Instance) -> bool {
     other.port.is_some()
         && other.server_type != own.server_type
         && (own.frontend || !other.frontend)
-}
-
-/// Lets clients in until the server drains.
-async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
-    let stop = tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
-                Err(error) => {
-                    warn!(%error, "cannot accept a client");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
-}
-
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
-    let Opening { peer, connection } = opening;
-    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
-    let opened = Instant::now();
-    tasks.spawn(
-        info_span!(parent: None, "client", server = context.server_id()),
-        async move {
-            let connection = tokio::select! {
-                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
-                () = stop.draining() => return,
-            };
-            match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
-                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-                Ok(Err(error)) => info!(%peer, %error, "client refused"),
-                Err(_) => info!(%peer, "client said nothing"),
-            }
-        },
-    );
 }

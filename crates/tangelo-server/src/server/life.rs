@@ -16,9 +16,9 @@ use tangelo_runtime::Tasks;
 use tokio::time::Instant;
 use tracing::{Span, info, info_span, warn};
 
-use super::{Parts, Problem, Server, accept, dials};
+use super::{Parts, Problem, Server, dials};
 use crate::{
-    Context, Error,
+    Context, Error, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
@@ -106,6 +106,7 @@ impl Server {
             .within(within)
             .with(ChannelOnFrontEnd {
                 sessions: Arc::clone(&context.sessions),
+                pushes: Arc::clone(&context.pushes),
             })
             .with(LifeCycle(Arc::clone(started)));
         let instance = context.instance.clone();
@@ -150,7 +151,7 @@ impl Server {
     fn let_clients_in(&self, listener: Option<Box<dyn Listener>>) {
         if let Some(listener) = listener {
             info!(address = %listener.address(), "listening for clients");
-            let run = accept(listener, Arc::clone(&self.context), self.front.clone());
+            let run = accept::run(listener, Arc::clone(&self.context), self.front.clone());
             self.front.spawn(info_span!("door"), run);
         }
     }
