@@ -30,14 +30,19 @@
 mod app;
 mod args;
 mod bootstrap;
-mod config;
+pub mod config;
+mod mistakes;
+mod outside;
 mod process;
 mod rpc_app;
 mod running;
+#[cfg(test)]
+mod test_folder;
 
 pub use app::App;
-pub use bootstrap::{Bootstrap, Mistakes};
-pub use config::ConfigError;
+pub use bootstrap::Bootstrap;
+pub use config::Config;
+pub use mistakes::Mistakes;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;

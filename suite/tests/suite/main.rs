@@ -9,6 +9,7 @@ mod answers;
 mod app;
 mod channels;
 mod client;
+mod configuration;
 mod handshake;
 mod heartbeats;
 mod krpc;
