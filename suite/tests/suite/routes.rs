@@ -158,7 +158,7 @@ async fn the_originals_rule_is_crc32_modulo_the_number_of_servers() {
 async fn a_route_may_name_the_server() {
     let named = |session: &Session, servers: &Candidates| {
         assert_eq!(servers.server_type(), "chat");
-        assert!(servers.all().iter().all(|server| servers.is_up(&server.id)));
+        assert!(servers.all().all(|server| servers.is_up(&server.id)));
         session.get("room")
     };
     let (front, _backs) = servers(Routes::new().with_server("chat", named), 3).await;
@@ -218,7 +218,7 @@ async fn a_route_that_fails_or_panics_is_answered_and_the_session_lives_on() {
 
 #[tokio::test]
 async fn default_is_for_every_type_without_a_route_of_its_own() {
-    let first = |_: &Session, servers: &Candidates| Ok(servers.all()[0].id.clone());
+    let first = |_: &Session, servers: &Candidates| Ok(servers.all().next().unwrap().id.clone());
     let last = |_: &Session| Ok("unused".to_owned());
     let routes = Routes::new()
         .with_server("default", first)
