@@ -120,6 +120,7 @@ impl Cluster {
         let mut asked_for = self.shared.asked_for.subscribe();
         loop {
             let now = instances.borrow_and_update().clone();
+            self.shared.forget_asked_for(&now);
             let asked_for_now = asked_for.borrow_and_update().clone();
             let wanted =
                 |instance: &Instance| wanted(instance) || asked_for_now.contains(&instance.id);
@@ -401,6 +402,16 @@ impl Cluster {
         };
         tasks.spawn(debug_span!("watch", lane), watch.in_current_span());
         guard.keep().ok_or_else(|| Code::NO_CONNECTION.into())
+    }
+}
+
+impl Shared {
+    /// Who is gone has to be asked for again.
+    fn forget_asked_for(&self, instances: &Instances) {
+        self.asked_for.send_if_modified(|asked_for| {
+            asked_for.retain(|id| instances.iter().any(|instance| instance.id == *id));
+            false
+        });
     }
 }
 

@@ -135,7 +135,8 @@ impl Blueprint {
         self
     }
 
-    /// A service for other servers: Pomelo's remote. `make` is given the server it will run on.
+    /// A service for other servers: Pomelo's remote, typed. `make` is given the server it will run on. It
+    /// answers whoever can reach the server, also back ends over the connections a front end has dialed.
     #[must_use]
     pub fn service<S: Service + Definition>(
         mut self,
