@@ -1,6 +1,6 @@
 //! An application as its users build it: servers of a configuration, and krpc services beside them.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tangelo::{
@@ -10,7 +10,7 @@ use tangelo::{
         codegen::prost::Message as _,
         config::{RefererConfig, ServerConfig},
     },
-    server::{Handlers, Json, Limits, State},
+    server::{Candidates, Context, Handlers, Json, Limits, RouteRule, RouteTo, State, crc32},
 };
 use tokio::net::TcpListener;
 
@@ -161,6 +161,55 @@ async fn mistakes_of_the_krpc_part_keep_the_application_from_starting() {
         error.contains("expected host:port, found `nowhere`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_application_says_where_sessions_belong() {
+    async fn here(context: Arc<Context>) -> Json<String> {
+        Json(context.server_id().to_owned())
+    }
+    let folder = config("app-routes");
+    let servers = json!({
+        "connector": [{ "id": "connector-1", "clientPort": 0, "frontend": true }],
+        "chat": [{ "id": "chat-1", "port": 0 }, { "id": "chat-2", "port": 0 }],
+        "area": [{ "id": "area-1", "port": 0 }, { "id": "area-2", "port": 0 }],
+        "table": [{ "id": "table-1", "port": 0 }, { "id": "table-2", "port": 0 }],
+        "world": [{ "id": "world-1", "port": 0 }, { "id": "world-2", "port": 0 }],
+    });
+    fs::write(folder.join("servers.json"), servers.to_string()).unwrap();
+    let types = ["chat", "area", "table", "world"];
+    let app = App::new()
+        .config(folder)
+        .server("connector", |server| server.heartbeat(None));
+    let app = types.into_iter().fold(app, |app, server_type| {
+        app.server(server_type, |server| {
+            server.handler("main", Handlers::new().add("here", here))
+        })
+    });
+    let last = |servers: &Candidates| servers.all().last().unwrap().id.clone();
+    let running = app
+        .route("chat", |_| Ok("u2".to_owned()))
+        .route_rule("chat", RouteRule::Crc32)
+        .route_to("area", move |_, servers| Ok(last(servers)))
+        .route_async("table", move |_, servers| async move {
+            Ok(RouteTo::Server(last(&servers)))
+        })
+        .route_to("default", |_, servers| {
+            Ok(servers.all().next().unwrap().id.clone())
+        })
+        .start()
+        .await
+        .unwrap();
+    let by_rule = format!("chat-{}", 1 + crc32("u2") % 2);
+    let mut client = Client::connect(Door::Tcp, door(&running)).await;
+    for (server_type, place) in types
+        .iter()
+        .zip([&*by_rule, "area-2", "table-2", "world-1"])
+    {
+        let route = format!("{server_type}.main.here");
+        assert_eq!(client.ask(&route, &json!({})).await, place);
+    }
+    stop(&running).await;
 }
 
 #[tokio::test]
