@@ -308,9 +308,16 @@ impl Connection {
         deadline: Instant,
         body: Bytes,
     ) -> Result<Reply, Status> {
-        self.ask(&Request::new(method, body), deadline, None)
-            .await
-            .1
+        self.call_with(&Request::new(method, body), deadline).await
+    }
+
+    /// Asks with all that belongs to a request, and waits unless it is one-way. Dropping the future gives
+    /// the answer up.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with(&self, request: &Request, deadline: Instant) -> Result<Reply, Status> {
+        self.ask(request, deadline, None).await.1
     }
 
     /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent or

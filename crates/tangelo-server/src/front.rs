@@ -23,7 +23,11 @@ use tangelo_wire::pomelo::{
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::{choices::Choices, running::Running, timer::Timer};
+use self::{
+    choices::{BackEnd, Choices, Chosen},
+    running::{Found, Next, Polled, Running},
+    timer::Timer,
+};
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
@@ -175,6 +179,7 @@ impl Front {
             for entry in self.running.expire(self.now) {
                 self.reply(entry.id, entry.route(), &Err(Code::RPC_TIMEOUT.into()))?;
             }
+            self.release()?;
             if self.now >= self.patience {
                 return Err(match self.state {
                     State::Working => End::Silent(self.patience_for_silence()),
@@ -244,10 +249,42 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((entry, outcome)) = self.running.poll(place) {
-                self.reply(entry.id, entry.route(), &outcome)?;
-                self.relieve(task)?;
+            match self.running.poll(place) {
+                None => continue,
+                Some(Polled::Answered(entry, outcome)) => {
+                    self.reply(entry.id, entry.route(), &outcome)?;
+                }
+                Some(Polled::Routed(next, found)) => {
+                    self.go_on(&next, found)?;
+                    self.release()?;
+                }
             }
+            self.relieve(task)?;
+        }
+        Ok(())
+    }
+
+    /// It is known where a request goes.
+    fn go_on(&mut self, next: &Next, found: Found) -> Result<(), End> {
+        let Next { place, id, request } = next;
+        let context = Arc::clone(&self.context);
+        let sent = found.and_then(|server| {
+            let chosen = self
+                .choices
+                .found(&context, &self.session, request, &server)?;
+            self.send(chosen, (*id, *place), request)
+        });
+        match sent {
+            Ok(()) => Ok(()),
+            Err(status) => self.reply(*id, request.route(), &Err(status)),
+        }
+    }
+
+    /// What was held back begins, as far as it may.
+    fn release(&mut self) -> Result<(), End> {
+        while let Some(Next { place, id, request }) = self.running.next_held() {
+            let context = Arc::clone(&self.context);
+            self.begin(&context, place, id, request)?;
         }
         Ok(())
     }
@@ -360,23 +397,38 @@ impl Front {
         )
     }
 
-    /// Starts a request: it is answered at once, or takes a place among those that run.
+    /// Starts a request, behind those that were held back.
     fn start(&mut self, context: &Context, id: u32, request: Request) -> Result<(), End> {
+        let place = match self.admit() {
+            Ok(place) => place,
+            Err(status) => return self.reply(id, request.route(), &Err(status)),
+        };
+        if self.running.is_holding() {
+            self.timer.at_latest(request.deadline());
+            self.running.hold(place, id, request);
+            return Ok(());
+        }
+        self.begin(context, place, id, request)
+    }
+
+    /// Begins a request: it is answered at once, or takes its place among those that run.
+    fn begin(
+        &mut self,
+        context: &Context,
+        place: u32,
+        id: u32,
+        request: Request,
+    ) -> Result<(), End> {
         let deadline = request.deadline();
         let handler = context.pipeline.find(request.route());
-        let handler = handler.and_then(|number| context.pipeline.get(number));
-        let started = match (self.admit(), handler) {
-            (Ok(place), Some(handler)) => {
-                if let Some(outcome) = self.running.add(place, id, handler, request) {
-                    return self.reply(id, &handler.route, &outcome);
-                }
-                self.timer.at_latest(deadline);
-                return Ok(());
+        if let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) {
+            if let Some(outcome) = self.running.add(place, id, handler, request) {
+                return self.reply(id, &handler.route, &outcome);
             }
-            (Ok(place), None) => self.forward(context, (id, place), &request),
-            (Err(status), _) => Err(status),
-        };
-        match started {
+            self.timer.at_latest(deadline);
+            return Ok(());
+        }
+        match self.forward(context, (id, place), &request) {
             Ok(()) => Ok(()),
             Err(status) => self.reply(id, request.route(), &Err(status)),
         }
@@ -398,7 +450,28 @@ impl Front {
         (id, place): (u32, u32),
         request: &Request,
     ) -> Result<(), Status> {
-        let chosen = self.choices.choose(context, &self.session, request)?;
+        let chosen = match self.choices.choose(context, &self.session, request)? {
+            BackEnd::Known(chosen) => chosen,
+            BackEnd::Asks(asking) => match self.running.ask(place, id, request, asking) {
+                Some(found) => self
+                    .choices
+                    .found(context, &self.session, request, &*found?)?,
+                None => {
+                    self.timer.at_latest(request.deadline());
+                    return Ok(());
+                }
+            },
+        };
+        self.send(chosen, (id, place), request)
+    }
+
+    /// Over the session's connection to this back end.
+    fn send(
+        &mut self,
+        chosen: Arc<Chosen>,
+        (id, place): (u32, u32),
+        request: &Request,
+    ) -> Result<(), Status> {
         if id == 0 {
             return forward::tell(&chosen.connection, &self.session, request);
         }
@@ -501,7 +574,7 @@ impl Front {
             let _ = connection.queue(words);
         }
         self.context.sessions().close(&self.session, end.reason());
-        self.running.forget_forwarded();
+        self.running.forget_waiting();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);

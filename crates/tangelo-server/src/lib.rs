@@ -22,6 +22,8 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.remote.rs"]
+    pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -30,8 +32,10 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod remote;
 mod request;
 mod route;
+mod rpc;
 mod server;
 mod session;
 mod state;
@@ -40,10 +44,12 @@ pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
+pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
+pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
-pub use route::{Routes, Rpc, Servers, crc32};
+pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
+pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use server::{Server, StartError};
 pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

@@ -7,10 +7,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use tangelo_rpc::{Code, Remote, Reply, Service, Status};
+use tangelo_rpc::{Code, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 
-use crate::{Handlers, Request, route::Route};
+use crate::{
+    Handlers, Request,
+    route::{By, Choice, Route},
+};
 
 /// The handlers of one server, by their whole route.
 #[derive(Default)]
@@ -45,15 +48,16 @@ impl Pipeline {
     }
 }
 
-/// The server that answers a request which no handler of this one does.
-pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Remote, Status> {
+/// The server that answers a request which no handler of this one does, or the way to find out.
+pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Choice, Status> {
     let route = Route::parse(request.route()).ok_or_else(|| not_found(request.route()))?;
     if route.server_type == context.server_type() {
         return Err(not_found(request.route()));
     }
+    let by = By::Session(request.session().clone());
     context
         .routes
-        .choose(route.server_type, request.session(), &context.cluster)
+        .choose(route.server_type, &by, &context.cluster)
 }
 
 /// Why nothing here answers a route.

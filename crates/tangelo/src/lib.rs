@@ -50,18 +50,18 @@ pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
 pub use tangelo_server as server;
-pub use tangelo_server::{Error, Result, handlers};
+pub use tangelo_server::{Error, Result, handlers, remotes};
 
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
         App, Bootstrap, Error, Result, RpcApp,
         connector::Hybrid,
-        handlers,
+        handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
-            SessionId, State,
+            Body, Channel, Channels, FailMode, FrontendSession, Json, Member, RouteRule, RouteTo,
+            Rpc, RpcLog, Servers, Session, SessionId, State,
         },
     };
 }

@@ -14,13 +14,14 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Reply, Status, Waiter};
 
 use super::{
     Item, Kind, Queue, Session, SessionId, Wake,
     events::{Event, Untold},
 };
-use crate::{Context, Error, generated::forward, membership::Memberships};
+use crate::{Context, Error, generated::forward, membership::Memberships, route::Homes};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
 /// the front end can do. As a handler's argument it is refused on a back end.
@@ -109,6 +110,7 @@ pub(super) struct State {
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
+    homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: bool,
 }
@@ -199,6 +201,23 @@ impl FrontSession {
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());
         encoded
+    }
+
+    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// since.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        let state = self.state.lock();
+        let versions = (self.version(), cluster_version);
+        state.homes.of_type(server_type, versions)
+    }
+
+    /// It is given this server.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        self.state.lock().homes.settle(server, versions);
     }
 
     /// What a back end remembers of this session is changed; `false` if the session has closed.
