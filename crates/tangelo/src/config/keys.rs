@@ -27,6 +27,7 @@ pub(super) struct Said {
 /// What a configuration says of how a server works. It overrules the code.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tuning {
+    /// 0: no limit.
     pub(crate) max_connections: Option<u32>,
     /// 0: none.
     pub(crate) heartbeat_seconds: Option<u32>,
@@ -110,9 +111,9 @@ const KEYS: [Key; 14] = [
     Key {
         name: "max_connections",
         pomelo: "max-connections",
-        default: "",
-        meaning: "Clients at once; those beyond are closed when they connect. None: no limit.",
-        take: |said, value| set_some(&mut said.tuning.max_connections, value),
+        default: "0",
+        meaning: "Clients at once; those beyond are closed when they connect. 0: no limit.",
+        take: |said, value| set(&mut said.tuning.max_connections, value),
     },
     Key {
         name: "heartbeat_seconds",

@@ -211,7 +211,7 @@ area = {}
 fn every_limit_is_taken_at_its_ends_and_not_beyond() {
     let with = |line: &str| format!("[servers.chat]\nid = \"a\"\n{line}\n");
     for (key, ends, beyond) in [
-        ("max_connections", ["1", "4294967295"], ["0", "4294967296"]),
+        ("max_connections", ["0", "4294967295"], ["-1", "4294967296"]),
         ("max_in_flight", ["1", "64"], ["0", "65"]),
         ("max_queue", ["1", "9223372036854775807"], ["0", "-1"]),
         ("max_package", ["1", "16777215"], ["0", "16777216"]),
