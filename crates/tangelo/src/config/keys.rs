@@ -257,11 +257,21 @@ fn plain(key: &str) -> String {
     key.replace(['_', '-'], "").to_ascii_lowercase()
 }
 
-/// Pomelo hands values to servers as texts, and so takes texts: `"3050"`, `"true"`.
+/// Pomelo hands values to servers as texts, and so takes texts: `"3050"`, `"true"`. To JavaScript `3050.0` is
+/// 3050.
 fn untexted(value: &Value) -> Option<Value> {
-    let text = value.as_str()?;
-    match serde_json::from_str(text).ok()? {
-        value @ (Value::Number(_) | Value::Bool(_)) => Some(value),
+    let value = match value {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        value => value.clone(),
+    };
+    match &value {
+        Value::Bool(_) => Some(value),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
+                Some(Value::from(float as i64))
+            }
+            _ => Some(value),
+        },
         _ => None,
     }
 }

@@ -288,3 +288,20 @@ fn later_files_overrule_earlier_ones() {
     assert_eq!(tuning.deadline, Some(Duration::from_millis(3)));
     assert_eq!(tuning.max_queue, Some(2));
 }
+
+#[test]
+fn nesting_has_an_end() {
+    let deep = format!("a = {}{}\n", "[".repeat(5_000), "]".repeat(5_000));
+    let told = wrong_toml(&deep);
+    assert!(told[0].starts_with("tangelo.toml:1: "), "{told:?}");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_lines_and_nothing_that_follows_from_it() {
+    let told = wrong_toml("[servers.chat]\nport = \n\n[types\n");
+    let places: Vec<_> = told
+        .iter()
+        .filter_map(|told| told.split(": ").next())
+        .collect();
+    assert_eq!(places, ["tangelo.toml:2", "tangelo.toml:4"], "{told:?}");
+}

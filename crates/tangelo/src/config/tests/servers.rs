@@ -109,7 +109,7 @@ fn plus_plus_without_a_cluster_is_a_mistake() {
 fn numbers_and_truth_may_be_texts() {
     let loaded = servers_json(
         r#"{"connector": [{"id": "1", "port": "4050", "clientPort": "3050", "frontend": "true",
-            "max-connections": "100"}], "chat": [{"id": "2", "frontend": "false"}, {"id": "3", "frontend": false}]}"#,
+            "max-connections": "100"}], "chat": [{"id": "2", "port": 6050.0, "frontend": "false"}, {"id": "3", "frontend": false}]}"#,
     );
     let [connector, text, plain] = &loaded.servers[..] else {
         panic!("three servers")
@@ -119,6 +119,7 @@ fn numbers_and_truth_may_be_texts() {
         (instance.port, instance.client_port),
         (Some(4050), Some(3050))
     );
+    assert_eq!(text.instance.port, Some(6050));
     assert!(instance.frontend && !text.instance.frontend && !plain.instance.frontend);
     assert_eq!(connector.tuning.max_connections, Some(100));
 }
