@@ -6,8 +6,8 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
-    remote, rpc, session::Events,
+    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, connections,
+    pipeline::Pipeline, push, remote, rpc, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -17,7 +17,9 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: push::Plan,
     pub(crate) states: States,
+    pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
@@ -45,7 +47,9 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            pushes: push::Plan::default(),
             states: States::default(),
+            connections: connections::Plan::default(),
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,

@@ -7,9 +7,11 @@
 //!
 //! A [`Server`] is all of this for one server of a [`Blueprint`].
 
+mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod connections;
 mod context;
 mod error;
 mod fields;
@@ -32,6 +34,7 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod push;
 mod remote;
 mod request;
 mod route;
@@ -42,10 +45,14 @@ mod state;
 
 pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
+pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
 pub use limits::Limits;
+pub use push::{
+    Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
+};
 pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};

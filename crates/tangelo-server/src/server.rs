@@ -7,22 +7,20 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::{Listener, Opening};
+use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
     Acceptor, Cluster, Services,
     link::{Identity, Peers},
 };
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, Span, error_span, info, info_span};
 
 use crate::{
-    Blueprint, Channels, Component, Context, Limits, Routes, Rpc, Sessions,
+    Blueprint, Channels, Component, Connections, Context, Routes, Rpc, Sessions, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
-    front::Front,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
     remote::{self, RemoteOnServer},
@@ -31,8 +29,6 @@ use crate::{
 
 /// The most connections kept to another server, however many cores there are.
 const MOST_LANES: usize = 16;
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// One server, running, its doors open.
 #[derive(Debug)]
@@ -80,7 +76,7 @@ impl Server {
     }
 
     async fn start_within(
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
@@ -88,6 +84,8 @@ impl Server {
         if !blueprint.mistakes.is_empty() {
             return Err(Problem(blueprint.mistakes.join("; "), None));
         }
+        let configured = blueprint.connections.configured(&instance);
+        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
@@ -104,7 +102,7 @@ impl Server {
         }
         if let Some(listener) = listener {
             info!(address = %listener.address(), "listening for clients");
-            let run = accept(listener, Arc::clone(&context), front.clone());
+            let run = accept::run(listener, Arc::clone(&context), front.clone());
             front.spawn(info_span!("door"), run);
         }
         registry.register(instance);
@@ -217,7 +215,9 @@ fn assemble(
         heartbeat,
         limits,
         pipeline,
+        pushes,
         states,
+        connections,
         services,
         components,
         on_leave,
@@ -227,6 +227,7 @@ fn assemble(
         ..
     } = blueprint;
     let sessions = Arc::new(Sessions::new(events));
+    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -246,11 +247,13 @@ fn assemble(
         heartbeat,
         session_ids,
         sessions,
+        connections,
         channels: Channels::new(on_leave),
         cluster,
         routes,
         rpc,
         pipeline,
+        pushes: Arc::new(pushes.start(back)),
         states,
         failures: Mutex::default(),
         farewells: Mutex::default(),
@@ -301,6 +304,7 @@ fn serve_others(
     context.rpc.answers_itself(&own);
     let services = offered.with(ChannelOnFrontEnd {
         sessions: Arc::clone(&context.sessions),
+        pushes: Arc::clone(&context.pushes),
     });
     let cluster = context.cluster.clone();
     let run = cluster.run(services, wanted(&context.instance), back.clone());
@@ -350,45 +354,4 @@ fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
             && instance.server_type != own_type
             && (frontend || !instance.frontend)
     }
-}
-
-/// Lets clients in until the server drains.
-async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
-    let stop = tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
-                Err(error) => {
-                    warn!(%error, "cannot accept a client");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
-}
-
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
-    let Opening { peer, connection } = opening;
-    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
-    let opened = Instant::now();
-    tasks.spawn(
-        info_span!(parent: None, "client", server = context.server_id()),
-        async move {
-            let connection = tokio::select! {
-                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
-                () = stop.draining() => return,
-            };
-            match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
-                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-                Ok(Err(error)) => info!(%peer, %error, "client refused"),
-                Err(_) => info!(%peer, "client said nothing"),
-            }
-        },
-    );
 }
