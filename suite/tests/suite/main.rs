@@ -13,6 +13,8 @@ mod configuration;
 mod connections;
 mod handshake;
 mod heartbeats;
+#[cfg(target_os = "linux")]
+mod host_filter;
 mod krpc;
 mod krpc_blocking;
 mod krpc_client;

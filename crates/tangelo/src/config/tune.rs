@@ -14,6 +14,7 @@ impl Tuning {
             blueprint = blueprint.heartbeat(Some(interval).filter(|interval| !interval.is_zero()));
         }
         if let Some(most) = self.max_connections {
+            // As in Pomelo, 0 is no limit.
             let most = usize::try_from(most).ok();
             blueprint = blueprint.max_connections(most.filter(|most| *most > 0));
         }
