@@ -161,6 +161,22 @@ impl Cluster {
         self.shared.home.get()
     }
 
+    /// Says that this server leaves, over the connections it has dialed: who is there asks it nothing new,
+    /// and goes on answering it. Those that it accepted are told when their tasks drain.
+    pub fn announce(&self) {
+        for remote in self.shared.remotes.read().iter() {
+            for connection in remote
+                .shared
+                .lanes
+                .iter()
+                .filter_map(|lane| lane.read().clone())
+            {
+                // If it cannot be said the connection is over, which says it as well.
+                let _ = connection.tell(link::GOAWAY, |_| {});
+            }
+        }
+    }
+
     /// The server that sees it.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.shared.identity

@@ -17,9 +17,11 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
+    Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
+    component::Components,
     pipeline::Pipeline,
+    push::Pushes,
     route::Routes,
     session::SessionIds,
 };
@@ -34,12 +36,16 @@ pub struct Context {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) rpc: Rpc,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
+    pub(crate) jobs: Jobs,
+    pub(crate) components: Components,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -87,6 +93,15 @@ impl Context {
         &self.states
     }
 
+    /// Its scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(crate) fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -104,6 +119,8 @@ impl Context {
 
     /// This server closes its doors, and every client's task hears of it.
     pub(crate) fn drain(&self) {
+        // Before anybody leaves who thinks that all has been said.
+        self.pushes.stop();
         self.draining.store(true, Ordering::Release);
         for session in self.sessions.all() {
             session.wake().wake();

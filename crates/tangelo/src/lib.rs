@@ -60,8 +60,9 @@ pub mod prelude {
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Channel, Channels, FailMode, FrontendSession, Json, Member, RouteRule, RouteTo,
-            Rpc, RpcLog, Servers, Session, SessionId, State,
+            Body, Buffered, Channel, Channels, Connections, Direct, FailMode, FrontendSession,
+            HostFilter, Json, Member, PushSchedulers, RouteRule, RouteTo, Rpc, RpcLog, Servers,
+            Session, SessionId, State,
         },
     };
 }

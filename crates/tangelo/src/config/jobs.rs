@@ -7,6 +7,7 @@ use crate::{Mistakes, mistakes::At};
 
 /// A job of a file, as it stands there: `id`, `time`, `action`, perhaps `serverId`.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "what runs them comes next")]
 pub(crate) struct Job {
     pub(crate) server_type: String,
     pub(crate) at: At,
