@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
+    BackendSessions, Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
     pipeline::Pipeline,
     route::Routes,
@@ -33,7 +33,7 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
@@ -62,8 +62,13 @@ impl Context {
     }
 
     /// The clients connected to it.
-    pub fn sessions(&self) -> &Arc<Sessions> {
+    pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The clients connected to any front end it is connected with.
+    pub fn backend_sessions(self: &Arc<Self>) -> BackendSessions {
+        BackendSessions::new(Arc::clone(self))
     }
 
     /// The channels on it.
@@ -107,7 +112,7 @@ impl Context {
     /// This server closes its doors, and every client's task hears of it.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
-        for session in self.sessions.all() {
+        for session in self.sessions.every() {
             session.wake().wake();
         }
     }

@@ -45,5 +45,8 @@ pub use limits::Limits;
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};
 pub use server::{Server, StartError};
-pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
+pub use session::{
+    BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
+    Sessions, Uid,
+};
 pub use state::States;

@@ -17,7 +17,7 @@ const REUNION: Duration = Duration::from_secs(2);
 
 /// On the side that dials, a front end: its members are restored.
 pub(crate) struct BackEnds {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
 }
 

@@ -25,7 +25,7 @@ use crate::{
     front::Front,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
-    session::SessionIds,
+    session::{SessionIds, SessionService},
 };
 
 /// The most connections kept to another server, however many cores there are.
@@ -222,7 +222,7 @@ fn assemble(
         events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::new(events));
+    let sessions = Sessions::new(events);
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -230,11 +230,16 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     };
-    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd {
-        sessions: Arc::clone(&sessions),
-    });
+    let asked_by_back_ends = Services::new()
+        .with(ChannelOnFrontEnd {
+            sessions: sessions.clone(),
+        })
+        .with(SessionService {
+            sessions: sessions.clone(),
+            closed: None,
+        });
     let back_ends = BackEnds {
-        sessions: Arc::clone(&sessions),
+        sessions: sessions.clone(),
         tasks: back.clone(),
     };
     let cluster = Cluster::new(
@@ -274,7 +279,10 @@ fn serve_others(
             .with(Forward {
                 context: Arc::clone(context),
             })
-            .with(SessionOnBackEnd(context.channels.clone()))
+            .with(SessionService {
+                sessions: context.sessions.clone(),
+                closed: Some(SessionOnBackEnd(context.channels.clone())),
+            })
             .with(ChannelOnBackEnd(context.channels.clone()));
         let make = |services, make: MakeService| make(context, services);
         let services = services.into_iter().fold(own, make);

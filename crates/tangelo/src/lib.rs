@@ -55,8 +55,8 @@ pub mod prelude {
         handlers,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
-            SessionId, State,
+            BackendSessions, BindError, Body, Channel, Channels, CloseReason, FrontendSession,
+            Json, Member, Rpc, Servers, Session, SessionId, SessionState, Sessions, State, Uid,
         },
     };
 }

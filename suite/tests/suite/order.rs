@@ -75,7 +75,7 @@ fn shout() -> Handlers {
 
 async fn servers() -> (Vec<Server>, Server) {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     let world = World::new();
     let back = world.back("chat-1", chat(shout())).await;

@@ -5,12 +5,15 @@ use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
-use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+use crate::{
+    BackendSessions, Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session,
+    Sessions,
+};
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
 )]
 pub trait FromRequest: Sized + Send {
     /// Takes it from the request.
@@ -79,6 +82,23 @@ impl FromRequest for FrontendSession {
         Self::of(request.session()).ok_or_else(|| {
             Error::new("this handler belongs on a front end: it takes a FrontendSession")
         })
+    }
+}
+
+impl FromRequest for Sessions {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        if !request.session().is_front() {
+            return Err(Error::new(
+                "this handler belongs on a front end: it takes Sessions",
+            ));
+        }
+        Ok(request.session().context().sessions().clone())
+    }
+}
+
+impl FromRequest for BackendSessions {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.session().context().backend_sessions())
     }
 }
 

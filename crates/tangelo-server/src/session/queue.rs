@@ -47,8 +47,6 @@ pub(crate) enum Item {
         token: u64,
         outcome: Result<Reply, Status>,
     },
-    /// The client has to go, for this reason.
-    Kick(String),
 }
 
 impl Item {
@@ -61,7 +59,6 @@ impl Item {
                 Self::Forwarded { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
-                Self::Kick(reason) => reason.len(),
             }
     }
 }
@@ -176,7 +173,12 @@ impl Queue {
         self.state.lock().items.shrink_to_fit();
     }
 
-    /// Nothing is taken any more.
+    /// Nothing is added any more.
+    pub(crate) fn seal(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Nothing is added any more, and what is here is left unsaid.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
