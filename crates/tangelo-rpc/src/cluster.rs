@@ -20,7 +20,7 @@ use tracing::{Instrument, debug, debug_span, info, warn};
 use crate::{
     Answer, Code, Connection, Home, Limits, Request, Service, Services, Status,
     call::{DEFAULT_TIMEOUT, deadline},
-    connection::{Dialect, Driver, Role},
+    connection::{Dialect, Driver, Quota, Role},
     link::{self, Identity, Link, Peers},
 };
 
@@ -269,7 +269,7 @@ impl Cluster {
         let (limits, services) = (Limits::default(), Arc::clone(&self.shared.services));
         let dialect = Dialect::ours(limits.frame);
         let name = format!("{peer}:{}", lane + 1).into();
-        let connection = Connection::new(name, peer, limits, dialect);
+        let connection = Connection::new(name, peer, (limits, &Quota::unlimited()), dialect);
         let role = Role::dialing(PING);
         let driver = Driver::new(stream, connection.clone(), services, role, tasks.stop());
         // Until the lane has it this future owns the connection: dropped, it closes it.

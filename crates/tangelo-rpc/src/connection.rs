@@ -5,6 +5,7 @@
 
 mod dialect;
 mod driver;
+mod quota;
 mod waiting;
 
 use std::{
@@ -23,10 +24,11 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tangelo_wire::krpc::{frame, meta::Meta};
 use tokio::{sync::oneshot, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 pub(crate) use dialect::{Dialect, Zip, layout};
 pub(crate) use driver::{Driver, Role};
+pub(crate) use quota::Quota;
 pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
 use waiting::Waiting;
@@ -41,10 +43,16 @@ pub struct Limits {
     /// Bytes that may wait to be written; past it requests are refused, and past twice as much a push,
     /// which can neither be refused nor dropped, ends the connection. Default 64 MiB.
     pub outgoing: usize,
+    /// Bytes that wait to be written beyond which nothing is read from whoever has connected here, so
+    /// that he reads first. Default 1 MiB.
+    pub unread: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
-    /// Bytes that the bodies of those may have together. Default 256 MiB.
+    /// Bytes that the bodies of those may have together; a compressed one counts four times what it
+    /// was before. Default 128 MiB.
     pub held: usize,
+    /// How long a request may take, whatever its caller says. Default 5 min.
+    pub longest: Duration,
 }
 
 impl Default for Limits {
@@ -52,8 +60,10 @@ impl Default for Limits {
         Self {
             frame: frame::DEFAULT_MAX_FRAME,
             outgoing: 64 << 20,
+            unread: 1 << 20,
             running: 16_384,
-            held: 256 << 20,
+            held: 128 << 20,
+            longest: Duration::from_secs(300),
         }
     }
 }
@@ -78,8 +88,11 @@ struct Shared {
     name: Arc<str>,
     peer: SocketAddr,
     limits: Limits,
+    quota: Arc<Quota>,
     dialect: Dialect,
     state: Mutex<State>,
+    /// Whether there is anything in the state's `afterwards`: looked at in every turn.
+    has_afterwards: AtomicBool,
     driver: AtomicWaker,
     hello: OnceLock<Hello>,
     extension: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -99,12 +112,26 @@ struct State {
     /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
     awake: bool,
     waiting: Waiting,
+    /// What the task takes to run once it has handed on what is answered.
+    afterwards: Vec<Afterwards>,
     /// Why nothing can be sent any more.
     closed: Option<Code>,
 }
 
+/// Work that is left when a request has been answered.
+struct Afterwards {
+    of: (i32, i32),
+    deadline: Instant,
+    work: Answer,
+}
+
 impl Connection {
-    pub(crate) fn new(name: Arc<str>, peer: SocketAddr, limits: Limits, dialect: Dialect) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        peer: SocketAddr,
+        (limits, quota): (Limits, &Arc<Quota>),
+        dialect: Dialect,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let ended = CancellationToken::new();
         Self {
@@ -113,14 +140,17 @@ impl Connection {
                 name,
                 peer,
                 limits,
+                quota: Arc::clone(quota),
                 dialect,
                 state: Mutex::new(State {
                     out: BytesMut::new(),
                     unsent: 0,
                     awake: false,
                     waiting: Waiting::default(),
+                    afterwards: Vec::new(),
                     closed: None,
                 }),
+                has_afterwards: AtomicBool::new(false),
                 driver: AtomicWaker::new(),
                 hello: OnceLock::new(),
                 extension: OnceLock::new(),
@@ -196,6 +226,10 @@ impl Connection {
     /// Resolves when it has ended. Cancel safe.
     pub async fn closed(&self) {
         self.shared.ended.cancelled().await;
+    }
+
+    pub(crate) fn closed_owned(&self) -> WaitForCancellationFutureOwned {
+        self.shared.ended.clone().cancelled_owned()
     }
 
     /// How many bytes wait to be written.
@@ -348,6 +382,18 @@ impl Connection {
         Arc::new(OverConnection(self.clone()))
     }
 
+    /// Runs what a service has left to do for a request that it answers: in the connection's own task, once
+    /// the answer has been handed on, among the requests that run. Nobody waits for what `work` returns;
+    /// at `deadline` it is polled once more and then dropped. It runs on when the connection has ended.
+    ///
+    /// For what runs in this task itself: a service, or the future it returned, while it is polled.
+    pub fn afterwards(&self, of: (i32, i32), deadline: Instant, work: Answer) {
+        let mut state = self.shared.state.lock();
+        state.afterwards.push(Afterwards { of, deadline, work });
+        self.shared.has_afterwards.store(true, Ordering::Release);
+        self.shared.wake(state);
+    }
+
     /// Says something that has no answer; `write` appends the body. It is written after all that was
     /// said before over this connection.
     ///
@@ -480,6 +526,17 @@ struct ReplyTo {
 }
 
 impl ReplyTo {
+    /// No answer, to a request for this method.
+    fn nobody((service_id, msg_id): (i32, i32)) -> Self {
+        Self {
+            service_id,
+            msg_id,
+            sequence: 0,
+            compress: 0,
+            encrypt: 0,
+        }
+    }
+
     /// Whether anybody reads the answer.
     fn is_awaited(self) -> bool {
         self.sequence != 0

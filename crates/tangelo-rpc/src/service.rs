@@ -1,6 +1,6 @@
 //! The one shape of everything that answers.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use tangelo_wire::krpc::trace::Unread;
@@ -97,6 +97,8 @@ pub struct Reply {
     pub encoding: Encoding,
     /// The answer itself.
     pub body: Bytes,
+    /// What is said beside it to whoever hands it on to a client; krpc's calls do not carry it.
+    pub options: Option<Arc<serde_json::Value>>,
 }
 
 impl Reply {
@@ -106,6 +108,7 @@ impl Reply {
             ret_code: 0,
             encoding: Encoding::Json,
             body: body.into(),
+            options: None,
         }
     }
 
@@ -115,6 +118,7 @@ impl Reply {
             ret_code: 0,
             encoding: Encoding::Raw,
             body: body.into(),
+            options: None,
         }
     }
 
@@ -124,6 +128,7 @@ impl Reply {
             ret_code,
             encoding: Encoding::Protobuf,
             body: body.into(),
+            options: None,
         }
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, St
         ret_code: 0,
         encoding,
         body: answer.body,
+        ..Reply::default()
     }))
 }
 
