@@ -23,6 +23,8 @@ mod lost_back_ends;
 mod order;
 mod rpc;
 mod session_events;
+mod session_remote;
+mod session_service;
 mod sessions;
 mod shutdown;
 mod upgrade;

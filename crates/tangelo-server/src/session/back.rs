@@ -180,7 +180,16 @@ impl BackSession {
     }
 
     pub(crate) fn push(&self, push: &Push) -> Result<(), Status> {
-        channel::tell_push(&self.connection(), &[self.id], push)
+        let connection = self.connection();
+        let dialed_us = connection
+            .hello()
+            .is_some_and(|hello| hello.identity.frontend);
+        if dialed_us {
+            channel::tell_push(&connection, &[self.id], push)
+        } else {
+            // This is a front end as well, and channels are not for those.
+            remote::tell_push(&connection, self.id.into(), push)
+        }
     }
 
     /// What the front end answered is noted: that there is no such session any more.

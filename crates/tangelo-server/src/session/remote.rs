@@ -119,14 +119,23 @@ pub(super) async fn push(
     whose: Whose,
     push: &Push,
 ) -> Result<usize, Status> {
-    let request = PushReq {
+    let answer: PushRes = ask(front_end, PUSH, &push_request(whose, push)).await?;
+    done(answer.ret_code, answer.ret_msg)?;
+    Ok(answer.reached as usize)
+}
+
+/// The same, without an answer.
+pub(super) fn tell_push(front_end: &Connection, whose: Whose, push: &Push) -> Result<(), Status> {
+    let request = push_request(whose, push);
+    front_end.tell(PUSH, |out| request.encode_raw(out))
+}
+
+fn push_request(whose: Whose, push: &Push) -> PushReq {
+    PushReq {
         whose: Some(whose),
         route: push.route().to_owned(),
         body: push.body().clone(),
-    };
-    let answer: PushRes = ask(front_end, PUSH, &request).await?;
-    done(answer.ret_code, answer.ret_msg)?;
-    Ok(answer.reached as usize)
+    }
 }
 
 /// Asks, and waits for no longer than [`PATIENCE`].
