@@ -121,6 +121,15 @@ impl Blueprint {
         self
     }
 
+    /// Calls to krpc services that the handlers so far make end when the handlers' own answers are due,
+    /// unless they are made in a task of their own. It costs each request an allocation;
+    /// an `App` with krpc services does it by itself.
+    #[must_use]
+    pub fn hand_deadlines_on(mut self) -> Self {
+        self.pipeline.hand_deadlines_on();
+        self
+    }
+
     /// Shares a value with this type's handlers, which take it as [`State<T>`](crate::State).
     #[must_use]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {

@@ -5,12 +5,18 @@ use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use serde_json::json;
 use tangelo::{
     App, Bootstrap, Result, RpcApp, Running,
-    rpc::{Code, Status, config::ServerConfig},
-    server::{Candidates, Context, Handlers, Json, RouteRule, RouteTo, State, crc32},
+    rpc::{
+        Code, Status,
+        codegen::prost::Message as _,
+        config::{RefererConfig, ServerConfig},
+    },
+    server::{Candidates, Context, Handlers, Json, Limits, RouteRule, RouteTo, State, crc32},
 };
+use tokio::net::TcpListener;
 
 use crate::{
     client::{Client, DOORS, Door},
+    krpc::{Peer, answer_to},
     rpc::{AddReq, AddRes, Calculator, CalculatorClient, CalculatorServer, HangReq, HangRes},
     rpc::{PanicReq, PanicRes, RefuseReq, RefuseRes},
     world::soon,
@@ -93,6 +99,56 @@ async fn a_handler_calls_krpc_services_of_the_application() {
     }
     stop(&running).await;
     assert_eq!(service.stop(Duration::from_secs(5)).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_handler_calls_has_no_more_time_than_the_handler() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let rpc = Bootstrap::new("front").referer_with(
+        RefererConfig::new::<CalculatorClient>("calculator")
+            .to(&at)
+            .timeout(Duration::from_secs(60)),
+    );
+    let limits = Limits {
+        deadline: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    /// Calls before it first waits, and after.
+    async fn twice(input: Json<(i32, i32)>, State(app): State<RpcApp>) -> Result<Json<i32>> {
+        let Json((a, b)) = input;
+        let calculator: CalculatorClient = app.referer("calculator").map_err(Status::from)?;
+        let first = calculator.add(AddReq { a, b }).await?.sum;
+        tokio::task::yield_now().await;
+        Ok(Json(
+            calculator.add(AddReq { a: first, b }).start().await?.sum,
+        ))
+    }
+    let running = App::new()
+        .config(config("app-deadlines"))
+        .rpc(rpc)
+        .server("connector", move |server| {
+            let server = server.heartbeat(None).limits(limits);
+            server.handler("main", Handlers::new().add("twice", twice))
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(DOORS[0], door(&running)).await;
+    let mut server = Peer::over(soon("a call", listener.accept()).await.unwrap().0);
+    client.request("connector.main.twice", &json!([2, 3])).await;
+    for _ in 0..2 {
+        let asked = server.hear().await.meta;
+        assert!((1..=20_000).contains(&asked.timeout_ms), "{asked:?}");
+        let sum = AddRes {
+            sum: 5,
+            ..AddRes::default()
+        };
+        server
+            .send(&answer_to(&asked, 0), &sum.encode_to_vec())
+            .await;
+    }
+    stop(&running).await;
 }
 
 #[tokio::test]

@@ -2,10 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::{Job, Overlap, Schedule, pomelo};
+use super::{Cron, Job, Overlap, Schedule, pomelo};
 
 /// The keys that mean something. Others are the application's, unless they are these but for their case.
-const KEYS: [&str; 5] = ["id", "time", "action", "serverId", "overlap"];
+const KEYS: [&str; 7] = [
+    "id",
+    "time",
+    "cron",
+    "action",
+    "serverId",
+    "server_id",
+    "overlap",
+];
 
 impl Job {
     /// A job as Pomelo's crons.json has it, and what `app.addCrons` took:
@@ -15,9 +23,10 @@ impl Job {
     /// * `time`: six fields, see [`PomeloCron`](super::PomeloCron); or
     ///   `{"start": ms since 1970, "period": ms, "count": times}`, of which each may be missing: now, once,
     ///   without end. A time that is over does not come.
+    /// * `cron`, in place of `time`: cron's usual form, see [`Cron`]. Not Pomelo's.
     /// * `action`: see [`Blueprint::job`](crate::Blueprint::job).
-    /// * `serverId`: the only server it runs on; without one it runs on all of its type.
-    /// * `overlap`: `skip`, `queue` or `concurrent`, see [`Overlap`]. This one is not Pomelo's.
+    /// * `serverId`, or `server_id`: the only server it runs on; without one it runs on all of its type.
+    /// * `overlap`: `skip`, `queue` or `concurrent`, see [`Overlap`]. Not Pomelo's.
     ///
     /// # Errors
     /// All that is wrong with it, key by key.
@@ -55,7 +64,7 @@ fn misspelt(entry: &Map<String, Value>) -> Vec<String> {
     let ours = |key: &String| KEYS.iter().find(|ours| key.eq_ignore_ascii_case(ours));
     let wrong = entry.keys().filter_map(|key| Some((key, *ours(key)?)));
     wrong
-        .filter(|(key, ours)| key != ours)
+        .filter(|(key, ours)| key.as_str() != *ours)
         .map(|(key, ours)| format!("`{key}`: it is written `{ours}`"))
         .collect()
 }
@@ -69,9 +78,14 @@ fn id(entry: &Map<String, Value>) -> Result<String, String> {
 }
 
 fn time(entry: &Map<String, Value>) -> Result<Schedule, String> {
-    match entry.get("time") {
-        Some(time) => pomelo::schedule(time).map_err(|error| format!("`time`: {error}")),
-        None => Err(expected("time", "six fields or an object", None)),
+    match (entry.get("time"), entry.get("cron")) {
+        (Some(time), None) => pomelo::schedule(time).map_err(|error| format!("`time`: {error}")),
+        (None, Some(Value::String(cron))) => {
+            Schedule::try_from(Cron(cron)).map_err(|error| format!("`cron`: {error}"))
+        }
+        (None, None) => Err(expected("time", "six fields or an object", None)),
+        (None, other) => Err(expected("cron", "a text", other)),
+        (Some(_), Some(_)) => Err("`cron`: there is `time` as well".to_owned()),
     }
 }
 
@@ -84,7 +98,7 @@ fn text(entry: &Map<String, Value>, key: &str) -> Result<String, String> {
 
 /// As in the original a server without a name is none.
 fn server_id(entry: &Map<String, Value>) -> Result<Option<String>, String> {
-    match entry.get("serverId") {
+    match entry.get("serverId").or(entry.get("server_id")) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok((!text.is_empty()).then(|| text.clone())),
         other => Err(expected("serverId", "a server's id", other)),
@@ -141,6 +155,32 @@ mod tests {
         let job = Job::from_pomelo(&entry).unwrap();
         assert_eq!(job.server_id(), Some("chat-1"));
         assert_eq!(job.overlap, Overlap::Queue);
+    }
+
+    #[test]
+    fn a_time_may_stand_in_crons_usual_form() {
+        let entry = |time: Value| {
+            let mut entry = json!({ "id": 1, "action": "a.b", "server_id": "chat-1" });
+            entry
+                .as_object_mut()
+                .unwrap()
+                .extend(time.as_object().unwrap().clone());
+            entry
+        };
+        let job = Job::from_pomelo(&entry(json!({ "cron": "*/5 * * * *" }))).unwrap();
+        assert_eq!(job.when.unwrap().to_string(), "*/5 * * * *");
+        assert_eq!(job.server_id.as_deref(), Some("chat-1"));
+        for (time, mistake) in [
+            (json!({ "cron": "x" }), "`cron`: `x`: "),
+            (json!({ "cron": 5 }), "`cron`: expected a text, found 5"),
+            (
+                json!({ "cron": "* * * * *", "time": {} }),
+                "`cron`: there is `time` as well",
+            ),
+        ] {
+            let mistakes = mistakes(&entry(time));
+            assert!(mistakes.starts_with(mistake), "{mistakes}");
+        }
     }
 
     #[test]

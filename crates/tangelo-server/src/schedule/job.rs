@@ -22,8 +22,6 @@ pub struct Job {
     pub(super) server_id: Option<String>,
     pub(super) overlap: Overlap,
     pub(super) timeout: Option<Duration>,
-    /// Where it was described, for a mistake.
-    pub(super) origin: Option<String>,
 }
 
 /// What happens when a job is due and still runs.
@@ -91,7 +89,6 @@ impl Job {
             server_id: None,
             overlap: Overlap::default(),
             timeout: None,
-            origin: None,
         }
     }
 
@@ -116,13 +113,6 @@ impl Job {
         self
     }
 
-    /// Where it was described, such as a file and a key in it: what a mistake begins with.
-    #[must_use]
-    pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(origin.into());
-        self
-    }
-
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
@@ -142,20 +132,6 @@ impl Job {
     pub(super) fn collides(&self, other: &Self) -> bool {
         let servers = (self.server_id(), other.server_id());
         self.id == other.id && !matches!(servers, (Some(one), Some(two)) if one != two)
-    }
-
-    /// Where it was described.
-    pub(super) fn place(&self) -> String {
-        let origin = self.origin.as_ref();
-        origin.map_or_else(String::new, |origin| format!(", {origin}"))
-    }
-
-    /// What is wrong with it, with the place where it stands.
-    pub(super) fn mistake(&self, problem: &dyn fmt::Display) -> String {
-        match &self.origin {
-            Some(origin) => format!("{origin}: {problem}"),
-            None => format!("job `{}`: {problem}", self.id),
-        }
     }
 }
 

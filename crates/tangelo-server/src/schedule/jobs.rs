@@ -50,7 +50,7 @@ pub enum JobError {
     /// It is bound to a server, and this is another one.
     #[error("it belongs to server `{0}`")]
     OtherServer(String),
-    /// The server has 10,000 jobs, and none is over.
+    /// The server has [as many as it may](Jobs::MOST), and none is over.
     #[error("there are too many jobs")]
     TooMany,
     /// The server leaves.
@@ -59,6 +59,9 @@ pub enum JobError {
 }
 
 impl Jobs {
+    /// Jobs that a server may have.
+    pub const MOST: usize = 10_000;
+
     pub(crate) fn new(server_id: &str, actions: BTreeMap<String, Function>, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             server_id: server_id.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clock, Function, Job, JobRun, Jobs, jobs};
+use super::{Clock, Function, Job, JobError, JobRun, Jobs, jobs};
 use crate::{Blueprint, Handler, handler::erase};
 
 /// The jobs of a server type, before there is a server.
@@ -38,6 +38,11 @@ impl Blueprint {
         self
     }
 
+    /// All that is wrong with a job, if it were [scheduled](Self::schedule) beside those that are.
+    pub fn check_job(&self, job: &Job) -> Vec<String> {
+        self.jobs.mistakes_of(job, self.jobs.jobs.iter()).collect()
+    }
+
     /// What tells the jobs the time. Default: the machine's clock in its time zone.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -50,20 +55,28 @@ impl Plan {
     /// All that is wrong with it.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = self.mistakes.clone();
+        if self.jobs.len() > Jobs::MOST {
+            mistakes.push(format!("there are more than {} jobs", Jobs::MOST));
+        }
         for (place, job) in self.jobs.iter().enumerate() {
-            mistakes.extend(job.when.as_ref().err().map(|error| job.mistake(error)));
-            let unknown = jobs::find(&self.functions, &job.action).err();
-            mistakes.extend(unknown.map(|error| job.mistake(&error)));
-            let before = self.jobs.iter().take(place);
-            if let Some(other) = before.into_iter().find(|other| other.collides(job)) {
-                mistakes.push(job.mistake(&format_args!(
-                    "there is another job of id `{}`{}",
-                    job.id,
-                    other.place()
-                )));
-            }
+            let wrong = self.mistakes_of(job, self.jobs.iter().take(place));
+            mistakes.extend(wrong.map(|problem| format!("job `{}`: {problem}", job.id())));
         }
         mistakes
+    }
+
+    /// All that is wrong with a job beside these.
+    fn mistakes_of<'a>(
+        &self,
+        job: &Job,
+        mut beside: impl Iterator<Item = &'a Job>,
+    ) -> impl Iterator<Item = String> {
+        let time = job.when.as_ref().err().map(ToString::to_string);
+        let unknown = jobs::find(&self.functions, &job.action).err();
+        let is_second = beside.any(|other| other.collides(job));
+        let second = is_second.then(|| JobError::Duplicate(job.id().to_owned()));
+        let unfit = unknown.into_iter().chain(second);
+        time.into_iter().chain(unfit.map(|error| error.to_string()))
     }
 
     /// The jobs of one server, that do not wait yet; and those to be added.

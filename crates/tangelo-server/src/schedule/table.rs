@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    Function, JobStatus, LastRun, Overlap, Schedule,
+    Function, JobStatus, Jobs, LastRun, Overlap, Schedule,
     clock::{Line, Now},
 };
 
@@ -91,9 +91,6 @@ pub(super) enum Refused {
 }
 
 impl Table {
-    /// Jobs of one server.
-    pub(super) const MOST: usize = 10_000;
-
     /// Adds a job; one that is over makes room for it.
     pub(super) fn add(&mut self, job: Sound, now: Now, zone: &TimeZone) -> Result<(), Refused> {
         match self.jobs.get(&job.id) {
@@ -130,7 +127,7 @@ impl Table {
     }
 
     fn make_room(&mut self) -> Result<(), Refused> {
-        if self.jobs.len() < Self::MOST {
+        if self.jobs.len() < Jobs::MOST {
             return Ok(());
         }
         let over = self.jobs.values().filter(|entry| entry.is_over());

@@ -15,7 +15,8 @@ impl Tuning {
         }
         if let Some(most) = self.max_connections {
             // As in Pomelo, 0 is no limit.
-            blueprint = blueprint.max_connections(Some(most as usize).filter(|most| *most > 0));
+            let most = usize::try_from(most).ok();
+            blueprint = blueprint.max_connections(most.filter(|most| *most > 0));
         }
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.unwrap_or(limits.deadline);

@@ -265,7 +265,7 @@ fn a_job_that_is_removed_does_not_come() {
 fn a_server_has_so_many_jobs_and_those_that_are_over_make_room() {
     let mut time = Time::new();
     let now = Once::in_time(Duration::ZERO);
-    for number in 1..Table::MOST {
+    for number in 1..Jobs::MOST {
         let id = number.to_string();
         time.add(&id, Every::secs(1), Overlap::Skip).unwrap();
     }
@@ -275,5 +275,5 @@ fn a_server_has_so_many_jobs_and_those_that_are_over_make_room() {
     time.end(&over[0]);
     time.add("more", now, Overlap::Skip).unwrap();
     assert!(time.table.status("over", time.now).is_none());
-    assert_eq!(time.table.all(time.now).len(), Table::MOST);
+    assert_eq!(time.table.all(time.now).len(), Jobs::MOST);
 }
