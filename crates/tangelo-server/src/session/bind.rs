@@ -95,20 +95,23 @@ impl Sessions {
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
         let mut users = self.users();
-        let uid = session.change(|state| {
+        let unbound = session.change(|state| {
             if state.closed.is_some() {
                 return Err(no_such_session());
             }
-            let uid = state.uid.take();
-            if let Some(uid) = &uid {
-                self.note(state, Event::Unbound(Arc::clone(uid)));
-            }
-            Ok(uid)
+            let Some(uid) = state.uid.take() else {
+                return Ok(None);
+            };
+            self.note(state, Event::Unbound(Arc::clone(&uid)));
+            Ok(Some((uid, state.memberships.take_bound())))
         })?;
-        if let Some(uid) = uid {
-            users.remove(session, &uid);
-        }
+        let Some((uid, memberships)) = unbound else {
+            return Ok(());
+        };
+        users.remove(session, &uid);
         drop(users);
+        // Channels for users only.
+        memberships.tell_gone(session.id(), session.context().channels());
         self.tell_events(session);
         Ok(())
     }

@@ -184,7 +184,7 @@ impl Sessions {
         if let Some(uid) = uid {
             self.users().remove(session, &uid);
         }
-        memberships.tell_closed(session.id(), self.departed());
+        memberships.tell_closed(session.id(), self.departed(), session.context().channels());
         self.tell_events(session);
     }
 
@@ -200,7 +200,7 @@ impl Sessions {
         &self.shared.departed
     }
 
-    fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
+    pub(crate) fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
         self.users().0.get(uid).cloned().unwrap_or_default()
     }
 
