@@ -6,8 +6,8 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
-    route, session::Events,
+    Channel, Context, Handlers, Limits, Member, SingleSession, States, channel::OnLeave,
+    pipeline::Pipeline, route, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -22,6 +22,7 @@ pub struct Blueprint {
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) events: Events,
+    pub(crate) single_session: Option<SingleSession>,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -48,6 +49,7 @@ impl Blueprint {
             components: Vec::new(),
             on_leave: None,
             events: Events::default(),
+            single_session: None,
             mistakes: Vec::new(),
         }
     }

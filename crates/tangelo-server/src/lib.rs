@@ -47,6 +47,6 @@ pub use route::{Routes, Rpc, Servers, crc32};
 pub use server::{Server, StartError};
 pub use session::{
     BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
-    Sessions, Uid,
+    Sessions, SingleSession, Uid,
 };
 pub use state::States;

@@ -25,7 +25,7 @@ use crate::{
     front::Front,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
-    session::{SessionIds, SessionService},
+    session::{self, SessionIds, SessionService, Single},
 };
 
 /// The most connections kept to another server, however many cores there are.
@@ -84,6 +84,10 @@ impl Server {
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, Problem> {
+        if blueprint.single_session.is_some() && instance.frontend && instance.port.is_none() {
+            let problem = "single_session needs a `port`: front ends ask each other";
+            return Err(Problem(problem.to_owned(), None));
+        }
         if !blueprint.mistakes.is_empty() {
             return Err(Problem(blueprint.mistakes.join("; "), None));
         }
@@ -134,7 +138,7 @@ impl Server {
 
     /// Resolves when connections to all servers stand that the registry names now.
     pub async fn connected(&self) {
-        let dialed = wanted(&self.context.instance);
+        let dialed = wanted(&self.context);
         self.context
             .cluster
             .wait_until(|cluster| {
@@ -220,9 +224,12 @@ fn assemble(
         components,
         on_leave,
         events,
+        single_session,
         ..
     } = blueprint;
-    let sessions = Sessions::new(events);
+    let single = single_session.filter(|_| instance.frontend);
+    let single = single.map(|config| Single::new(config, &instance.server_type));
+    let sessions = Sessions::new(events, single);
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -295,11 +302,12 @@ fn serve_others(
         back.spawn(info_span!("acceptor"), run);
         info!(%address, "listening for servers");
     }
-    let run = context
-        .cluster
-        .clone()
-        .run(wanted(&context.instance), back.clone());
+    let run = context.cluster.clone().run(wanted(context), back.clone());
     until_drained(back, info_span!("cluster"), run);
+    if context.sessions.single().is_some() {
+        let keep = session::keep(Arc::clone(context));
+        until_drained(back, info_span!("claims"), keep);
+    }
 }
 
 async fn start_components(
@@ -334,13 +342,18 @@ fn lanes() -> u32 {
 }
 
 /// Which servers this one dials: all of other types that can be called. Only front ends dial front
-/// ends, as a gate does to know which are up.
-fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let (own_type, frontend) = (own.server_type.clone(), own.frontend);
+/// ends, as a gate does to know which are up; those of their own type where users have single sessions.
+fn wanted(context: &Context) -> impl Fn(&Instance) -> bool + Send + use<> {
+    let own = &context.instance;
+    let (own_id, own_type, frontend) = (own.id.clone(), own.server_type.clone(), own.frontend);
+    let single = context.sessions.single().cloned();
     move |instance| {
+        let other_type = instance.server_type != own_type;
+        let shares_users = |single: &Arc<Single>| single.across().contains(&instance.server_type);
+        let together = instance.frontend && single.as_ref().is_some_and(shares_users);
         instance.port.is_some()
-            && instance.server_type != own_type
-            && (frontend || !instance.frontend)
+            && instance.id != own_id
+            && (together || other_type && (frontend || !instance.frontend))
     }
 }
 

@@ -27,5 +27,6 @@ mod session_remote;
 mod session_service;
 mod sessions;
 mod shutdown;
+mod single_sessions;
 mod upgrade;
 mod world;

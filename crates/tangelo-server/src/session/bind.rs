@@ -59,29 +59,25 @@ impl Sessions {
         if uid.is_empty() || uid.len() > Limits::UID {
             return Err(BindError::Uid(uid.len()));
         }
-        self.bind_at_once(session, uid)
+        match self.single() {
+            Some(single) => self.bind_single(single, session, uid).await,
+            None => self.bind_at_once(session, uid),
+        }
     }
 
-    fn bind_at_once(&self, session: &Arc<FrontSession>, uid: Uid) -> Result<(), BindError> {
+    pub(super) fn bind_at_once(
+        &self,
+        session: &Arc<FrontSession>,
+        uid: Uid,
+    ) -> Result<(), BindError> {
         let mut users = self.users();
         let uid = session.change(|state| {
-            if state.closed.is_some() {
-                return Err(BindError::Closed);
-            }
-            if let Some(bound) = &state.uid {
-                return if **bound == *uid {
-                    Ok(None)
-                } else {
-                    Err(BindError::Bound(Arc::clone(bound)))
-                };
-            }
-            if state.untold.is_full() {
-                let words = "bound and unbound faster than the application takes note";
-                return Err(Status::new(Code::FLOW_LIMIT, words).into());
+            if state.is_bound_to(&uid)? {
+                return Ok(None);
             }
             let uid = Arc::clone(state.uid.insert(uid.into()));
             self.note(state, Event::Bound(Arc::clone(&uid)));
-            Ok(Some(uid))
+            Ok::<_, BindError>(Some(uid))
         })?;
         if let Some(uid) = uid {
             users.add(session, uid);
@@ -104,10 +100,13 @@ impl Sessions {
             }
             Ok(uid)
         })?;
-        if let Some(uid) = uid {
-            users.remove(session, &uid);
+        if let Some(uid) = &uid {
+            users.remove(session, uid);
         }
         drop(users);
+        if let (Some(single), Some(uid)) = (self.single(), &uid) {
+            single.let_go(uid, session);
+        }
         self.tell_events(session);
         Ok(())
     }

@@ -9,7 +9,7 @@ use tangelo_connector::Push;
 
 use super::{
     CloseReason, Events, FrontSession, Kind, Session, SessionId, encode, events::Event,
-    front::State, no_such_session,
+    front::State, no_such_session, single::Single,
 };
 use crate::{Context, Error, generated::session::Whose, membership::Departed};
 
@@ -27,6 +27,7 @@ struct Shared {
     by_uid: Mutex<ByUid>,
     departed: Departed,
     events: Events,
+    single: Option<Arc<Single>>,
 }
 
 /// The sessions of each user.
@@ -34,13 +35,14 @@ struct Shared {
 pub(super) struct ByUid(HashMap<Arc<str>, Vec<Arc<FrontSession>>>);
 
 impl Sessions {
-    pub(crate) fn new(events: Events) -> Self {
+    pub(crate) fn new(events: Events, single: Option<Single>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 by_id: RwLock::default(),
                 by_uid: Mutex::default(),
                 departed: Departed::default(),
                 events,
+                single: single.map(Arc::new),
             }),
         }
     }
@@ -171,6 +173,9 @@ impl Sessions {
         self.shared.by_id.write().remove(&session.id());
         if let Some(uid) = uid {
             self.users().remove(session, &uid);
+            if let Some(single) = self.single() {
+                single.let_go(&uid, session);
+            }
         }
         memberships.tell_closed(session.id(), self.departed());
         self.tell_events(session);
@@ -182,6 +187,10 @@ impl Sessions {
 
     pub(crate) fn every(&self) -> Vec<Arc<FrontSession>> {
         self.shared.by_id.read().values().cloned().collect()
+    }
+
+    pub(crate) fn single(&self) -> Option<&Arc<Single>> {
+        self.shared.single.as_ref()
     }
 
     pub(crate) fn departed(&self) -> &Departed {
