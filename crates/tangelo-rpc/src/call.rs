@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug_span;
 
-use crate::{Answer, Code, Headers, Message, Reply, Request, ServerContext, Service, Status};
+use crate::{Answer, Code, Due, Headers, Message, Reply, Request, ServerContext, Service, Status};
 
 /// How long a call waits for its answer unless told otherwise.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -235,17 +235,27 @@ impl<A> Future for Started<A> {
     }
 }
 
+/// Which of the codes counts that stand beside an answer and in it. The message says what the method has
+/// said; a failure of the framework's, or what stands alone, is told beside it.
+pub(crate) fn settled(beside: Code, within: Code) -> Code {
+    if beside.is_frameworks() || within == Code(0) {
+        beside
+    } else {
+        within
+    }
+}
+
 /// The response message of a reply. One without a body has the code alone.
 ///
 /// A code of the framework is a failure, also when a message came with it.
 pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
-    let is_empty = reply.body.is_empty();
     let mut message = A::decode(reply.body)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
-    if is_empty && reply.ret_code != 0 {
-        message.set_outcome(reply.ret_code, "");
+    let code = settled(Code(reply.ret_code), Code(message.ret_code()));
+    if code != Code(message.ret_code()) {
+        let words = message.ret_msg().to_owned();
+        message.set_outcome(code.0, &words);
     }
-    let code = Code(message.ret_code());
     if !code.is_frameworks() {
         return Ok(message);
     }
@@ -256,11 +266,12 @@ pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
 }
 
 /// When a call must be answered: after `timeout`, unless the request says otherwise, and never later
-/// than the request that is being served here.
+/// than the request that is being served here, or the work at hand.
 pub(crate) fn deadline(request: &Request, timeout: Duration) -> Instant {
     let own = request.deadline.unwrap_or_else(|| after(timeout));
     let served = ServerContext::current().and_then(|context| context.deadline());
-    served.map_or(own, |served| own.min(served))
+    let limits = [served, Due::current()];
+    limits.into_iter().flatten().fold(own, Instant::min)
 }
 
 /// This far from now; in thirty years where that is beyond all clocks.

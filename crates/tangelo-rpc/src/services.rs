@@ -8,7 +8,9 @@ use std::{
 
 use tangelo_wire::krpc::meta::Meta;
 
-use crate::{Code, Connection, Definition, Service, access_log::AccessLog, server};
+use crate::{
+    Answer, Code, Connection, Definition, Request, Service, access_log::AccessLog, server,
+};
 
 /// Services by number.
 #[derive(Clone, Default)]
@@ -37,6 +39,15 @@ impl Services {
     #[must_use]
     pub fn with_dyn(mut self, service_id: i32, service: Arc<dyn Service>) -> Self {
         self.by_id.insert(service_id, service);
+        self
+    }
+
+    /// The same services, each within what `wrap` makes of it.
+    #[must_use]
+    pub fn within(mut self, wrap: impl Fn(Arc<dyn Service>) -> Arc<dyn Service>) -> Self {
+        for service in self.by_id.values_mut() {
+            *service = wrap(Arc::clone(service));
+        }
         self
     }
 
@@ -69,6 +80,16 @@ impl Services {
                 Code::NOT_FOUND
             }
         })
+    }
+}
+
+/// Answers a request made in this process.
+impl Service for Services {
+    fn call(&self, request: Request) -> Answer {
+        match self.find(request.service_id) {
+            Ok(service) => service.call(request),
+            Err(code) => Box::pin(std::future::ready(Err(code.into()))),
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! What the servers of one type are made of.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tangelo_connector::{Connector, Hybrid};
+use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, SingleSession, States, channel::OnLeave,
-    pipeline::Pipeline, route, session::Events,
+    Channel, Context, Handlers, Limits, Member, SingleSession, States,
+    channel::OnLeave,
+    component::Components,
+    connections,
+    life_cycle::{Hooks, ServerEvents},
+    pipeline::Pipeline,
+    push, remote, rpc, schedule,
+    session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -17,10 +24,18 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: push::Plan,
     pub(crate) states: States,
+    pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
-    pub(crate) components: Vec<(String, Component)>,
+    pub(crate) components: Components,
+    pub(crate) hooks: Hooks,
+    pub(crate) server_events: ServerEvents,
+    pub(crate) cluster: Option<Vec<Arc<Instance>>>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) jobs: schedule::Plan,
+    pub(crate) remotes: remote::ByName,
+    pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
     pub(crate) single_session: Option<SingleSession>,
     pub(crate) mistakes: Vec<String>,
@@ -28,12 +43,6 @@ pub struct Blueprint {
 
 /// Makes a service for the server it will run on.
 pub(crate) type MakeService = Box<dyn FnOnce(&Context, Services) -> Services + Send>;
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// Starts something that runs beside the server: resolves when it is ready, to the future that is it.
-pub type Component = Box<
-    dyn FnOnce(Arc<Context>) -> Boxed<Result<Boxed<()>, Box<dyn std::error::Error + Send + Sync>>>
-        + Send,
->;
 
 impl Blueprint {
     /// A server type, with a [`Hybrid`] connector where it has clients, and a heartbeat of 3 s.
@@ -44,10 +53,18 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            pushes: push::Plan::default(),
             states: States::default(),
+            connections: connections::Plan::default(),
             services: Vec::new(),
-            components: Vec::new(),
+            components: Components::default(),
+            hooks: Hooks::default(),
+            server_events: ServerEvents::default(),
+            cluster: None,
             on_leave: None,
+            jobs: schedule::Plan::default(),
+            remotes: remote::ByName::default(),
+            rpc: rpc::Settings::default(),
             events: Events::default(),
             single_session: None,
             mistakes: Vec::new(),
@@ -76,10 +93,42 @@ impl Blueprint {
         self
     }
 
+    /// Changes some of the limits, and leaves the others as they are.
+    #[must_use]
+    pub fn change_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the limits of the connector. One that has none keeps the server from starting.
+    #[must_use]
+    pub fn change_connector_limits(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Limits),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.limits_mut()) {
+            Some(limits) => change(limits),
+            None => self
+                .mistakes
+                .push("its connector has no limits of packages and buffers".to_owned()),
+        }
+        self
+    }
+
     /// Handlers under a name: they answer `serverType.name.method`.
     #[must_use]
     pub fn handler(mut self, name: &str, handlers: Handlers) -> Self {
         self.pipeline.add(&self.server_type, name, handlers);
+        self
+    }
+
+    /// Calls to krpc services that the handlers so far make end when the handlers' own answers are due,
+    /// unless they are made in a task of their own. It costs each request an allocation;
+    /// an `App` with krpc services does it by itself.
+    #[must_use]
+    pub fn hand_deadlines_on(mut self) -> Self {
+        self.pipeline.hand_deadlines_on();
         self
     }
 
@@ -97,14 +146,15 @@ impl Blueprint {
         self
     }
 
-    /// A service for other servers: Pomelo's remote. `make` is given the server it will run on.
+    /// A service for other servers: Pomelo's remote, typed. `make` is given the server it will run on. It
+    /// answers whoever can reach the server, also back ends over the connections a front end has dialed.
     #[must_use]
     pub fn service<S: Service + Definition>(
         mut self,
         make: impl FnOnce(&Context) -> S + Send + 'static,
     ) -> Self {
-        match route::checked::<S>() {
-            Ok(_) => self
+        match checked::<S>() {
+            Ok(()) => self
                 .services
                 .push(Box::new(|context, services| services.with(make(context)))),
             Err(mistake) => self.mistakes.push(mistake),
@@ -112,25 +162,24 @@ impl Blueprint {
         self
     }
 
-    /// Something that runs beside the server, from before its doors open until it stops. `start`
-    /// resolves when it is ready, to the future that is it.
+    /// The servers there are to be, in whatever process: what [`after_start_all`](Self::after_start_all)
+    /// waits for. Default: those the registry names when this one has started.
     #[must_use]
-    pub fn component<F, Fut, Run, E>(mut self, name: &str, start: F) -> Self
-    where
-        F: FnOnce(Arc<Context>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Run, E>> + Send + 'static,
-        Run: Future<Output = ()> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let start: Component = Box::new(|context| {
-            let starting = start(context);
-            Box::pin(async move {
-                let run = starting.await.map_err(Into::into)?;
-                Ok(Box::pin(run) as Boxed<()>)
-            })
-        });
-        self.components.push((name.to_owned(), start));
+    pub fn cluster(mut self, servers: impl IntoIterator<Item = Arc<Instance>>) -> Self {
+        self.cluster = Some(servers.into_iter().collect());
         self
+    }
+
+    /// The type its servers have.
+    pub fn server_type(&self) -> &str {
+        &self.server_type
+    }
+
+    /// All that is wrong with it; a server of it does not start.
+    pub fn check(&self) -> Vec<String> {
+        let mut mistakes = self.mistakes.clone();
+        mistakes.extend(self.jobs.mistakes());
+        mistakes
     }
 
     /// Called when a member has left a channel because its session closed.
@@ -142,6 +191,19 @@ impl Blueprint {
         self.on_leave = Some(Arc::new(on_leave));
         self
     }
+}
+
+/// Services an application's servers offer each other.
+fn checked<S: Definition>() -> Result<(), String> {
+    let first = Services::FIRST_APPLICATION_ID;
+    if S::SERVICE_ID < first {
+        return Err(format!(
+            "service {} has number {}, but those below {first} are not for applications",
+            S::NAME,
+            S::SERVICE_ID
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Blueprint {

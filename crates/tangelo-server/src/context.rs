@@ -17,9 +17,12 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    BackendSessions, Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
+    BackendSessions, Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions,
+    States,
     answer::{Shown, client_code},
+    component::Components,
     pipeline::Pipeline,
+    push::Pushes,
     route::Routes,
     session::SessionIds,
 };
@@ -34,11 +37,16 @@ pub struct Context {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
     pub(crate) sessions: Sessions,
+    pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
+    pub(crate) rpc: Rpc,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
+    pub(crate) jobs: Jobs,
+    pub(crate) components: Components,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -82,16 +90,22 @@ impl Context {
     }
 
     /// Calls to them.
-    pub fn rpc(&self) -> Rpc {
-        Rpc {
-            cluster: self.cluster.clone(),
-            routes: self.routes.clone(),
-        }
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
     }
 
     /// What the application shares among its handlers.
     pub fn states(&self) -> &States {
         &self.states
+    }
+
+    /// Its scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(crate) fn pushes(&self) -> &Pushes {
+        &self.pushes
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -111,6 +125,8 @@ impl Context {
 
     /// This server closes its doors, and every client's task hears of it.
     pub(crate) fn drain(&self) {
+        // Before anybody leaves who thinks that all has been said.
+        self.pushes.stop();
         self.draining.store(true, Ordering::Release);
         for session in self.sessions.every() {
             session.wake().wake();
@@ -127,6 +143,19 @@ impl Context {
             let (route, code, reason) = (Shown(route), client_code(status.code()), status.reason());
             let server = self.server_id();
             warn!(server, %session, %route, code, %reason, left_out, "request failed");
+        }
+    }
+
+    /// What another server called by name has failed here.
+    pub(crate) fn log_remote_failure(&self, from: &str, name: &str, status: &Status) {
+        let line = self
+            .failures
+            .lock()
+            .line(Instant::now(), LOG_LINES_PER_SECOND);
+        if let Some(left_out) = line {
+            let (route, code, reason) = (Shown(name.as_bytes()), status.code().0, status.reason());
+            let server = self.server_id();
+            warn!(server, from, %route, code, %reason, left_out, "a remote's method failed");
         }
     }
 

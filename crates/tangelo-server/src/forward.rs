@@ -8,7 +8,7 @@ use prost::{
     encoding::{self, WireType},
 };
 use tangelo_rpc::{
-    Answer, Code, Connection, Definition, Encoding, Reply, Sequence, Service, Status,
+    Answer, Code, Connection, Definition, Encoding, Reply, Sequence, Service, Status, Waiter,
 };
 use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
@@ -30,17 +30,16 @@ const KIND: u32 = 2;
 const BODY: u32 = 4;
 const SESSION: u32 = 5;
 
-/// Sends a request to a back end. The answer comes to the session's queue under `token`.
+/// Sends a request to a back end. `waiter` has the answer under `token`.
 pub(crate) fn send(
     connection: &Connection,
-    session: &Arc<FrontSession>,
-    token: u64,
+    session: &FrontSession,
+    (waiter, token): (Arc<dyn Waiter>, u64),
     request: &Request,
     now: Instant,
 ) -> Result<Sequence, Status> {
     let timeout = request.deadline().saturating_duration_since(now);
     let snapshot = session.snapshot();
-    let waiter = Arc::clone(session);
     connection.request(
         FORWARD,
         timeout,

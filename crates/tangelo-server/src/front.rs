@@ -2,6 +2,7 @@
 //! quota. It never awaits a write, so a client that does not read stops nobody.
 
 mod choices;
+mod owed;
 mod running;
 mod timer;
 
@@ -14,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
-use tangelo_rpc::{Code, Reply, Status};
+use tangelo_rpc::{Code, Reply, Status, Waiter};
 use tangelo_runtime::LogLines;
 use tangelo_wire::pomelo::{
     handshake::{self, State},
@@ -23,11 +24,18 @@ use tangelo_wire::pomelo::{
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::{choices::Choices, running::Running, timer::Timer};
+use self::{
+    choices::{BackEnd, Choices, Chosen},
+    owed::Owed,
+    running::{Found, Next, Polled, Running},
+    timer::Timer,
+};
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
+    connections::Admission,
     forward,
+    push::{self, Forwarded, Response},
     session::{CloseReason, FrontSession, Item, Kind},
 };
 
@@ -47,9 +55,12 @@ pub(crate) struct Front {
     context: Arc<Context>,
     session: Arc<FrontSession>,
     connection: Option<Box<dyn Connection>>,
+    /// The client counts as connected as long as it has this.
+    admission: Option<Admission>,
     state: State,
     running: Running,
     choices: Choices,
+    owed: Owed,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -106,9 +117,11 @@ impl Front {
         Self {
             running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
             choices: Choices::default(),
+            owed: Owed::default(),
             context,
             session,
             connection: Some(connection),
+            admission: None,
             state: State::default(),
             events: Vec::new(),
             items: Vec::new(),
@@ -120,6 +133,16 @@ impl Front {
             now: opened,
             ended: false,
         }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<FrontSession> {
+        &self.session
+    }
+
+    /// The client counts as connected until its connection ends.
+    pub(crate) fn admitted(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
+        self
     }
 
     /// One turn of an open connection; an error when it ends, which is the reason.
@@ -141,7 +164,7 @@ impl Front {
     /// The client goes when it was kicked, or when this server leaves and its requests have been
     /// answered; but first it is told what is to be said.
     fn watch_end(&mut self) -> Result<(), End> {
-        let leaves = self.context.is_draining() && self.running.is_empty();
+        let leaves = self.context.is_draining() && self.running.is_empty() && self.owed.is_empty();
         if !leaves && !self.session.is_closed() {
             return Ok(());
         }
@@ -196,6 +219,11 @@ impl Front {
             for entry in self.running.expire(self.now) {
                 self.reply(entry.id, entry.route(), &Err(Code::RPC_TIMEOUT.into()))?;
             }
+            while let Some(id) = self.owed.expire(self.now) {
+                let message = "the push scheduler has kept the answer for too long";
+                self.refuse(id, &Status::new(Code::RPC_TIMEOUT, message))?;
+            }
+            self.release()?;
             if self.now >= self.patience {
                 let silent = || match self.state {
                     State::Working => End::Silent(self.patience_for_silence()),
@@ -203,11 +231,9 @@ impl Front {
                 };
                 return Err(self.kicked().unwrap_or_else(silent));
             }
-            let next = self
-                .running
-                .next_deadline()
-                .map_or(self.patience, |at| at.min(self.patience));
-            self.timer.set(next);
+            let deadlines = self.running.next_deadline().into_iter();
+            let deadlines = deadlines.chain(self.owed.next_deadline());
+            self.timer.set(deadlines.fold(self.patience, Instant::min));
             self.release_buffers();
         }
         Ok(())
@@ -218,6 +244,7 @@ impl Front {
         self.events = Vec::new();
         self.items = Vec::new();
         self.session.queue().shrink();
+        self.owed.shrink();
     }
 
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
@@ -238,10 +265,10 @@ impl Front {
     fn tell(&mut self, item: Item) -> Result<(), End> {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
-            Item::Push(push) if self.state == State::Working => {
+            Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
                 self.queue(Outgoing::Push(&push))?;
             }
-            Item::Push(_) => {}
+            Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {
                 if let Some(entry) = self.running.forwarded(token) {
                     match forward::answer(outcome) {
@@ -255,6 +282,16 @@ impl Front {
                 }
             }
             Item::Response { id, body } => self.respond(id, &body)?,
+            Item::Scheduled { token } => {
+                if let Some(entry) = self.running.forwarded(token) {
+                    self.owe(token, entry.id);
+                }
+            }
+            Item::Answer { token, body } => {
+                if let Some(id) = self.owed.take(token) {
+                    self.respond(id, &body)?;
+                }
+            }
         }
         Ok(())
     }
@@ -265,10 +302,42 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((entry, outcome)) = self.running.poll(place) {
-                self.reply(entry.id, entry.route(), &outcome)?;
-                self.relieve(task)?;
+            match self.running.poll(place) {
+                None => continue,
+                Some(Polled::Answered(entry, outcome)) => {
+                    self.reply(entry.id, entry.route(), &outcome)?;
+                }
+                Some(Polled::Routed(next, found)) => {
+                    self.go_on(&next, found)?;
+                    self.release()?;
+                }
             }
+            self.relieve(task)?;
+        }
+        Ok(())
+    }
+
+    /// It is known where a request goes.
+    fn go_on(&mut self, next: &Next, found: Found) -> Result<(), End> {
+        let Next { place, id, request } = next;
+        let context = Arc::clone(&self.context);
+        let sent = found.and_then(|server| {
+            let chosen = self
+                .choices
+                .found(&context, &self.session, request, &server)?;
+            self.send(chosen, (*id, *place), request)
+        });
+        match sent {
+            Ok(()) => Ok(()),
+            Err(status) => self.reply(*id, request.route(), &Err(status)),
+        }
+    }
+
+    /// What was held back begins, as far as it may.
+    fn release(&mut self) -> Result<(), End> {
+        while let Some(Next { place, id, request }) = self.running.next_held() {
+            let context = Arc::clone(&self.context);
+            self.begin(&context, place, id, request)?;
         }
         Ok(())
     }
@@ -381,23 +450,38 @@ impl Front {
         )
     }
 
-    /// Starts a request: it is answered at once, or takes a place among those that run.
+    /// Starts a request, behind those that were held back.
     fn start(&mut self, context: &Context, id: u32, request: Request) -> Result<(), End> {
+        let place = match self.admit() {
+            Ok(place) => place,
+            Err(status) => return self.reply(id, request.route(), &Err(status)),
+        };
+        if self.running.is_holding() {
+            self.timer.at_latest(request.deadline());
+            self.running.hold(place, id, request);
+            return Ok(());
+        }
+        self.begin(context, place, id, request)
+    }
+
+    /// Begins a request: it is answered at once, or takes its place among those that run.
+    fn begin(
+        &mut self,
+        context: &Context,
+        place: u32,
+        id: u32,
+        request: Request,
+    ) -> Result<(), End> {
         let deadline = request.deadline();
         let handler = context.pipeline.find(request.route());
-        let handler = handler.and_then(|number| context.pipeline.get(number));
-        let started = match (self.admit(), handler) {
-            (Ok(place), Some(handler)) => {
-                if let Some(outcome) = self.running.add(place, id, handler, request) {
-                    return self.reply(id, &handler.route, &outcome);
-                }
-                self.timer.at_latest(deadline);
-                return Ok(());
+        if let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) {
+            if let Some(outcome) = self.running.add(place, id, handler, request) {
+                return self.reply(id, &handler.route, &outcome);
             }
-            (Ok(place), None) => self.forward(context, (id, place), &request),
-            (Err(status), _) => Err(status),
-        };
-        match started {
+            self.timer.at_latest(deadline);
+            return Ok(());
+        }
+        match self.forward(context, (id, place), &request) {
             Ok(()) => Ok(()),
             Err(status) => self.reply(id, request.route(), &Err(status)),
         }
@@ -419,12 +503,43 @@ impl Front {
         (id, place): (u32, u32),
         request: &Request,
     ) -> Result<(), Status> {
-        let chosen = self.choices.choose(context, &self.session, request)?;
+        let chosen = match self.choices.choose(context, &self.session, request)? {
+            BackEnd::Known(chosen) => chosen,
+            BackEnd::Asks(asking) => match self.running.ask(place, id, request, asking) {
+                Some(found) => self
+                    .choices
+                    .found(context, &self.session, request, &*found?)?,
+                None => {
+                    self.timer.at_latest(request.deadline());
+                    return Ok(());
+                }
+            },
+        };
+        self.send(chosen, (id, place), request)
+    }
+
+    /// Over the session's connection to this back end.
+    fn send(
+        &mut self,
+        chosen: Arc<Chosen>,
+        (id, place): (u32, u32),
+        request: &Request,
+    ) -> Result<(), Status> {
         if id == 0 {
             return forward::tell(&chosen.connection, &self.session, request);
         }
         let token = self.running.token(place);
-        let sequence = forward::send(&chosen.connection, &self.session, token, request, self.now)?;
+        let waiter: Arc<dyn Waiter> = if self.context.pushes().is_direct() {
+            Arc::clone(&self.session) as Arc<dyn Waiter>
+        } else {
+            Arc::new(Forwarded {
+                session: Arc::clone(&self.session),
+                id,
+                route: request.route().into(),
+            })
+        };
+        let waiter = (waiter, token);
+        let sequence = forward::send(&chosen.connection, &self.session, waiter, request, self.now)?;
         self.running
             .add_forwarded((id, token), request.deadline(), chosen, sequence);
         self.timer.at_latest(request.deadline());
@@ -440,6 +555,11 @@ impl Front {
         if id == 0 {
             return Ok(());
         }
+        if !self.context.pushes().is_direct() {
+            self.schedule(id, route, outcome);
+            // What it has handed on makes room for the next, as long as the client keeps up.
+            return self.tell_queued();
+        }
         self.tell_queued()?;
         let body = answer::body(outcome);
         if self.unwritten || self.session.queue().is_filled() {
@@ -448,6 +568,34 @@ impl Front {
             return Ok(());
         }
         self.respond(id, &body)
+    }
+
+    /// The push scheduler hands it on when it likes.
+    fn schedule(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) {
+        let token = self.running.token(0);
+        self.owe(token, id);
+        let response = Response {
+            id,
+            token,
+            route: String::from_utf8_lossy(route).into(),
+            body: Bytes::copy_from_slice(&answer::body(outcome)),
+        };
+        let session = Arc::clone(&self.session);
+        let options = push::options(outcome);
+        self.context.pushes().respond(session, response, options);
+    }
+
+    fn owe(&mut self, token: u64, id: u32) {
+        let deadline = Instant::now() + self.context.limits().deadline;
+        self.owed.add(token, id, deadline);
+        self.timer.at_latest(deadline);
+    }
+
+    /// Answers at once, past the push scheduler.
+    fn refuse(&mut self, id: u32, status: &Status) -> Result<(), End> {
+        self.log(id, b"", status);
+        let failed = Err(status.clone());
+        self.respond(id, &answer::body(&failed))
     }
 
     fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
@@ -524,14 +672,20 @@ impl Front {
         self.ended = true;
         self.context.sessions().close(&self.session, end.reason());
         self.session.queue().close();
-        self.running.forget_forwarded();
+        self.running.forget_waiting();
+        self.owed.clear();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);
         if matches!(end, End::Connection(_)) {
             // There is nobody to say goodbye to.
-            self.connection = None;
+            self.hang_up();
         }
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.admission = None;
     }
 
     /// After the end: the connection closes, and handlers finish within their deadlines.
@@ -539,7 +693,7 @@ impl Front {
         if let Some(connection) = &mut self.connection
             && connection.poll_close(task).is_ready()
         {
-            self.connection = None;
+            self.hang_up();
         }
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
@@ -551,7 +705,7 @@ impl Front {
             self.now = Instant::now();
             self.running.expire(self.now);
             if self.now >= self.patience {
-                self.connection = None;
+                self.hang_up();
             }
             let goodbye = self.connection.as_ref().map(|_| self.patience);
             let next = goodbye

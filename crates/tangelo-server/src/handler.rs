@@ -8,13 +8,15 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use tangelo_rpc::{Answer, Service};
 
 pub use self::{
-    extract::{Body, FromRequest, Json, State},
+    extract::{Body, FromRequest, Incoming, Json, State},
     reply::IntoReply,
 };
 use crate::{Request, Result};
 
 /// An async function that answers a request: each argument is a [`FromRequest`], what it returns an
-/// [`IntoReply`].
+/// [`IntoReply`]. `R` is what it answers: a client's request, or a
+/// [`RemoteRequest`](crate::RemoteRequest) of another server; or a [`JobRun`](crate::JobRun), for which
+/// it is only run.
 ///
 /// You need not care about `Arguments`: it is what lets functions of any number of arguments be
 /// handlers without the compiler taking two of them for one.
@@ -22,12 +24,12 @@ use crate::{Request, Result};
     message = "`{Self}` is no handler",
     note = "a handler is an `async fn` whose arguments are extractors, such as `Json<T>` or `Session`, and which returns `Result<Json<T>>`, `Json<T>`, `Bytes` or `()`"
 )]
-pub trait Handler<Arguments>: Send + Sync + 'static {
+pub trait Handler<Arguments, R = Request>: Send + Sync + 'static {
     /// Takes the arguments from the request, and calls.
     ///
     /// # Errors
     /// An argument cannot be had from this request.
-    fn call(&self, request: Request) -> Result<Answer>;
+    fn call(&self, request: R) -> Result<Answer>;
 }
 
 /// The handlers of one name, such as `chatHandler`, by method. Made with
@@ -73,11 +75,11 @@ macro_rules! handlers {
 }
 
 /// From here on a handler is a service like any other.
-fn erase<A: 'static, H: Handler<A>>(handler: H) -> Arc<dyn Service<Request>> {
+pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Arc<dyn Service<R>> {
     struct Erased<H, A>(H, std::marker::PhantomData<fn(A)>);
 
-    impl<A: 'static, H: Handler<A>> Service<Request> for Erased<H, A> {
-        fn call(&self, request: Request) -> Answer {
+    impl<A: 'static, R: 'static, H: Handler<A, R>> Service<R> for Erased<H, A> {
+        fn call(&self, request: R) -> Answer {
             self.0
                 .call(request)
                 .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_status()))))
@@ -89,16 +91,16 @@ fn erase<A: 'static, H: Handler<A>>(handler: H) -> Arc<dyn Service<Request>> {
 
 macro_rules! handler {
     ($($argument:ident),*) => {
-        impl<F, Fut, R, $($argument),*> Handler<($($argument,)*)> for F
+        impl<F, Fut, A, R, $($argument),*> Handler<($($argument,)*), R> for F
         where
             F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = R> + Send + 'static,
-            R: IntoReply,
-            $($argument: FromRequest,)*
+            Fut: Future<Output = A> + Send + 'static,
+            A: IntoReply,
+            $($argument: FromRequest<R>,)*
         {
             #[allow(non_snake_case, unused_mut, unused_variables,
                 reason = "arguments are named as their types; there may be none")]
-            fn call(&self, mut request: Request) -> Result<Answer> {
+            fn call(&self, mut request: R) -> Result<Answer> {
                 $(let $argument = $argument::from_request(&mut request)?;)*
                 let answer = self($($argument),*);
                 Ok(Box::pin(async move { answer.await.into_reply() }))

@@ -7,10 +7,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use tangelo_rpc::{Code, Remote, Reply, Service, Status};
+use tangelo_rpc::{Answer, Code, Due, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 
-use crate::{Handlers, Request, route::Route};
+use crate::{
+    Handlers, Request,
+    route::{By, Choice, Route},
+};
 
 /// The handlers of one server, by their whole route.
 #[derive(Default)]
@@ -34,6 +37,14 @@ impl Pipeline {
         }
     }
 
+    /// What handlers call has no more time than they have. It costs each request an allocation, so it is
+    /// done only where there is somebody to call.
+    pub(crate) fn hand_deadlines_on(&mut self) {
+        for known in &mut self.handlers {
+            known.handler = Arc::new(HandsDeadlineOn(Arc::clone(&known.handler)));
+        }
+    }
+
     /// The number of the handler that answers this route here.
     pub(crate) fn find(&self, route: &[u8]) -> Option<usize> {
         self.by_route.get(route).copied()
@@ -45,15 +56,27 @@ impl Pipeline {
     }
 }
 
-/// The server that answers a request which no handler of this one does.
-pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Remote, Status> {
+/// A handler whose calls end when its answer is due.
+struct HandsDeadlineOn(Arc<dyn Service<Request>>);
+
+impl Service<Request> for HandsDeadlineOn {
+    fn call(&self, request: Request) -> Answer {
+        let due = Due::by(request.deadline());
+        let answer = due.enter(|| self.0.call(request));
+        Box::pin(due.scope(answer))
+    }
+}
+
+/// The server that answers a request which no handler of this one does, or the way to find out.
+pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Choice, Status> {
     let route = Route::parse(request.route()).ok_or_else(|| not_found(request.route()))?;
     if route.server_type == context.server_type() {
         return Err(not_found(request.route()));
     }
+    let by = By::Session(request.session().clone());
     context
         .routes
-        .choose(route.server_type, request.session(), &context.cluster)
+        .choose(route.server_type, &by, &context.cluster)
 }
 
 /// Why nothing here answers a route.

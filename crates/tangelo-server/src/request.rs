@@ -57,6 +57,12 @@ impl Request {
         bytes
     }
 
+    /// The same without the rest of the buffer it came in: for one that has to wait.
+    pub(crate) fn unpinned(mut self) -> Self {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        self
+    }
+
     /// Whom it came from.
     pub fn session(&self) -> &Session {
         &self.session

@@ -1,5 +1,7 @@
 //! One server, running.
 
+mod life;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
@@ -7,31 +9,24 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::{Listener, Opening};
+use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
-use tangelo_rpc::{
-    Acceptor, Cluster, Services,
-    link::{Identity, Peers},
-};
+use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, error_span};
 
+use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Component, Context, Limits, Routes, Sessions,
+    Blueprint, Channels, Connections, Context, Job, Routes, Rpc, Sessions,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
-    forward::Forward,
-    front::Front,
-    membership::ChannelOnFrontEnd,
-    peers::{BackEnds, Callers},
-    session::{self, SessionIds, SessionService, Single},
+    life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
+    peers::BackEnds,
+    remote,
+    session::{SessionIds, Single},
 };
 
 /// The most connections kept to another server, however many cores there are.
 const MOST_LANES: usize = 16;
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// One server, running, its doors open.
 #[derive(Debug)]
@@ -40,8 +35,11 @@ pub struct Server {
     registry: Arc<dyn Registry>,
     /// Clients and what they run.
     front: Tasks,
-    /// Connections to other servers, and components.
+    /// Servers that have dialed this one, and what runs for them.
+    callers: Tasks,
+    /// Connections to servers this one dials: what runs here may still ask them while it drains.
     back: Tasks,
+    before_shutdown: BeforeShutdown,
     client_address: Option<SocketAddr>,
     rpc_address: Option<SocketAddr>,
 }
@@ -84,41 +82,41 @@ impl Server {
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, Problem> {
+        let mut mistakes = blueprint.check();
         if blueprint.single_session.is_some() && instance.frontend && instance.port.is_none() {
-            let problem = "single_session needs a `port`: front ends ask each other";
-            return Err(Problem(problem.to_owned(), None));
+            mistakes.push("single_session needs a `port`: front ends ask each other".to_owned());
         }
-        if !blueprint.mistakes.is_empty() {
-            return Err(Problem(blueprint.mistakes.join("; "), None));
+        if !mistakes.is_empty() {
+            return Err(Problem(mistakes.join("; "), None));
         }
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
 
-        let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
-        let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
-        let client_address = listener.as_ref().map(|listener| listener.address());
-        let (context, services, components) =
-            assemble(blueprint, instance.clone(), routes, &*registry, &back);
-        serve_others(acceptor, services, &context, &back);
-        if let Err(problem) = start_components(components, &context, &back).await {
-            back.close(Duration::ZERO).await;
-            return Err(problem);
-        }
-        if let Some(listener) = listener {
-            info!(address = %listener.address(), "listening for clients");
-            let run = accept(listener, Arc::clone(&context), front.clone());
-            front.spawn(info_span!("door"), run);
-        }
-        registry.register(instance);
-        Ok(Self {
-            context,
+        let tasks = || Tasks::new(Stop::new());
+        let (front, callers, back) = (tasks(), tasks(), tasks());
+        let mut parts = assemble(blueprint, instance, routes, &*registry, &back);
+        let server = Self {
+            context: Arc::clone(&parts.context),
             registry,
             front,
+            callers,
             back,
-            client_address,
-            rpc_address,
-        })
+            before_shutdown: BeforeShutdown::new(std::mem::take(&mut parts.hooks.before_shutdown)),
+            client_address: listener.as_ref().map(|listener| listener.address()),
+            rpc_address: acceptor.as_ref().map(|(_, address)| *address),
+        };
+        let doors = Doors {
+            for_servers: acceptor,
+            for_clients: listener,
+        };
+        match server.begin(parts, doors).await {
+            Ok(()) => Ok(server),
+            Err(problem) => {
+                server.back.close(Duration::ZERO).await;
+                Err(problem)
+            }
+        }
     }
 
     /// What belongs to it.
@@ -138,14 +136,14 @@ impl Server {
 
     /// Resolves when connections to all servers stand that the registry names now.
     pub async fn connected(&self) {
-        let dialed = wanted(&self.context);
+        let wanted = wanted(&self.context);
         self.context
             .cluster
             .wait_until(|cluster| {
                 cluster
                     .instances()
                     .iter()
-                    .filter(|instance| dialed(instance))
+                    .filter(|instance| wanted(instance))
                     .all(|instance| {
                         cluster
                             .by_id(&instance.id)
@@ -154,30 +152,13 @@ impl Server {
             })
             .await;
     }
-
-    /// Closes the doors: clients' requests that run are answered, new ones refused, then their
-    /// connections close. Returns how many clients were cut off at the deadline.
-    pub async fn close_doors(&self, patience: Duration) -> usize {
-        if self.context.instance.frontend {
-            self.registry.deregister(self.context.server_id());
-        }
-        self.context.drain();
-        self.front.close(patience).await
-    }
-
-    /// Leaves: what runs for other servers is answered, new requests are refused, then everything
-    /// ends. Returns how much was cut off at the deadline.
-    pub async fn leave(&self, patience: Duration) -> usize {
-        self.registry.deregister(self.context.server_id());
-        self.back.close(patience).await
-    }
 }
 
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
 
-fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
-    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {host}:{port}: {error}");
     Problem(problem, Some(error.into()))
 }
 
@@ -189,7 +170,7 @@ async fn bind_for_servers(
     };
     let bound = Acceptor::bind(&instance.host, port).await;
     let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
-    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(&instance.host, port, error))?;
     instance.port = Some(address.port());
     Ok(Some((acceptor, address)))
 }
@@ -201,35 +182,61 @@ async fn bind_for_clients(
     let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
         return Ok(None);
     };
-    let bound = blueprint.connector.listen(&instance.host, port).await;
-    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let host = instance.client_host.as_ref().unwrap_or(&instance.host);
+    let bound = blueprint.connector.listen(host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
     instance.client_port = Some(listener.address().port());
     Ok(Some(listener))
 }
 
 /// Everything a server consists of, not running yet; and what its blueprint adds once it is there.
+struct Parts {
+    context: Arc<Context>,
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
+    jobs: Vec<Job>,
+    hooks: Hooks,
+    server_events: ServerEvents,
+    /// The servers of the configuration.
+    cluster: Option<Vec<Arc<Instance>>>,
+    started: Arc<Started>,
+    neighbours: Arc<Neighbours>,
+}
+
 fn assemble(
     blueprint: Blueprint,
     instance: Instance,
     routes: Routes,
     registry: &dyn Registry,
     back: &Tasks,
-) -> (Arc<Context>, Vec<MakeService>, Vec<(String, Component)>) {
+) -> Parts {
     let Blueprint {
         heartbeat,
         limits,
         pipeline,
+        pushes,
         states,
+        connections,
         services,
         components,
+        hooks,
+        server_events,
+        cluster: expected,
         on_leave,
+        jobs,
+        remotes,
+        rpc,
         events,
         single_session,
         ..
     } = blueprint;
+    let (jobs, scheduled) = jobs.into_jobs(&instance.id);
+    let neighbours = Arc::<Neighbours>::default();
+    let started = Arc::new(Started::new(Arc::clone(&neighbours)));
     let single = single_session.filter(|_| instance.frontend);
     let single = single.map(|config| Single::new(config, &instance.server_type));
     let sessions = Sessions::new(events, single);
+    let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -237,103 +244,45 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     };
-    let asked_by_back_ends = Services::new()
-        .with(ChannelOnFrontEnd {
-            sessions: sessions.clone(),
-        })
-        .with(SessionService {
-            sessions: sessions.clone(),
-            closed: None,
-        });
     let back_ends = BackEnds {
         sessions: sessions.clone(),
+        started: Arc::clone(&started),
+        neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(
-        Arc::new(identity),
-        asked_by_back_ends,
-        Arc::new(back_ends),
-        registry,
-        lanes(),
-    );
+    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
         limits,
         heartbeat,
         session_ids,
         sessions,
+        connections,
         channels: Channels::new(on_leave),
         cluster,
         routes,
+        rpc,
         pipeline,
+        pushes: Arc::new(pushes.start(back)),
         states,
+        jobs,
+        components,
         failures: Mutex::default(),
         farewells: Mutex::default(),
         draining: AtomicBool::new(false),
     };
-    (Arc::new(context), services, components)
-}
-
-/// Lets other servers in, and dials those that are there.
-fn serve_others(
-    acceptor: Option<(Acceptor, SocketAddr)>,
-    services: Vec<MakeService>,
-    context: &Arc<Context>,
-    back: &Tasks,
-) {
-    if let Some((acceptor, address)) = acceptor {
-        let own = Services::new()
-            .with(Forward {
-                context: Arc::clone(context),
-            })
-            .with(SessionService {
-                sessions: context.sessions.clone(),
-                closed: Some(SessionOnBackEnd(context.channels.clone())),
-            })
-            .with(ChannelOnBackEnd(context.channels.clone()));
-        let make = |services, make: MakeService| make(context, services);
-        let services = services.into_iter().fold(own, make);
-        let peers: Arc<dyn Peers> = Arc::new(Callers {
-            context: Arc::clone(context),
-            tasks: back.clone(),
-        });
-        let identity = Arc::clone(context.cluster.identity());
-        let run = acceptor.run(identity, services, peers, back.clone());
-        back.spawn(info_span!("acceptor"), run);
-        info!(%address, "listening for servers");
+    Parts {
+        context: Arc::new(context),
+        services,
+        remotes,
+        jobs: scheduled,
+        hooks,
+        server_events,
+        cluster: expected,
+        started,
+        neighbours,
     }
-    let run = context.cluster.clone().run(wanted(context), back.clone());
-    until_drained(back, info_span!("cluster"), run);
-    if context.sessions.single().is_some() {
-        let keep = session::keep(Arc::clone(context));
-        until_drained(back, info_span!("claims"), keep);
-    }
-}
-
-async fn start_components(
-    components: Vec<(String, Component)>,
-    context: &Arc<Context>,
-    back: &Tasks,
-) -> Result<(), Problem> {
-    for (name, component) in components {
-        let run = component(Arc::clone(context)).await.map_err(|error| {
-            let problem = format!("component {name} does not start: {error}");
-            Problem(problem, Some(error))
-        })?;
-        until_drained(back, info_span!("component", name), run);
-    }
-    Ok(())
-}
-
-/// Runs something that has no end of its own until its group drains.
-fn until_drained(tasks: &Tasks, span: Span, run: impl Future<Output = ()> + Send + 'static) {
-    let stop = tasks.stop().clone();
-    tasks.spawn(span, async move {
-        tokio::select! {
-            () = run => {}
-            () = stop.draining() => {}
-        }
-    });
 }
 
 /// Connections kept to each other server: as many as cores, since each is one task, up to a limit.
@@ -341,59 +290,22 @@ fn lanes() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_LANES)) as u32
 }
 
-/// Which servers this one dials: all of other types that can be called. Only front ends dial front
-/// ends, as a gate does to know which are up; those of their own type where users have single sessions.
+/// Whether a server dials another: all of other types that can be called. Only front ends dial front
+/// ends, as a gate does to know which are up.
+fn dials(own: &Instance, other: &Instance) -> bool {
+    other.port.is_some()
+        && other.server_type != own.server_type
+        && (own.frontend || !other.frontend)
+}
+
+/// Which servers this one dials: also the front ends it shares users' single sessions with.
 fn wanted(context: &Context) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let own = &context.instance;
-    let (own_id, own_type, frontend) = (own.id.clone(), own.server_type.clone(), own.frontend);
-    let single = context.sessions.single().cloned();
-    move |instance| {
-        let other_type = instance.server_type != own_type;
-        let shares_users = |single: &Arc<Single>| single.across().contains(&instance.server_type);
-        let together = instance.frontend && single.as_ref().is_some_and(shares_users);
-        instance.port.is_some()
-            && instance.id != own_id
-            && (together || other_type && (frontend || !instance.frontend))
+    let (own, single) = (context.instance.clone(), context.sessions.single().cloned());
+    move |other| {
+        let shares_users = |single: &Arc<Single>| {
+            let shares = other.frontend && single.across().contains(&other.server_type);
+            shares && other.port.is_some() && other.id != own.id
+        };
+        dials(&own, other) || single.as_ref().is_some_and(shares_users)
     }
-}
-
-/// Lets clients in until the server drains.
-async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
-    let stop = tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
-                Err(error) => {
-                    warn!(%error, "cannot accept a client");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
-}
-
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
-    let Opening { peer, connection } = opening;
-    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
-    let opened = Instant::now();
-    tasks.spawn(
-        info_span!(parent: None, "client", server = context.server_id()),
-        async move {
-            let connection = tokio::select! {
-                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
-                () = stop.draining() => return,
-            };
-            match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
-                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-                Ok(Err(error)) => info!(%peer, %error, "client refused"),
-                Err(_) => info!(%peer, "client said nothing"),
-            }
-        },
-    );
 }

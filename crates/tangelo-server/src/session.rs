@@ -13,6 +13,7 @@ mod settings;
 mod single;
 mod table;
 mod uid;
+mod waiting;
 mod wake;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
@@ -239,7 +240,9 @@ impl Session {
     pub fn push<T: Serialize + ?Sized>(&self, route: &str, message: &T) -> Result<(), Error> {
         let push = encode(route, message)?;
         match &self.0 {
-            Kind::Front(session) => session.push(Arc::new(push)),
+            Kind::Front(session) => {
+                session.push(push);
+            }
             Kind::Back(session) => session.push(&push)?,
         }
         Ok(())

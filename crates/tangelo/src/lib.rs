@@ -30,14 +30,22 @@
 mod app;
 mod args;
 mod bootstrap;
-mod config;
+pub mod config;
+mod mistakes;
+mod outside;
+mod plugin;
 mod process;
 mod rpc_app;
 mod running;
+mod scheduled;
+#[cfg(test)]
+mod test_folder;
 
 pub use app::App;
-pub use bootstrap::{Bootstrap, Mistakes};
-pub use config::ConfigError;
+pub use bootstrap::Bootstrap;
+pub use config::Config;
+pub use mistakes::Mistakes;
+pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
@@ -45,18 +53,21 @@ pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
 pub use tangelo_server as server;
-pub use tangelo_server::{Error, Result, handlers};
+pub use tangelo_server::{Error, Result, handlers, remotes};
 
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Bootstrap, Error, Result, RpcApp,
+        App, Bootstrap, Error, Plugin, Result, RpcApp,
         connector::Hybrid,
-        handlers,
+        handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            BackendSessions, BindError, Body, Channel, Channels, CloseReason, FrontendSession,
-            Json, Member, Rpc, Servers, Session, SessionId, SessionState, Sessions, State, Uid,
+            BackendSessions, BindError, Body, Buffered, Channel, Channels, CloseReason, Component,
+            Connections, Context, Cron, Direct, Every, FailMode, FrontendSession, HostFilter, Job,
+            JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, PushSchedulers, RouteRule,
+            RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState, Sessions,
+            SingleSession, State, Uid,
         },
     };
 }

@@ -10,7 +10,7 @@ mod failures;
 mod flow;
 mod layouts;
 mod limits;
-mod log;
+pub(crate) mod log;
 mod memory;
 mod pushes;
 mod queues;

@@ -1,24 +1,29 @@
 //! The requests of one session that run now.
 
+mod held;
+
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
+use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Reply, Sequence, Status};
 use tangelo_runtime::guard::Guarded;
 use tokio::time::Instant;
 
+use self::held::Held;
 use super::choices::Chosen;
 use crate::{
     Limits, Request,
     pipeline::{self, Begun, Registered},
+    route::Asking,
     session::Wake,
 };
 
-/// The requests of one session that run now: handlers, polled in place when they can go on, and
-/// requests a back end answers. Bounded by a bit set.
+/// The requests of one session that run now: handlers, polled in place when they can go on,
+/// requests a back end answers, and those that cannot begin yet. Bounded by a bit set.
 pub(super) struct Running {
     wake: Arc<Wake>,
     places: Vec<Place>,
@@ -26,6 +31,8 @@ pub(super) struct Running {
     free: u64,
     /// How many answers were waited for; makes tokens unique.
     uses: u64,
+    /// Those that cannot begin yet; none in a session whose routes are known at once.
+    held: Option<Box<Held>>,
 }
 
 struct Place {
@@ -51,6 +58,31 @@ enum Work {
         token: u64,
         sequence: Sequence,
     },
+    /// Its route function is being asked.
+    Routing {
+        request: Box<Request>,
+        asking: Guarded<dyn Future<Output = Found> + Send>,
+    },
+    /// One that came before it is being routed.
+    Held { request: Box<Request> },
+}
+
+/// The server a route function has found.
+pub(super) type Found = Result<Arc<Instance>, Status>;
+
+/// A request that can begin, or go on, in this place.
+pub(super) struct Next {
+    pub(super) place: u32,
+    pub(super) id: u32,
+    pub(super) request: Request,
+}
+
+/// What a place was polled to.
+pub(super) enum Polled {
+    /// Its handler has answered.
+    Answered(Entry, Result<Reply, Status>),
+    /// It is known where it goes, or why that is not known.
+    Routed(Next, Found),
 }
 
 const PLACE_BITS: u32 = 6;
@@ -63,6 +95,7 @@ impl Running {
             places: Vec::new(),
             free: u64::MAX >> (u64::BITS - places),
             uses: 0,
+            held: None,
         }
     }
 
@@ -139,18 +172,26 @@ impl Running {
         )
     }
 
-    /// Polls the handler in this place; `Some` when it has answered.
-    pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Result<Reply, Status>)> {
+    /// Polls what is in this place; `Some` when it has come to an end.
+    pub(super) fn poll(&mut self, place: u32) -> Option<Polled> {
         let slot = self.places.get_mut(place as usize)?;
-        let Work::Handler { answer, .. } = &mut slot.entry.as_mut()?.work else {
-            return None;
-        };
-        match Pin::new(answer).poll(&mut Context::from_waker(&slot.waker)) {
-            Poll::Pending => None,
-            Poll::Ready(outcome) => {
+        let mut task = Context::from_waker(&slot.waker);
+        match &mut slot.entry.as_mut()?.work {
+            Work::Handler { answer, .. } => {
+                let Poll::Ready(outcome) = Pin::new(answer).poll(&mut task) else {
+                    return None;
+                };
                 let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
-                Some((self.vacate(place, |_| true)?, outcome))
+                Some(Polled::Answered(self.vacate(place, |_| true)?, outcome))
             }
+            Work::Routing { asking, .. } => {
+                let Poll::Ready(found) = Pin::new(asking).poll(&mut task) else {
+                    return None;
+                };
+                let found = found.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
+                Some(Polled::Routed(self.take_request(place)?, found))
+            }
+            Work::Forwarded { .. } | Work::Held { .. } => None,
         }
     }
 
@@ -159,9 +200,10 @@ impl Running {
         self.give_up(|entry| entry.deadline <= now)
     }
 
-    /// The client is gone: nobody waits for back ends any more. Handlers run on.
-    pub(super) fn forget_forwarded(&mut self) {
-        self.give_up(|entry| matches!(entry.work, Work::Forwarded { .. }));
+    /// The client is gone: nobody waits for back ends any more, and what has not begun does not begin.
+    /// Handlers run on.
+    pub(super) fn forget_waiting(&mut self) {
+        self.give_up(|entry| !matches!(entry.work, Work::Handler { .. }));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -186,6 +228,9 @@ impl Running {
         let slot = self.places.get_mut(place as usize)?;
         let entry = slot.entry.take_if(|entry| which(entry))?;
         self.free |= 1 << place;
+        if let Work::Routing { .. } | Work::Held { .. } = entry.work {
+            held::left(&mut self.held, place);
+        }
         Some(entry)
     }
 }
@@ -196,6 +241,7 @@ impl Entry {
         match &self.work {
             Work::Handler { route, .. } => route,
             Work::Forwarded { chosen, .. } => &chosen.route,
+            Work::Routing { request, .. } | Work::Held { request } => request.route(),
         }
     }
 

@@ -1,26 +1,40 @@
 //! What a handler may have as an argument.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
 use crate::{
-    BackendSessions, Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session,
-    Sessions,
+    BackendSessions, Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc,
+    Servers, Session, Sessions,
 };
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
-pub trait FromRequest: Sized + Send {
+pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
     ///
     /// # Errors
     /// This request does not have it; the client is answered so and the handler is not called.
-    fn from_request(request: &mut Request) -> Result<Self>;
+    fn from_request(request: &mut R) -> Result<Self>;
+}
+
+/// A request, whoever made it: it knows the server that answers.
+pub trait Incoming {
+    /// What belongs to that server.
+    fn context(&self) -> &Arc<Context>;
+}
+
+impl Incoming for Request {
+    fn context(&self) -> &Arc<Context> {
+        self.session().context()
+    }
 }
 
 /// The body as JSON; as a return value, what becomes JSON.
@@ -59,9 +73,9 @@ impl FromRequest for Body {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        let state = request.session().context().states().get::<T>();
+impl<R: Incoming, T: Clone + Send + Sync + 'static> FromRequest<R> for State<T> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        let state = request.context().states().get::<T>();
         state.cloned().map(State).ok_or_else(|| {
             let wanted = std::any::type_name::<T>();
             Error::new(format!(
@@ -85,37 +99,50 @@ impl FromRequest for FrontendSession {
     }
 }
 
-impl FromRequest for Sessions {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        if !request.session().is_front() {
+impl<R: Incoming> FromRequest<R> for Sessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        if !request.context().instance().frontend {
             return Err(Error::new(
                 "this handler belongs on a front end: it takes Sessions",
             ));
         }
-        Ok(request.session().context().sessions().clone())
+        Ok(request.context().sessions().clone())
     }
 }
 
-impl FromRequest for BackendSessions {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().backend_sessions())
+impl<R: Incoming> FromRequest<R> for BackendSessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().backend_sessions())
     }
 }
 
-impl FromRequest for Channels {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().channels().clone())
+impl<R: Incoming> FromRequest<R> for Channels {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().channels().clone())
     }
 }
 
-impl FromRequest for Servers {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().servers())
+impl<R: Incoming> FromRequest<R> for Servers {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().servers())
     }
 }
 
-impl FromRequest for Rpc {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().rpc())
+impl<R: Incoming> FromRequest<R> for Rpc {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().rpc().clone())
+    }
+}
+
+/// What belongs to the server that answers.
+impl<R: Incoming> FromRequest<R> for Arc<Context> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(Self::clone(request.context()))
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Jobs {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().jobs().clone())
     }
 }

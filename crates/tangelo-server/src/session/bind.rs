@@ -1,6 +1,6 @@
 //! Binding users to sessions, on the front end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use tangelo_rpc::{Code, Status};
 
@@ -70,11 +70,12 @@ impl Sessions {
         session: &Arc<FrontSession>,
         uid: Uid,
     ) -> Result<(), BindError> {
-        let mut users = self.users();
+        let mut users = self.user_map();
         let uid = session.change(|state| {
             if state.is_bound_to(&uid)? {
                 return Ok(None);
             }
+            state.bound_at = Some(SystemTime::now());
             let uid = Arc::clone(state.uid.insert(uid.into()));
             self.note(state, Event::Bound(Arc::clone(&uid)));
             Ok::<_, BindError>(Some(uid))
@@ -89,7 +90,7 @@ impl Sessions {
 
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
-        let mut users = self.users();
+        let mut users = self.user_map();
         let uid = session.change(|state| {
             if state.closed.is_some() {
                 return Err(no_such_session());

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Reply, Status, Waiter};
 use tokio::sync::watch;
 
@@ -21,7 +23,7 @@ use super::{
     events::{Event, Untold},
     settings::{Settings, TooLong},
 };
-use crate::{Context, generated::forward, membership::Memberships};
+use crate::{Context, OutboundKind, generated::forward, membership::Memberships, route::Homes};
 
 /// A session where its client is connected.
 #[derive(Debug)]
@@ -40,10 +42,13 @@ pub(crate) struct FrontSession {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) uid: Option<Arc<str>>,
+    /// When the user was bound.
+    pub(super) bound_at: Option<SystemTime>,
     settings: Settings,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
+    homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
     /// While a user is being bound: ends when that is over.
@@ -126,6 +131,12 @@ impl FrontSession {
         self.state.lock().uid.clone()
     }
 
+    /// The user bound to it, and since when.
+    pub(crate) fn login(&self) -> Option<(Arc<str>, SystemTime)> {
+        let state = self.state.lock();
+        Some((Arc::clone(state.uid.as_ref()?), state.bound_at?))
+    }
+
     pub(crate) fn setting(&self, key: &str) -> Option<Value> {
         self.state.lock().settings.get(key).cloned()
     }
@@ -147,16 +158,23 @@ impl FrontSession {
         self.change(|state| state.settings.change(set, removed))
     }
 
-    pub(crate) fn push(&self, push: Arc<Push>) {
-        self.add(Item::Push(push));
+    /// Whether it will be told, as far as is known.
+    pub(crate) fn push(self: &Arc<Self>, push: impl Into<Arc<Push>>) -> bool {
+        let pushes = self.context.pushes();
+        pushes.begin(OutboundKind::Push, push, None).tell(self)
     }
 
-    pub(crate) fn add(&self, item: Item) {
-        self.queue.add(item, &self.wake);
+    /// Whether it was taken.
+    pub(crate) fn add(&self, item: Item) -> bool {
+        self.queue.add(item, &self.wake)
+    }
+
+    pub(crate) fn add_all(&self, items: Vec<Item>) {
+        self.queue.add_all(items, &self.wake);
     }
 
     /// Ends it. Its task says the reason, behind what the client was told before, and hangs up.
-    pub(super) fn kick(self: &Arc<Self>, reason: &str) {
+    pub(crate) fn kick(self: &Arc<Self>, reason: &str) {
         let reason = CloseReason::Kicked(Arc::from(reason));
         self.context.sessions().close(self, reason);
     }
@@ -185,6 +203,23 @@ impl FrontSession {
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());
         encoded
+    }
+
+    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// since.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        let state = self.state.lock();
+        let versions = (self.version(), cluster_version);
+        state.homes.of_type(server_type, versions)
+    }
+
+    /// It is given this server.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        self.state.lock().homes.settle(server, versions);
     }
 
     /// What a back end remembers of this session is changed; `false` if the session has closed.
