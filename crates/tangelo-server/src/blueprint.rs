@@ -7,7 +7,7 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States,
+    Channel, Context, Handlers, Limits, Member, SingleSession, States,
     channel::{OnLeave, PushFilters},
     component::Components,
     connections,
@@ -38,6 +38,7 @@ pub struct Blueprint {
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
+    pub(crate) single_session: Option<SingleSession>,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -67,6 +68,7 @@ impl Blueprint {
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),
+            single_session: None,
             mistakes: Vec::new(),
         }
     }

@@ -73,6 +73,6 @@ pub use schedule::{
 pub use server::{Server, StartError};
 pub use session::{
     BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
-    Sessions, Uid,
+    Sessions, SingleSession, Uid,
 };
 pub use state::States;

@@ -67,7 +67,7 @@ pub mod prelude {
             CloseReason, Component, Connections, Context, Cron, Direct, Every, FailMode,
             FrontendSession, HostFilter, Job, JobRun, Jobs, Json, Member, Once, Overlap,
             PomeloCron, PushSchedulers, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session,
-            SessionId, SessionState, Sessions, State, Uid,
+            SessionId, SessionState, Sessions, SingleSession, State, Uid,
         },
     };
 }

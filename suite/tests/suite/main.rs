@@ -40,6 +40,7 @@ mod session_remote;
 mod session_service;
 mod sessions;
 mod shutdown;
+mod single_sessions;
 mod slow_clients;
 mod upgrade;
 mod world;

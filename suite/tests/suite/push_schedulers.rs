@@ -47,8 +47,7 @@ async fn push(Json(count): Json<u32>, session: Session) -> Result<()> {
 fn pushing() -> Blueprint {
     async fn kick(Json(count): Json<u32>, session: FrontendSession) -> Result<()> {
         push(Json(count), Session::clone(&session)).await?;
-        session.kick("enough").await?;
-        Ok(())
+        session.kick("enough").await
     }
     async fn bind(session: FrontendSession) -> Result<()> {
         Ok(session.bind("u").await?)

@@ -15,10 +15,11 @@ use prost::Message as _;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
 use tangelo_registry::Instance;
-use tangelo_rpc::{Reply, Status, Waiter};
+use tangelo_rpc::{Code, Reply, Status, Waiter};
+use tokio::sync::watch;
 
 use super::{
-    CloseReason, Item, Queue, SessionId, Wake,
+    BindError, CloseReason, Item, Queue, SessionId, Wake,
     events::{Event, Untold},
     settings::{Settings, TooLong},
 };
@@ -50,6 +51,32 @@ pub(super) struct State {
     homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
+    /// While a user is being bound: ends when that is over.
+    pub(super) binding: Option<watch::Receiver<()>>,
+}
+
+impl State {
+    /// Whether it is bound to this user already.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub(super) fn is_bound_to(&self, uid: &str) -> Result<bool, BindError> {
+        if self.closed.is_some() {
+            return Err(BindError::Closed);
+        }
+        if let Some(bound) = &self.uid {
+            return if **bound == *uid {
+                Ok(true)
+            } else {
+                Err(BindError::Bound(Arc::clone(bound)))
+            };
+        }
+        if self.untold.is_full() {
+            let words = "bound and unbound faster than the application takes note";
+            return Err(Status::new(Code::FLOW_LIMIT, words).into());
+        }
+        Ok(false)
+    }
 }
 
 impl FrontSession {
@@ -219,9 +246,9 @@ impl FrontSession {
         is_member.unwrap_or_default()
     }
 
-    /// Looks at, or changes, what happened and was not told yet.
-    pub(super) fn untold<T>(&self, use_it: impl FnOnce(&mut Untold) -> T) -> T {
-        use_it(&mut self.state.lock().untold)
+    /// Looks at, or changes, what back ends are not shown.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock())
     }
 
     /// Nothing is taken for the client any more. Returns the user, and who has to be told; nothing if
