@@ -6,6 +6,8 @@ use serde_json::json;
 use tangelo_rpc::{Code, Reply, Status};
 use tangelo_wire::pomelo::json;
 
+use crate::BindError;
+
 /// The code a client is told for a status.
 pub(crate) fn client_code(code: Code) -> u16 {
     match code {
@@ -15,6 +17,7 @@ pub(crate) fn client_code(code: Code) -> u16 {
         Code::CONNECTION_BROKEN => 502,
         Code::NO_CONNECTION | Code::SEND_FAILED | Code::SERVER_SHUTDOWN | Code::QUEUE_FULL => 503,
         Code::RPC_TIMEOUT | Code::QUEUE_TIMEOUT => 504,
+        BindError::TAKEN => 409,
         _ => 500,
     }
 }

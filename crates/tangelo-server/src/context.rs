@@ -17,9 +17,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Connections, GlobalChannels, Limits, Presence, Rpc, Servers, SessionId, Sessions,
-    States,
+    BackendSessions, Channels, Connections, GlobalChannels, Jobs, Limits, Presence, Rpc, Servers,
+    SessionId, Sessions, States,
     answer::{Shown, client_code},
+    component::Components,
     pipeline::Pipeline,
     push::Pushes,
     roster::Roster,
@@ -37,7 +38,7 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) global_channels: GlobalChannels,
@@ -51,6 +52,8 @@ pub struct Context {
     pub(crate) pipeline: Pipeline,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
+    pub(crate) jobs: Jobs,
+    pub(crate) components: Components,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -74,8 +77,13 @@ impl Context {
     }
 
     /// The clients connected to it.
-    pub fn sessions(&self) -> &Arc<Sessions> {
+    pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The clients connected to any front end it is connected with.
+    pub fn backend_sessions(self: &Arc<Self>) -> BackendSessions {
+        BackendSessions::new(Arc::clone(self))
     }
 
     /// The channels on it.
@@ -108,6 +116,11 @@ impl Context {
         &self.states
     }
 
+    /// Its scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     pub(crate) fn pushes(&self) -> &Pushes {
         &self.pushes
     }
@@ -132,7 +145,7 @@ impl Context {
         // Before anybody leaves who thinks that all has been said.
         self.pushes.stop();
         self.draining.store(true, Ordering::Release);
-        for session in self.sessions.all() {
+        for session in self.sessions.every() {
             session.wake().wake();
         }
     }

@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use tangelo_rpc::{Code, Status};
 
+use crate::BindError;
+
 /// What a handler fails with. Anything that is an error becomes one with `?`; the client is told a
 /// code and, from a [`Status`], its words; what else is known goes to the log.
 pub struct Error(Status);
@@ -17,6 +19,17 @@ impl Error {
         Self(Status::from(Code::BUSINESS_ERROR).with_cause(reason.into()))
     }
 
+    /// What led to it, for the log; one line.
+    pub(crate) fn why(&self) -> String {
+        let shown = self.0.reason().to_string();
+        // That it is a failure says nothing where something else is known.
+        let failure = format!("{}: ", Status::from(Code::BUSINESS_ERROR));
+        match shown.strip_prefix(&failure) {
+            Some(cause) => cause.to_owned(),
+            None => shown,
+        }
+    }
+
     /// As what the caller is told.
     pub fn into_status(self) -> Status {
         self.0
@@ -26,9 +39,13 @@ impl Error {
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
-        Self(match boxed.downcast::<Status>() {
-            Ok(status) => *status,
-            Err(error) => Status::from(Code::BUSINESS_ERROR).with_cause(error),
+        let boxed = match boxed.downcast::<Status>() {
+            Ok(status) => return Self(*status),
+            Err(other) => other,
+        };
+        Self(match boxed.downcast::<BindError>() {
+            Ok(error) => Status::from(*error),
+            Err(other) => Status::from(Code::BUSINESS_ERROR).with_cause(other),
         })
     }
 }

@@ -11,6 +11,7 @@ mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod component;
 mod connections;
 mod context;
 mod error;
@@ -24,6 +25,8 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.lifecycle.rs"]
+    pub mod lifecycle;
     #[path = "tangelo.remote.rs"]
     pub mod remote;
     #[path = "tangelo.session.rs"]
@@ -31,6 +34,7 @@ mod generated {
 }
 mod global_channels;
 mod handler;
+mod life_cycle;
 mod limits;
 mod membership;
 mod peers;
@@ -42,16 +46,18 @@ mod request;
 mod roster;
 mod route;
 mod rpc;
+mod schedule;
 mod server;
 mod session;
 mod state;
 mod store;
 
-pub use blueprint::{Blueprint, Component};
+pub use blueprint::Blueprint;
 pub use channel::{
     BroadcastOptions, Broadcasted, Channel, ChannelError, ChannelOptions, Channels, Delivered,
     Member, Receivers,
 };
+pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
@@ -68,7 +74,14 @@ pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
+pub use schedule::{
+    Clock, Cron, Ended, Every, Job, JobError, JobRun, JobStatus, Jobs, LastRun, ManualClock, Once,
+    Overlap, PomeloCron, Schedule, ScheduleError,
+};
 pub use server::{Server, StartError};
-pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
+pub use session::{
+    BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
+    Sessions, SingleSession, Uid,
+};
 pub use state::States;
 pub use store::{StoreError, Stored};

@@ -217,7 +217,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
     };
     let mut restored = 0usize;
     for session in sessions
-        .all()
+        .every()
         .into_iter()
         .filter(|session| hello.carries(session.id().0))
     {

@@ -6,7 +6,13 @@ use tangelo_rpc::{Connection, link::Peers};
 use tangelo_runtime::Tasks;
 use tracing::{debug_span, info, warn};
 
-use crate::{Context, Sessions, channel::REFRESH, membership, roster::Roster};
+use crate::{
+    Context, Sessions,
+    channel::REFRESH,
+    life_cycle::{Neighbours, Started},
+    membership,
+    roster::Roster,
+};
 
 /// How long a front end that lives may take to dial again before its members are taken for gone.
 const GRACE: Duration = Duration::from_secs(3);
@@ -17,7 +23,9 @@ const REUNION: Duration = Duration::from_secs(2);
 
 /// On the side that dials, a front end: its members are restored.
 pub(crate) struct BackEnds {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
+    pub(crate) started: Arc<Started>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) roster: Option<Arc<Roster>>,
     pub(crate) tasks: Tasks,
 }
@@ -30,6 +38,7 @@ impl Peers for BackEnds {
             // It may have taken this server for gone.
             roster.tell_again();
         }
+        self.started.arrived(connection);
         let departed = self.sessions.departed().take(connection);
         if departed.is_empty() {
             return;
@@ -43,12 +52,19 @@ impl Peers for BackEnds {
         });
     }
 
-    fn left(&self, _connection: &Connection) {}
+    fn leaves(&self, connection: &Connection) {
+        self.neighbours.leaves(connection);
+    }
+
+    fn left(&self, connection: &Connection) {
+        self.neighbours.left(connection);
+    }
 }
 
 /// On the side that is dialed: the members of a front end that is lost leave.
 pub(crate) struct Callers {
     pub(crate) context: Arc<Context>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) tasks: Tasks,
 }
 
@@ -56,6 +72,7 @@ impl Peers for Callers {
     fn arrived(&self, connection: &Connection) {
         // Requests that come over it find their server through it, without a count all would share.
         connection.set_extension(Arc::clone(&self.context));
+        self.neighbours.arrived(connection);
         self.context.cluster.dialers().arrived(connection);
         if self.context.channels().frontends().arrived(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
@@ -66,7 +83,12 @@ impl Peers for Callers {
         }
     }
 
+    fn leaves(&self, connection: &Connection) {
+        self.neighbours.leaves(connection);
+    }
+
     fn left(&self, connection: &Connection) {
+        self.neighbours.left(connection);
         self.context.cluster.dialers().left(connection);
         let was_last = self.context.channels().frontends().left(connection);
         if was_last {

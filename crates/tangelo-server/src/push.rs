@@ -8,6 +8,7 @@ mod direct;
 mod forwarded;
 mod outbound;
 mod replaceable;
+mod round;
 mod schedulers;
 mod sender;
 mod slot;
@@ -26,12 +27,9 @@ pub use self::{
     schedulers::PushSchedulers,
     sender::PushSender,
 };
-pub(crate) use self::{forwarded::Forwarded, outbound::Response};
+pub(crate) use self::{forwarded::Forwarded, outbound::Response, round::Round};
 use self::{replaceable::Replaceable, sender::Ticks, slot::Slot};
-use crate::{
-    Blueprint, SessionId,
-    session::{FrontSession, Item},
-};
+use crate::{Blueprint, SessionId, session::FrontSession};
 
 /// Decides when what is said to clients leaves, and whether: Pomelo's `pushScheduler`.
 ///
@@ -112,19 +110,21 @@ impl Pushes {
         self.scheduler.is_some() || self.replaceable.asks(route)
     }
 
-    /// Says something unasked to one session.
-    pub(crate) fn push(&self, push: Push, session: &Arc<FrontSession>) {
-        self.begin(OutboundKind::Push, Arc::new(push)).add(session);
-    }
-
-    /// Begins to say something unasked to sessions, one after the other.
-    pub(crate) fn begin(&self, kind: OutboundKind, push: Arc<Push>) -> Pushing<'_> {
-        Pushing {
+    /// Says something unasked, to whom the round comes.
+    pub(crate) fn begin(
+        &self,
+        kind: OutboundKind,
+        push: impl Into<Arc<Push>>,
+        options: Option<Arc<Value>>,
+    ) -> Round<'_> {
+        let push = push.into();
+        Round {
             pushes: self,
             kind,
             key: self.replaceable.key(&push),
             push,
-            scheduled: Vec::new(),
+            options,
+            receivers: Vec::new(),
         }
     }
 
@@ -152,45 +152,6 @@ impl Pushes {
     pub(crate) fn stop(&self) {
         if let Some((slot, ticks)) = &self.scheduler {
             slot.stop(ticks);
-        }
-    }
-}
-
-/// Something unasked on its way to one session after the other. Where there is a scheduler, it has it for
-/// all of them when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Pushing<'a> {
-    pushes: &'a Pushes,
-    kind: OutboundKind,
-    push: Arc<Push>,
-    key: Option<Arc<str>>,
-    scheduled: Vec<Arc<FrontSession>>,
-}
-
-impl Pushing<'_> {
-    pub(crate) fn push(&self) -> &Push {
-        &self.push
-    }
-
-    /// Says it to this session. Whether its queue, or the scheduler, takes it.
-    pub(crate) fn add(&mut self, session: &Arc<FrontSession>) -> bool {
-        if self.pushes.is_direct() {
-            return session.add(Item::push(&self.push, self.key.as_ref()));
-        }
-        self.scheduled.push(Arc::clone(session));
-        !session.is_closed()
-    }
-}
-
-impl Drop for Pushing<'_> {
-    fn drop(&mut self) {
-        if let Some((slot, ticks)) = &self.pushes.scheduler
-            && !self.scheduled.is_empty()
-        {
-            let (push, key) = (Arc::clone(&self.push), self.key.take());
-            let receivers = std::mem::take(&mut self.scheduled);
-            let message = Outbound::push(self.kind, push, key, None, receivers);
-            slot.schedule(message, ticks);
         }
     }
 }

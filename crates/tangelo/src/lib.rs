@@ -33,9 +33,11 @@ mod bootstrap;
 pub mod config;
 mod mistakes;
 mod outside;
+mod plugin;
 mod process;
 mod rpc_app;
 mod running;
+mod scheduled;
 #[cfg(test)]
 mod test_folder;
 
@@ -43,6 +45,7 @@ pub use app::App;
 pub use bootstrap::Bootstrap;
 pub use config::Config;
 pub use mistakes::Mistakes;
+pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
@@ -55,14 +58,16 @@ pub use tangelo_server::{Error, Result, handlers, remotes};
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Bootstrap, Error, Result, RpcApp,
+        App, Bootstrap, Error, Plugin, Result, RpcApp,
         connector::Hybrid,
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Buffered, Channel, ChannelOptions, Channels, Connections, Direct, FailMode,
-            FrontendSession, GlobalChannels, HostFilter, Json, Member, Presence, PushSchedulers,
-            RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, State,
+            BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions, Channels,
+            CloseReason, Component, Connections, Context, Cron, Direct, Every, FailMode,
+            FrontendSession, GlobalChannels, HostFilter, Job, JobRun, Jobs, Json, Member, Once,
+            Overlap, PomeloCron, Presence, PushSchedulers, RouteRule, RouteTo, Rpc, RpcLog,
+            Servers, Session, SessionId, SessionState, Sessions, SingleSession, State, Uid,
         },
     };
 }

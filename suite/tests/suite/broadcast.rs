@@ -70,7 +70,7 @@ impl Fixture {
 
 fn entry(handlers: Handlers) -> Handlers {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     async fn set(Json(level): Json<i64>, session: FrontendSession) -> Result<()> {
         session.set("level", &level)

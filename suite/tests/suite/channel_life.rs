@@ -202,14 +202,18 @@ async fn whoever_goes_leaves_every_channel_and_the_application_hears_of_each() {
 #[tokio::test]
 async fn members_a_back_end_has_again_after_a_restart_are_in_what_is_created_there() {
     use crate::world::{World, back_at_a_place_of_its_own, chat, client, connector, front};
-    use tangelo::server::{FrontendSession, Handlers, Json};
+    use tangelo::{
+        Result,
+        server::{FrontendSession, Handlers, Json},
+    };
 
     let (at, door) = (back_at_a_place_of_its_own("chat-1"), front("connector-1"));
     let world = World::fixed(&[&at, &door]);
     let start = || world.start(chat(Handlers::new()), at.clone());
     let back = start().await;
-    let bind =
-        |Json(uid): Json<String>, session: FrontendSession| std::future::ready(session.bind(&uid));
+    async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
+        Ok(session.bind(&uid).await?)
+    }
     let handlers = Handlers::new().add("bind", bind);
     let front = world.start(connector(handlers), door).await;
     soon("the servers meet", front.connected()).await;

@@ -133,10 +133,10 @@ fn rooms() -> Handlers {
 /// `bind`, `unbind` and `set` the session.
 fn entry(handlers: Handlers) -> Handlers {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     async fn unbind(session: FrontendSession) {
-        session.unbind();
+        session.unbind().await.unwrap();
     }
     async fn set(
         Json((key, value)): Json<(String, Value)>,

@@ -96,10 +96,10 @@ impl Shared {
 /// `bind` and `unbind`.
 pub(crate) fn entry(handlers: Handlers) -> Handlers {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
-    async fn unbind(session: FrontendSession) {
-        session.unbind();
+    async fn unbind(session: FrontendSession) -> Result<()> {
+        Ok(session.unbind().await?)
     }
     handlers.add("bind", bind).add("unbind", unbind)
 }

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     OutboundKind, Sessions,
-    push::{Pushes, Pushing},
+    push::{Pushes, Round},
     session::{FrontSession, SessionId},
 };
 
 /// Tells clients of this server what is pushed to them.
 pub(crate) struct Delivery {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) filters: PushFilters,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Terms<'a> {
 /// A push about to be told to one session after another.
 pub(crate) struct Telling<'a> {
     sessions: &'a Sessions,
-    pushing: Pushing<'a>,
+    pushing: Round<'a>,
     terms: Terms<'a>,
     filter: Option<Asked<'a>>,
     told: u32,
@@ -71,7 +71,7 @@ impl Delivery {
         let filter = filter.transpose()?;
         Ok(Telling {
             sessions: &self.sessions,
-            pushing: self.pushes.begin(kind, Arc::clone(push)),
+            pushing: self.pushes.begin(kind, Arc::clone(push), None),
             terms,
             filter,
             told: 0,
@@ -102,7 +102,7 @@ impl Telling<'_> {
 
     /// Tells all sessions that `chosen` names.
     pub(crate) fn all(&mut self, chosen: impl Fn(SessionId) -> bool) {
-        for session in self.sessions.all() {
+        for session in self.sessions.every() {
             if chosen(session.id()) {
                 self.tell(&session);
             }
@@ -127,7 +127,7 @@ impl Telling<'_> {
         if !self.filter.as_ref().is_none_or(admits) {
             return true;
         }
-        let told = self.pushing.add(session);
+        let told = self.pushing.tell(session);
         self.told += u32::from(told);
         told
     }

@@ -7,12 +7,15 @@ use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
-use crate::{Channels, Context, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+use crate::{
+    BackendSessions, Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc,
+    Servers, Session, Sessions,
+};
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `GlobalChannels`, `Presence`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method is called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `GlobalChannels`, `Presence`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -96,6 +99,23 @@ impl FromRequest for FrontendSession {
     }
 }
 
+impl<R: Incoming> FromRequest<R> for Sessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        if !request.context().instance().frontend {
+            return Err(Error::new(
+                "Sessions are on front ends: BackendSessions are everywhere",
+            ));
+        }
+        Ok(request.context().sessions().clone())
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for BackendSessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().backend_sessions())
+    }
+}
+
 impl<R: Incoming> FromRequest<R> for Channels {
     fn from_request(request: &mut R) -> Result<Self> {
         Ok(request.context().channels().clone())
@@ -118,5 +138,11 @@ impl<R: Incoming> FromRequest<R> for Rpc {
 impl<R: Incoming> FromRequest<R> for Arc<Context> {
     fn from_request(request: &mut R) -> Result<Self> {
         Ok(Self::clone(request.context()))
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Jobs {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().jobs().clone())
     }
 }
