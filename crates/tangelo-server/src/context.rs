@@ -12,14 +12,15 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_registry::Instance;
 use tangelo_rpc::{Cluster, Status};
-use tangelo_runtime::LogLines;
+use tangelo_runtime::{LogLines, Tasks};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
-    pipeline::Pipeline,
+    handler::Threads,
+    pipeline::{Gone, Lines, Pipeline},
     route::Routes,
     session::SessionIds,
 };
@@ -38,6 +39,12 @@ pub struct Context {
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) pipeline: Pipeline,
+    /// Requests that start in the order they came.
+    pub(crate) turns: Arc<Lines>,
+    pub(crate) gone: Gone,
+    pub(crate) threads: Threads,
+    /// What runs until the server has left.
+    pub(crate) tasks: Tasks,
     pub(crate) states: States,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.

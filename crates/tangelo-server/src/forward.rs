@@ -1,8 +1,8 @@
 //! A request on its way from the front end to the back end that answers it, and the answer's way back.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use prost::{
     Message as _,
     encoding::{self, WireType},
@@ -14,15 +14,17 @@ use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
 
 use crate::{
-    Context, Request, Session,
+    Context, Error, Options, Request, Session, SessionId,
     fields::{Malformed, Value, fields},
-    generated::forward::{self, ForwardRes},
-    pipeline,
+    generated::forward::{self, ForwardRes, GoneReq},
+    handler::Manner,
+    pipeline::{self, Bounds, Passage, Step, To, within},
     session::{BackSession, FrontSession, Kind},
 };
 
 /// Service and message number, and the request's fields; see forward.proto.
 const FORWARD: (i32, i32) = (11, 1);
+const GONE: (i32, i32) = (11, 2);
 /// Bytes that may wait on a connection when a notify is added; past it notifies are dropped.
 const MOST_BEFORE_NOTIFY: usize = 4 << 20;
 const ROUTE: u32 = 1;
@@ -83,6 +85,13 @@ pub(crate) fn tell(
     })
 }
 
+/// Tells a back end that this session's client is gone.
+pub(crate) fn tell_gone(connection: &Connection, session: SessionId) {
+    let gone = GoneReq { sid: session.0 };
+    // A connection that is lost says it as well.
+    let _ = connection.tell(GONE, |out| gone.encode_raw(out));
+}
+
 /// [`ForwardReq`](forward::ForwardReq), written by hand: the body is copied once, straight into what will be sent, and
 /// the session is encoded once for all its requests.
 fn encode(out: &mut BytesMut, route: &[u8], kind: forward::Kind, body: &[u8], session: &[u8]) {
@@ -104,8 +113,19 @@ fn encode(out: &mut BytesMut, route: &[u8], kind: forward::Kind, body: &[u8], se
 pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, Status>, Status> {
     let answer = ForwardRes::decode(answered?.body)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
+    let options = match &*answer.options {
+        b"" => None,
+        options => serde_json::from_slice::<Options>(options).ok(),
+    };
     if answer.ret_code != 0 {
-        return Ok(Err(Status::new(Code(answer.ret_code), answer.ret_msg)));
+        let mut error = Error::of(Status::new(Code(answer.ret_code), answer.ret_msg));
+        if let Ok(body) = serde_json::from_slice::<serde_json::Value>(&answer.body) {
+            error = error.with_body(body);
+        }
+        if let Some(options) = options {
+            error = error.with_options(options);
+        }
+        return Ok(Err(error.into_status()));
     }
     let encoding = match answer.encoding() {
         forward::Encoding::Json => Encoding::Json,
@@ -116,6 +136,7 @@ pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, St
         ret_code: 0,
         encoding,
         body: answer.body,
+        options: options.map(Arc::new),
     }))
 }
 
@@ -132,10 +153,24 @@ impl Definition for Forward {
 
 impl Service for Forward {
     fn call(&self, request: tangelo_rpc::Request) -> Answer {
+        if (request.service_id, request.msg_id) == GONE {
+            return Box::pin(ready(self.hear_gone(request)));
+        }
         let (request, kind) = match decode(request) {
             Ok(request) => request,
-            Err(status) => return Box::pin(std::future::ready(Err(status))),
+            Err(status) => return Box::pin(ready(Err(status))),
         };
+        if self.context.pipeline.local.is_empty() {
+            self.call_handler(request, kind)
+        } else {
+            self.pass(request, kind)
+        }
+    }
+}
+
+impl Forward {
+    /// No filters: the handler answers.
+    fn call_handler(&self, mut request: Request, kind: forward::Kind) -> Answer {
         let session = request.session().clone();
         let pipeline = &self.context.pipeline;
         let number = pipeline.find(request.route());
@@ -143,14 +178,21 @@ impl Service for Forward {
             let status = pipeline::not_found(request.route());
             self.context
                 .log_failure(session.id(), request.route(), &status);
-            return Box::pin(std::future::ready(Ok(answered(Err(status)))));
+            return Box::pin(ready(Ok(answered(Err(status)))));
         };
+        let bounds = bounds(known.manner, &mut request);
         // A panic while the handler takes its arguments is answered like one while it runs.
         let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
         Box::pin(async move {
-            let outcome = match answer {
-                Ok(answer) => answer.await.unwrap_or_else(|p| Err(pipeline::failed(p))),
-                Err(panicked) => Err(pipeline::failed(panicked)),
+            let answer = async {
+                match answer {
+                    Ok(answer) => answer.await.unwrap_or_else(|p| Err(pipeline::failed(p))),
+                    Err(panicked) => Err(pipeline::failed(panicked)),
+                }
+            };
+            let outcome = match bounds {
+                None => answer.await,
+                Some(bounds) => Box::pin(within(bounds, answer)).await,
             };
             if let Err(status) = &outcome {
                 let context = session.context();
@@ -160,11 +202,83 @@ impl Service for Forward {
                     .map_or(&[][..], |known| &known.route);
                 context.log_failure(session.id(), route, status);
             }
-            Ok(match kind {
-                forward::Kind::Notify => Reply::default(),
-                forward::Kind::Request => answered(outcome),
-            })
+            Ok(said(kind, outcome))
         })
+    }
+
+    /// Filters first, and last, when the answer has been handed on.
+    fn pass(&self, mut request: Request, kind: forward::Kind) -> Answer {
+        let session = request.session().clone();
+        let (pipeline, route) = (&self.context.pipeline, request.route_bytes());
+        let to = To::Here(pipeline.find(&route));
+        let place = match pipeline.local.has_befores() {
+            false => Ok(None),
+            true => match self.context.turns.join(session.id()) {
+                Some(place) => Ok(Some(place)),
+                None => Err(Status::from(Code::FLOW_LIMIT)),
+            },
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(status) => {
+                self.context.log_failure(session.id(), &route, &status);
+                return Box::pin(ready(Ok(said(kind, Err(status)))));
+            }
+        };
+        let bounds = bounds(pipeline.manner(to), &mut request);
+        let bounds = bounds.unwrap_or_else(|| Bounds::new(request.deadline()));
+        let passage = Passage::of_front_end(request);
+        Box::pin(async move {
+            let Step::Answered { outcome, passage } = passage.pass(place, to, bounds).await else {
+                return Err(pipeline::not_found(&route));
+            };
+            let context = session.context();
+            if let Err(status) = &outcome {
+                context.log_failure(session.id(), &route, status);
+            }
+            let deadline = Instant::now() + context.limits().deadline;
+            if let Some(work) = passage.and_then(|p| p.afterwards(&outcome, deadline))
+                && let Kind::Back(its) = &session.0
+            {
+                let work = Box::pin(async move {
+                    work.await;
+                    Ok(Reply::default())
+                });
+                its.connection().afterwards(FORWARD, deadline, work);
+            }
+            Ok(said(kind, outcome))
+        })
+    }
+
+    fn hear_gone(&self, request: tangelo_rpc::Request) -> Result<Reply, Status> {
+        let connection = request.connection.ok_or(Code::DECODE_REQ_ERROR)?;
+        let gone = GoneReq::decode(request.body)
+            .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
+        self.context.gone.told(&connection, SessionId(gone.sid));
+        Ok(Reply::default())
+    }
+}
+
+/// What ends a handler beside its request's deadline, at which its connection polls it.
+fn bounds(manner: Manner, request: &mut Request) -> Option<Bounds> {
+    let mut bounds = None;
+    if let Some(limit) = manner.deadline {
+        let deadline = Instant::now() + limit;
+        bounds = Some(Bounds::new(request.deadline()).alarmed(deadline));
+        request.due_by(deadline);
+    }
+    if manner.with_client {
+        let known = bounds.unwrap_or_else(|| Bounds::new(request.deadline()));
+        bounds = Some(known.with_client(request.session()));
+    }
+    bounds
+}
+
+/// What the front end hears: nothing, of a notify.
+fn said(kind: forward::Kind, outcome: Result<Reply, Status>) -> Reply {
+    match kind {
+        forward::Kind::Notify => Reply::default(),
+        forward::Kind::Request => answered(outcome),
     }
 }
 
@@ -215,13 +329,28 @@ fn answered(outcome: Result<Reply, Status>) -> Reply {
             }
             .into(),
             body: reply.body,
+            options: reply.options.as_deref().map(encoded).unwrap_or_default(),
             ..ForwardRes::default()
         },
-        Err(status) => ForwardRes {
-            ret_code: status.code().0,
-            ret_msg: status.message().to_owned(),
-            ..ForwardRes::default()
-        },
+        Err(status) => {
+            let code = match status.code() {
+                // That would be an answer.
+                Code(0) => Code::BUSINESS_ERROR,
+                code => code,
+            };
+            let error = Error::of(status);
+            ForwardRes {
+                ret_code: code.0,
+                ret_msg: error.message().to_owned(),
+                body: error.body().map(encoded).unwrap_or_default(),
+                options: error.options().map(encoded).unwrap_or_default(),
+                ..ForwardRes::default()
+            }
+        }
     };
     Reply::protobuf(answer.ret_code, answer.encode_to_vec())
+}
+
+fn encoded(value: &serde_json::Value) -> Bytes {
+    Bytes::from(value.to_string())
 }

@@ -2,6 +2,7 @@
 //! quota. It never awaits a write, so a client that does not read stops nobody.
 
 mod choices;
+mod passing;
 mod running;
 mod timer;
 
@@ -23,7 +24,11 @@ use tangelo_wire::pomelo::{
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use self::{choices::Choices, running::Running, timer::Timer};
+use self::{
+    choices::Choices,
+    running::{Entry, Running, Sent},
+    timer::Timer,
+};
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
@@ -159,8 +164,8 @@ impl Front {
     fn watch_timer(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            for entry in self.running.expire(self.now) {
-                self.reply(entry.id, entry.route(), &Err(Code::RPC_TIMEOUT.into()))?;
+            for (place, entry, step) in self.running.expire(self.now) {
+                self.take_step((entry.id, place), entry.route(), entry.deadline, step)?;
             }
             if self.now >= self.patience {
                 return Err(match self.state {
@@ -208,15 +213,8 @@ impl Front {
             }
             Item::Push(_) => {}
             Item::Forwarded { token, outcome } => {
-                if let Some(entry) = self.running.forwarded(token) {
-                    match forward::answer(outcome) {
-                        // What failed there is in the log there.
-                        Ok(answer) => self.respond(entry.id, &answer::body(&answer))?,
-                        Err(lost) => {
-                            self.log(entry.id, entry.route(), &lost);
-                            self.respond(entry.id, &answer::body(&Err(lost)))?;
-                        }
-                    }
+                if let Some((place, entry)) = self.running.forwarded(token) {
+                    self.hand_on(place, entry, forward::answer(outcome))?;
                 }
             }
             Item::Response { id, body } => self.respond(id, &body)?,
@@ -225,14 +223,44 @@ impl Front {
         Ok(())
     }
 
+    /// What a back end has answered goes to the client; or why it has not.
+    fn hand_on(
+        &mut self,
+        place: u32,
+        mut entry: Entry,
+        answer: Result<Result<Reply, Status>, Status>,
+    ) -> Result<(), End> {
+        let mut passage = entry.take_passage();
+        let outcome = match (answer, &mut passage) {
+            // What failed there is in the log there, and was for the error handler there.
+            (Ok(answer), None) => answer,
+            (Ok(answer), Some(passage)) => answer.inspect_err(|s| passage.failed(s.clone())),
+            (Err(lost), passage) => {
+                let told = match passage {
+                    Some(passage) => passage.told(Err(lost)),
+                    None => Err(lost),
+                };
+                if let Err(status) = &told {
+                    self.log(entry.id, entry.route(), status);
+                }
+                told
+            }
+        };
+        let said = self.respond(entry.id, &answer::body(&outcome));
+        if let Some(passage) = passage {
+            self.begin_afterwards(place, passage, &outcome);
+        }
+        said
+    }
+
     /// Handlers that can go on.
     fn poll_running(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((entry, outcome)) = self.running.poll(place) {
-                self.reply(entry.id, entry.route(), &outcome)?;
+            if let Some((entry, step)) = self.running.poll(place) {
+                self.take_step((entry.id, place), entry.route(), entry.deadline, step)?;
                 self.relieve(task)?;
             }
         }
@@ -348,12 +376,18 @@ impl Front {
     }
 
     /// Starts a request: it is answered at once, or takes a place among those that run.
-    fn start(&mut self, context: &Context, id: u32, request: Request) -> Result<(), End> {
-        let deadline = request.deadline();
+    fn start(&mut self, context: &Context, id: u32, mut request: Request) -> Result<(), End> {
+        if !context.pipeline.is_plain() {
+            return self.start_passing(context, id, request);
+        }
         let handler = context.pipeline.find(request.route());
         let handler = handler.and_then(|number| context.pipeline.get(number));
         let started = match (self.admit(), handler) {
             (Ok(place), Some(handler)) => {
+                if let Some(limit) = handler.manner.deadline {
+                    request.due_by(self.now + limit);
+                }
+                let deadline = request.deadline();
                 if let Some(outcome) = self.running.add(place, id, handler, request) {
                     return self.reply(id, &handler.route, &outcome);
                 }
@@ -385,16 +419,30 @@ impl Front {
         (id, place): (u32, u32),
         request: &Request,
     ) -> Result<(), Status> {
+        let token = self.running.token(place);
+        if let Some(sent) = self.send(context, (id, token), request)? {
+            self.running
+                .add_forwarded((id, token), request.deadline(), sent, None);
+            self.timer.at_latest(request.deadline());
+        }
+        Ok(())
+    }
+
+    /// Sends a request to the server that answers it; `None` for a notify, which nobody answers.
+    fn send(
+        &mut self,
+        context: &Context,
+        (id, token): (u32, u64),
+        request: &Request,
+    ) -> Result<Option<Sent>, Status> {
         let chosen = self.choices.choose(context, &self.session, request)?;
         if id == 0 {
-            return forward::tell(&chosen.connection, &self.session, request);
+            forward::tell(&chosen.connection, &self.session, request)?;
+            return Ok(None);
         }
-        let token = self.running.token(place);
-        let sequence = forward::send(&chosen.connection, &self.session, token, request, self.now)?;
-        self.running
-            .add_forwarded((id, token), request.deadline(), chosen, sequence);
-        self.timer.at_latest(request.deadline());
-        Ok(())
+        let connection = &chosen.connection;
+        let sequence = forward::send(connection, &self.session, token, request, self.now)?;
+        Ok(Some(Sent { chosen, sequence }))
     }
 
     /// Hands a reply on, behind all that was said before: what its handler pushed is in the queue.
@@ -488,7 +536,7 @@ impl Front {
             let _ = connection.queue(words);
         }
         self.context.sessions().close(&self.session);
-        self.running.forget_forwarded();
+        self.end_with_client();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);
@@ -509,11 +557,15 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            self.running.poll(place);
+            if let Some((_, step)) = self.running.poll(place) {
+                self.take_last_step(place, step);
+            }
         }
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            self.running.expire(self.now);
+            for (place, _, step) in self.running.expire(self.now) {
+                self.take_last_step(place, step);
+            }
             if self.now >= self.patience {
                 self.connection = None;
             }

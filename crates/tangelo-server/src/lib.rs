@@ -13,6 +13,8 @@ mod channel;
 mod context;
 mod error;
 mod fields;
+mod filter;
+pub mod filters;
 mod forward;
 mod front;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
@@ -40,7 +42,11 @@ pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, IntoReply, Json, State};
+pub use filter::{Answered, Filter, IntoAfter, IntoBefore};
+pub use handler::{
+    Body, Extension, FromRequest, Handler, Handlers, InManner, IntoReply, Json, Options, State,
+    WithOptions,
+};
 pub use limits::Limits;
 pub use request::Request;
 pub use route::{Routes, Rpc, Servers, crc32};

@@ -60,6 +60,7 @@ impl Peers for Callers {
     }
 
     fn left(&self, connection: &Connection) {
+        self.context.gone.lost(connection);
         if self.context.channels().frontends().left(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(server = self.context.server_id(), from, "front end gone");

@@ -1,13 +1,21 @@
 //! A client's request on its way to its handler.
 
+mod extensions;
+
 use std::{fmt, ops::Range};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
+use serde::Serialize;
+use tangelo_wire::pomelo::json;
 use tokio::time::Instant;
 
-use crate::Session;
+use self::extensions::Extensions;
+pub(crate) use self::extensions::Owner;
+use crate::{Result, Session};
 
 /// A client's request on its way to its handler. A notify is one whose answer nobody reads.
+///
+/// A clone shares what it says and what was laid beside it until then.
 #[derive(Clone)]
 pub struct Request {
     /// The buffer it came in; route and body are parts of it.
@@ -16,6 +24,7 @@ pub struct Request {
     body: Range<usize>,
     session: Session,
     deadline: Instant,
+    extensions: Extensions,
 }
 
 impl Request {
@@ -33,12 +42,23 @@ impl Request {
             body,
             session,
             deadline,
+            extensions: Extensions::default(),
         }
     }
 
     /// Server type, handler and method, such as `chat.chatHandler.send`; any bytes.
     pub fn route(&self) -> &[u8] {
         self.bytes.get(self.route.clone()).unwrap_or_default()
+    }
+
+    /// The route, without a copy.
+    pub(crate) fn route_bytes(&self) -> Bytes {
+        let known = self.route.end <= self.bytes.len();
+        if known {
+            self.bytes.slice(self.route.clone())
+        } else {
+            Bytes::new()
+        }
     }
 
     /// What it says, as it came.
@@ -57,6 +77,26 @@ impl Request {
         bytes
     }
 
+    /// Replaces what it says: for filters, and all who come after them.
+    pub fn set_body(&mut self, body: &[u8]) {
+        let mut bytes = BytesMut::with_capacity(self.route.len() + body.len());
+        bytes.extend_from_slice(self.route());
+        let route = bytes.len();
+        bytes.extend_from_slice(body);
+        (self.route, self.body) = (0..route, route..bytes.len());
+        self.bytes = bytes.freeze();
+    }
+
+    /// Replaces what it says by this as JSON.
+    ///
+    /// # Errors
+    /// It is no JSON; the request is as it was.
+    pub fn set_json<T: Serialize + ?Sized>(&mut self, body: &T) -> Result<()> {
+        let body = json::to_vec(body)?;
+        self.set_body(&body);
+        Ok(())
+    }
+
     /// Whom it came from.
     pub fn session(&self) -> &Session {
         &self.session
@@ -65,6 +105,37 @@ impl Request {
     /// When the answer is due.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// The answer is due by then, if it was not before.
+    pub(crate) fn due_by(&mut self, deadline: Instant) {
+        self.deadline = self.deadline.min(deadline);
+    }
+
+    /// Lays a value beside the request, for filters and handlers that come later; one of the same type
+    /// is replaced. A handler takes it as [`Extension<T>`](crate::Extension).
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.extensions.insert(Owner::EVERYBODY, value);
+    }
+
+    /// The value of this type that was laid beside it.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get(Owner::EVERYBODY)
+    }
+
+    /// As [`insert`](Self::insert), for its owner alone: several filters of one kind may each keep theirs.
+    pub(crate) fn insert_for<T: Send + Sync + 'static>(&mut self, owner: Owner, value: T) {
+        self.extensions.insert(owner, value);
+    }
+
+    /// What its owner has laid beside the request.
+    pub(crate) fn get_for<T: Send + Sync + 'static>(&self, owner: Owner) -> Option<&T> {
+        self.extensions.get(owner)
+    }
+
+    /// It keeps no buffer that others came in with it.
+    pub(crate) fn unpin(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
     }
 }
 

@@ -23,8 +23,10 @@ use crate::{
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
     front::Front,
+    handler::Threads,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
+    pipeline::{Gone, Lines},
     session::SessionIds,
 };
 
@@ -96,6 +98,7 @@ impl Server {
         let client_address = listener.as_ref().map(|listener| listener.address());
         let (context, services, components) =
             assemble(blueprint, instance.clone(), routes, &*registry, &back);
+        run_filters(&context, &back);
         serve_others(acceptor, services, &context, &back);
         if let Err(problem) = start_components(components, &context, &back).await {
             back.close(Duration::ZERO).await;
@@ -252,6 +255,10 @@ fn assemble(
         channels: Channels::new(on_leave),
         cluster,
         routes,
+        turns: Lines::new(None, Limits::MOST_IN_FLIGHT as usize),
+        gone: Gone::default(),
+        threads: Threads::new(&limits),
+        tasks: back.clone(),
         pipeline,
         states,
         failures: Mutex::default(),
@@ -291,6 +298,20 @@ fn serve_others(
         .clone()
         .run(wanted(&context.instance), back.clone());
     until_drained(back, info_span!("cluster"), run);
+}
+
+/// What filters do beside the requests.
+fn run_filters(context: &Arc<Context>, back: &Tasks) {
+    let pipeline = &context.pipeline;
+    if !context.instance.frontend && !pipeline.global.is_empty() {
+        warn!("global filters do nothing on a back end");
+    }
+    for filter in pipeline.global.each().chain(pipeline.local.each()) {
+        let context = Arc::clone(context);
+        until_drained(back, info_span!("filter"), async move {
+            filter.run(&context).await;
+        });
+    }
 }
 
 async fn start_components(

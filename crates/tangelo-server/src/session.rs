@@ -6,7 +6,7 @@ mod queue;
 mod table;
 mod wake;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -69,6 +69,14 @@ impl Session {
 
     pub(crate) fn is_front(&self) -> bool {
         matches!(self.0, Kind::Front(_))
+    }
+
+    /// The client's address, where it is known.
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
+        match &self.0 {
+            Kind::Front(session) => Some(session.peer().ip()),
+            Kind::Back(_) => None,
+        }
     }
 
     pub(crate) fn bound_uid(&self) -> Option<Arc<str>> {

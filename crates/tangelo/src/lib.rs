@@ -55,8 +55,9 @@ pub mod prelude {
         handlers,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Body, Channel, Channels, FrontendSession, Json, Member, Rpc, Servers, Session,
-            SessionId, State,
+            Answered, Body, Channel, Channels, Extension, Filter, FrontendSession, Handler,
+            IntoReply, Json, Member, Request, Rpc, Servers, Session, SessionId, State,
+            filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };
 }

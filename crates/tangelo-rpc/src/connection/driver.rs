@@ -808,8 +808,7 @@ mod tests {
     impl Service for Leaves {
         fn call(&self, request: Request) -> crate::Answer {
             let connection = request.connection.unwrap();
-            let (begun, ends, at_once) =
-                (self.begun.clone(), Arc::clone(&self.ends), self.at_once);
+            let (begun, ends, at_once) = (self.begun.clone(), Arc::clone(&self.ends), self.at_once);
             let deadline = Instant::now() + Duration::from_secs(10);
             Box::pin(async move {
                 if !at_once {

@@ -6,18 +6,18 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tangelo_rpc::{Code, Reply, Sequence, Status};
-use tangelo_runtime::guard::Guarded;
+use tangelo_rpc::{Code, Connection, Reply, Sequence, Status};
+use tangelo_runtime::guard::{Guarded, Panicked};
 use tokio::time::Instant;
 
 use super::choices::Chosen;
 use crate::{
     Limits, Request,
-    pipeline::{self, Begun, Registered},
+    pipeline::{self, Begun, Passage, Registered, Step},
     session::Wake,
 };
 
-/// The requests of one session that run now: handlers, polled in place when they can go on, and
+/// The requests of one session that run now: handlers and filters, polled in place when they can go on, and
 /// requests a back end answers. Bounded by a bit set.
 pub(super) struct Running {
     wake: Arc<Wake>,
@@ -36,7 +36,7 @@ struct Place {
 /// One request that runs.
 pub(super) struct Entry {
     pub(super) id: u32,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     work: Work,
 }
 
@@ -45,13 +45,26 @@ enum Work {
         /// For the log. A copy: the request's own would keep the whole read buffer.
         route: Box<[u8]>,
         answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
+        /// It ends when the client goes.
+        with_client: bool,
     },
     Forwarded {
-        chosen: Arc<Chosen>,
+        sent: Sent,
         token: u64,
-        sequence: Sequence,
+        passage: Option<Box<Passage>>,
     },
+    /// On its way through filters.
+    Passing { route: Box<[u8]>, step: Passing },
 }
+
+/// What became of a request that was sent to a back end.
+pub(super) struct Sent {
+    pub(super) chosen: Arc<Chosen>,
+    pub(super) sequence: Sequence,
+}
+
+/// The next step of a request on its way through filters.
+pub(super) type Passing = Guarded<dyn Future<Output = Step> + Send>;
 
 const PLACE_BITS: u32 = 6;
 
@@ -101,8 +114,11 @@ impl Running {
         match pipeline::begin(&handler.handler, request, &mut task) {
             Begun::Answered(outcome) => Some(outcome),
             Begun::Runs(answer) => {
-                let route = handler.route.clone();
-                let work = Work::Handler { route, answer };
+                let work = Work::Handler {
+                    route: handler.route.clone(),
+                    answer,
+                    with_client: handler.manner.with_client,
+                };
                 self.occupy(place, Entry { id, deadline, work });
                 None
             }
@@ -120,48 +136,113 @@ impl Running {
         &mut self,
         (id, token): (u32, u64),
         deadline: Instant,
-        chosen: Arc<Chosen>,
-        sequence: Sequence,
+        sent: Sent,
+        passage: Option<Box<Passage>>,
     ) {
         let work = Work::Forwarded {
-            chosen,
+            sent,
             token,
-            sequence,
+            passage,
         };
         self.occupy(place_of(token), Entry { id, deadline, work });
     }
 
-    /// The request a back end has answered; none if it was given up.
-    pub(super) fn forwarded(&mut self, token: u64) -> Option<Entry> {
-        self.vacate(
-            place_of(token),
-            |entry| matches!(entry.work, Work::Forwarded { token: known, .. } if known == token),
-        )
-    }
-
-    /// Polls the handler in this place; `Some` when it has answered.
-    pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Result<Reply, Status>)> {
-        let slot = self.places.get_mut(place as usize)?;
-        let Work::Handler { answer, .. } = &mut slot.entry.as_mut()?.work else {
-            return None;
-        };
-        match Pin::new(answer).poll(&mut Context::from_waker(&slot.waker)) {
-            Poll::Pending => None,
-            Poll::Ready(outcome) => {
-                let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
-                Some((self.vacate(place, |_| true)?, outcome))
+    /// Goes on with a request on its way through filters; it takes the place only if it is not ready.
+    pub(super) fn add_passing(
+        &mut self,
+        (id, place): (u32, u32),
+        deadline: Instant,
+        route: &[u8],
+        mut step: Passing,
+    ) -> Option<Step> {
+        let waker = self.places.get(place as usize).map(|place| &place.waker);
+        let mut task = Context::from_waker(waker.unwrap_or(Waker::noop()));
+        match Pin::new(&mut step).poll(&mut task) {
+            Poll::Ready(step) => Some(step.unwrap_or_else(panicked)),
+            Poll::Pending => {
+                let route = route.into();
+                let work = Work::Passing { route, step };
+                self.occupy(place, Entry { id, deadline, work });
+                None
             }
         }
     }
 
-    /// Gives up what should have been answered by now.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<Entry> {
-        self.give_up(|entry| entry.deadline <= now)
+    /// The request a back end has answered, and its place; none if it was given up.
+    pub(super) fn forwarded(&mut self, token: u64) -> Option<(u32, Entry)> {
+        let place = place_of(token);
+        let entry = self.vacate(
+            place,
+            |entry| matches!(entry.work, Work::Forwarded { token: known, .. } if known == token),
+        )?;
+        Some((place, entry))
     }
 
-    /// The client is gone: nobody waits for back ends any more. Handlers run on.
-    pub(super) fn forget_forwarded(&mut self) {
-        self.give_up(|entry| matches!(entry.work, Work::Forwarded { .. }));
+    /// Goes on with what is in this place; `Some` when it has come to something.
+    pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Step)> {
+        let slot = self.places.get_mut(place as usize)?;
+        let mut task = Context::from_waker(&slot.waker);
+        let step = match &mut slot.entry.as_mut()?.work {
+            Work::Handler { answer, .. } => Pin::new(answer).poll(&mut task).map(|outcome| {
+                let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
+                let passage = None;
+                Step::Answered { outcome, passage }
+            }),
+            Work::Passing { step, .. } => {
+                let step = Pin::new(step).poll(&mut task);
+                step.map(|step| step.unwrap_or_else(panicked))
+            }
+            Work::Forwarded { .. } => Poll::Pending,
+        };
+        match step {
+            Poll::Pending => None,
+            Poll::Ready(step) => Some((self.vacate(place, |_| true)?, step)),
+        }
+    }
+
+    /// Gives up what should have been answered by now; with the place that each had.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u32, Entry, Step)> {
+        let mut expired = Vec::new();
+        for place in 0..self.places.len() as u32 {
+            if !self.is_in(place, |entry| entry.deadline <= now) {
+                continue;
+            }
+            // What passes filters sees for itself that its time is up.
+            let passes = self.is_in(place, |entry| matches!(entry.work, Work::Passing { .. }));
+            if let Some((entry, step)) = passes.then(|| self.poll(place)).flatten() {
+                expired.push((place, entry, step));
+            } else if let Some(mut entry) = self.vacate(place, |_| true) {
+                entry.forget();
+                let step = entry.failed(Code::RPC_TIMEOUT.into());
+                expired.push((place, entry, step));
+            }
+        }
+        expired
+    }
+
+    /// The client is gone: nobody waits for back ends any more, which are returned. Handlers run on, but for
+    /// those that end with their client.
+    pub(super) fn forget_forwarded(&mut self) -> Vec<(u32, Entry)> {
+        let mut forgotten = Vec::new();
+        for place in 0..self.places.len() as u32 {
+            let entry = self.vacate(place, |entry| match entry.work {
+                Work::Forwarded { .. } => true,
+                Work::Handler { with_client, .. } => with_client,
+                Work::Passing { .. } => false,
+            });
+            if let Some(entry) = entry {
+                entry.forget();
+                forgotten.push((place, entry));
+            }
+        }
+        forgotten
+    }
+
+    /// The places of what passes filters.
+    pub(super) fn passing(&self) -> Vec<u32> {
+        let places = 0..self.places.len() as u32;
+        let passes = |entry: &Entry| matches!(entry.work, Work::Passing { .. });
+        places.filter(|place| self.is_in(*place, passes)).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -169,10 +250,9 @@ impl Running {
         running.map(|entry| entry.deadline).min()
     }
 
-    fn give_up(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        let places = 0..self.places.len() as u32;
-        let given_up = places.filter_map(|place| self.vacate(place, &which));
-        given_up.inspect(Entry::forget).collect()
+    fn is_in(&self, place: u32, which: impl Fn(&Entry) -> bool) -> bool {
+        let slot = self.places.get(place as usize);
+        slot.and_then(|slot| slot.entry.as_ref()).is_some_and(which)
     }
 
     fn occupy(&mut self, place: u32, entry: Entry) {
@@ -194,19 +274,50 @@ impl Entry {
     /// For the log.
     pub(super) fn route(&self) -> &[u8] {
         match &self.work {
-            Work::Handler { route, .. } => route,
-            Work::Forwarded { chosen, .. } => &chosen.route,
+            Work::Handler { route, .. } | Work::Passing { route, .. } => route,
+            Work::Forwarded { sent, .. } => &sent.chosen.route,
         }
+    }
+
+    /// The connection to the back end that was to answer it.
+    pub(super) fn back_end(&self) -> Option<&Connection> {
+        match &self.work {
+            Work::Forwarded { sent, .. } => Some(&sent.chosen.connection),
+            Work::Handler { .. } | Work::Passing { .. } => None,
+        }
+    }
+
+    /// What the filters know of it, if there are any.
+    pub(super) fn take_passage(&mut self) -> Option<Box<Passage>> {
+        match &mut self.work {
+            Work::Forwarded { passage, .. } => passage.take(),
+            Work::Handler { .. } | Work::Passing { .. } => None,
+        }
+    }
+
+    /// It has failed.
+    fn failed(&mut self, status: Status) -> Step {
+        let mut passage = self.take_passage();
+        let outcome = match &mut passage {
+            Some(passage) => passage.told(Err(status)),
+            None => Err(status),
+        };
+        Step::Answered { outcome, passage }
     }
 
     /// An answer that comes nevertheless finds nobody.
     fn forget(&self) {
-        if let Work::Forwarded {
-            chosen, sequence, ..
-        } = &self.work
-        {
-            chosen.connection.forget(*sequence);
+        if let Work::Forwarded { sent, .. } = &self.work {
+            sent.chosen.connection.forget(sent.sequence);
         }
+    }
+}
+
+/// All that is not the framework's own is guarded one by one, so that nothing is left that could.
+fn panicked(panicked: Panicked) -> Step {
+    Step::Answered {
+        outcome: Err(pipeline::failed(panicked)),
+        passage: None,
     }
 }
 

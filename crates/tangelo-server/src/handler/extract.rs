@@ -10,7 +10,7 @@ use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Ses
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`"
 )]
 pub trait FromRequest: Sized + Send {
     /// Takes it from the request.
@@ -32,6 +32,12 @@ pub struct Json<T>(pub T);
 /// A type that the application did not bring is a mistake of its own: the request is answered 500.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State<T>(pub T);
+
+/// What a filter has laid beside the request with [`Request::insert`], by its type: a copy of it.
+///
+/// Where nothing of this type was, the request is answered 500.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension<T>(pub T);
 
 /// The body as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +71,22 @@ impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
                 "the application has no state of type {wanted}: App::state"
             ))
         })
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        request.get::<T>().cloned().map(Extension).ok_or_else(|| {
+            let wanted = std::any::type_name::<T>();
+            Error::new(format!("no filter has laid a {wanted} beside the request"))
+        })
+    }
+}
+
+/// The whole request, as it is now.
+impl FromRequest for Request {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        Ok(request.clone())
     }
 }
 

@@ -57,6 +57,11 @@ impl BackSession {
         (!uid.is_empty()).then(|| Arc::from(uid))
     }
 
+    /// The connection that belongs to it.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// What belongs to the server that is asked; its connections carry it.
     pub(crate) fn context(&self) -> &Arc<Context> {
         self.connection

@@ -1,0 +1,186 @@
+//! A request's way through the filters of a server.
+
+use tangelo_rpc::{Reply, Status};
+use tangelo_runtime::guard::{self, Guarded};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{Bounds, Filters, Pipeline, Place, failed, not_found, within};
+use crate::{Answered, Error, Request, answer::Shown};
+
+/// A request on its way through the filters of a server, and what is known of it when it has been answered.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    request: Request,
+    /// It has come to the global filters; on a back end it never does.
+    global: bool,
+    /// It has come to the filters of this server's handlers.
+    local: bool,
+    error: Option<Error>,
+}
+
+/// Who answers a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    /// The handler of this number; with none, nobody does.
+    Here(Option<usize>),
+    Elsewhere,
+}
+
+/// How far a request has come.
+pub(crate) enum Step {
+    /// To its end: what the client is told. What is left are after filters.
+    Answered {
+        outcome: Result<Reply, Status>,
+        passage: Option<Box<Passage>>,
+    },
+    /// Through the filters, to another server; the place in the session's line is its own until it is sent.
+    Elsewhere {
+        passage: Box<Passage>,
+        place: Option<Place>,
+    },
+    /// To the end of its after filters.
+    Done,
+}
+
+impl Passage {
+    /// A client's request.
+    pub(crate) fn of_client(mut request: Request) -> Box<Self> {
+        // It is kept until it has been answered.
+        request.unpin();
+        Box::new(Self {
+            request,
+            global: true,
+            local: false,
+            error: None,
+        })
+    }
+
+    /// A request that a front end has forwarded.
+    pub(crate) fn of_front_end(request: Request) -> Box<Self> {
+        Box::new(Self {
+            request,
+            global: false,
+            local: false,
+            error: None,
+        })
+    }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What the client is told: of a failure, what the error handler says.
+    pub(crate) fn told(&mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
+        outcome.or_else(|status| {
+            let pipeline = &self.request.session().context().pipeline;
+            let filters = if self.local {
+                &pipeline.local
+            } else {
+                &pipeline.global
+            };
+            let told = filters.told(status.clone(), &self.request);
+            self.error = Some(Error::of(status));
+            told
+        })
+    }
+
+    /// It has failed, and nobody is there to be told.
+    pub(crate) fn failed(&mut self, status: Status) {
+        self.error = Some(Error::of(status));
+    }
+
+    /// Takes the request through the filters, and to its handler if that is here. Whoever drives it polls
+    /// it at its deadline.
+    pub(crate) async fn pass(
+        mut self: Box<Self>,
+        place: Option<Place>,
+        to: To,
+        bounds: Bounds,
+    ) -> Step {
+        let session = self.request.session().clone();
+        let pipeline = &session.context().pipeline;
+        let passed = within(bounds, async {
+            if let Some(place) = &place {
+                place.turn().await;
+            }
+            if self.global {
+                pipeline.global.before_all(&mut self.request).await?;
+            }
+            let To::Here(number) = to else {
+                return Ok(None);
+            };
+            self.local = true;
+            pipeline.local.before_all(&mut self.request).await?;
+            let answer = self.call(pipeline, number)?;
+            if let Some(place) = &place {
+                place.leave();
+            }
+            answer.await.map_err(failed)?.map(Some)
+        });
+        let outcome = match passed.await {
+            Ok(None) => {
+                return Step::Elsewhere {
+                    passage: self,
+                    place,
+                };
+            }
+            Ok(Some(reply)) => Ok(reply),
+            Err(status) => Err(status),
+        };
+        let outcome = self.told(outcome);
+        Step::Answered {
+            outcome,
+            passage: Some(self),
+        }
+    }
+
+    fn call(
+        &self,
+        pipeline: &Pipeline,
+        number: Option<usize>,
+    ) -> Result<Guarded<dyn Future<Output = Result<Reply, Status>> + Send>, Status> {
+        let known = number.and_then(|number| pipeline.get(number));
+        let known = known.ok_or_else(|| not_found(self.request.route()))?;
+        // The request is kept for those who come after.
+        let request = self.request.clone();
+        let answer = guard::catch(|| known.handler.call(request)).map_err(failed)?;
+        Ok(Guarded::new(answer))
+    }
+
+    /// What is left when the reply has been handed on: the after filters, of handlers here and global ones,
+    /// until `deadline`. None if there are none.
+    pub(crate) fn afterwards(
+        self: Box<Self>,
+        outcome: &Result<Reply, Status>,
+        deadline: Instant,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let session = self.request.session().clone();
+        let passed = |reached, filters: &Filters| reached && filters.has_afters();
+        let pipeline = &session.context().pipeline;
+        let local = passed(self.local, &pipeline.local);
+        let global = passed(self.global, &pipeline.global);
+        if !local && !global {
+            return None;
+        }
+        let answered = Answered::new(self.request, self.error, outcome.as_ref().ok().cloned());
+        Some(async move {
+            let pipeline = &session.context().pipeline;
+            let work = within(Bounds::new(deadline), async {
+                if local {
+                    pipeline.local.after_all(&answered).await;
+                }
+                if global {
+                    pipeline.global.after_all(&answered).await;
+                }
+                Ok(())
+            });
+            if work.await.is_err()
+                && let Some(left_out) = session.context().may_log()
+            {
+                let route = Shown(answered.request().route());
+                warn!(session = %session.id(), %route, left_out, "after filters took too long");
+            }
+        })
+    }
+}
