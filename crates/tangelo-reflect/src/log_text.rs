@@ -1,7 +1,7 @@
 //! Messages as they stand in a line of an access log.
 //!
 //! A line's parts are separated by a comma and three blanks. No part has that in it, whatever a peer has
-//! sent: it becomes a lone comma. Nor does a part have a line break in it, or more than [`MAX_TEXT`] bytes.
+//! sent: it becomes a lone comma. Nor does a part have a line break or anything else [unseen](is_unseen) in it, or more than [`MAX_TEXT`] bytes.
 
 mod json;
 mod line;
@@ -108,7 +108,50 @@ impl Options {
     }
 }
 
-/// Whether some reader of logs would begin a new line here.
-fn breaks_lines(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+/// Whether a reader of logs would begin a new line here, act on the character, turn the direction of what
+/// follows, or not see it: what Unicode calls control (`Cc`), format (`Cf`), line (`Zl`) and paragraph separator (`Zp`).
+pub fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{2064}'
+                | '\u{2066}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0001}'
+                | '\u{e0020}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use regex_automata::dfa::{Automaton, dense};
+
+    use super::*;
+
+    #[test]
+    fn unseen_is_what_unicode_calls_control_format_and_separators_of_lines() {
+        let unicode = dense::DFA::new(r"^[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]$").unwrap();
+        for character in '\0'..=char::MAX {
+            let mut bytes = [0; 4];
+            let text: &str = character.encode_utf8(&mut bytes);
+            let is_unseen_there = unicode.try_search_fwd(&text.into()).unwrap().is_some();
+            assert_eq!(is_unseen(character), is_unseen_there, "{character:?}");
+        }
+    }
 }

@@ -9,12 +9,20 @@ use prost_reflect::{Cardinality, FieldDescriptor, Kind, Value};
 #[error("no protobuf message: {0}")]
 pub struct Malformed(String);
 
+impl Malformed {
+    pub(crate) fn new(problem: &str) -> Self {
+        Self(problem.to_owned())
+    }
+}
+
 /// The value of a field, by its form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Raw<'a> {
+pub(crate) enum Raw<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
+    /// The fields between its marks.
+    Group(&'a [u8]),
     Fixed32(u32),
 }
 
@@ -106,7 +114,6 @@ pub fn field_text(body: &[u8], field: &FieldDescriptor) -> Option<String> {
 
 /// The text of a value; `None` if its form is not that of the kind.
 fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
-    let zigzag = |number: u64| (number >> 1) as i64 ^ -((number & 1) as i64);
     Some(match (kind, raw) {
         (Kind::Int32 | Kind::Enum(_), Raw::Varint(number)) => (number as i32).to_string(),
         (Kind::Int64, Raw::Varint(number)) => (number as i64).to_string(),
@@ -127,6 +134,11 @@ fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
     })
 }
 
+/// What a number stands for that is written so that small negative ones are short.
+pub(crate) fn zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
 /// The last of a field's values that has the right form, read to the message's end.
 fn last<'a, T>(
     mut body: &'a [u8],
@@ -137,7 +149,7 @@ fn last<'a, T>(
     while !body.is_empty() {
         let (number, raw) = next(&mut body)?;
         if number == field
-            && let Some(value) = raw.and_then(&read)
+            && let Some(value) = read(raw)
         {
             found = Some(value);
         }
@@ -145,35 +157,56 @@ fn last<'a, T>(
     Ok(found)
 }
 
-/// The field at the front of `rest`, which is not empty; a group has no value.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<Raw<'a>>), Malformed> {
-    let malformed = |error: prost::DecodeError| Malformed(error.to_string());
-    let truncated = || Malformed("truncated".to_owned());
-    let (number, wire_type) = encoding::decode_key(rest).map_err(malformed)?;
+/// The field at the front of `rest`, which is not empty.
+pub(crate) fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Raw<'a>), Malformed> {
+    let (number, wire_type) = encoding::decode_key(rest)?;
     let raw = match wire_type {
-        WireType::Varint => Raw::Varint(encoding::decode_varint(rest).map_err(malformed)?),
-        WireType::SixtyFourBit => {
-            let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
-            *rest = after;
-            Raw::Fixed64(u64::from_le_bytes(*bytes))
-        }
+        WireType::Varint => varint(rest)?,
+        WireType::SixtyFourBit => fixed64(rest)?,
         WireType::LengthDelimited => {
-            let length = encoding::decode_varint(rest).map_err(malformed)?;
+            let length = encoding::decode_varint(rest)?;
             let length = usize::try_from(length).map_err(|_| truncated())?;
             let (bytes, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
             *rest = after;
             Raw::Bytes(bytes)
         }
-        WireType::ThirtyTwoBit => {
-            let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
-            *rest = after;
-            Raw::Fixed32(u32::from_le_bytes(*bytes))
-        }
+        WireType::ThirtyTwoBit => fixed32(rest)?,
         WireType::StartGroup | WireType::EndGroup => {
-            encoding::skip_field(wire_type, number, rest, DecodeContext::default())
-                .map_err(malformed)?;
-            return Ok((number, None));
+            let group = *rest;
+            encoding::skip_field(wire_type, number, rest, DecodeContext::default())?;
+            let end = rest.len() + encoding::key_len(number);
+            let inside = group.len().checked_sub(end).ok_or_else(truncated)?;
+            Raw::Group(group.get(..inside).unwrap_or_default())
         }
     };
-    Ok((number, Some(raw)))
+    Ok((number, raw))
+}
+
+/// The number at the front of `rest`.
+pub(crate) fn varint<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+    Ok(Raw::Varint(encoding::decode_varint(rest)?))
+}
+
+/// The eight bytes at the front of `rest`.
+pub(crate) fn fixed64<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+    let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+    *rest = after;
+    Ok(Raw::Fixed64(u64::from_le_bytes(*bytes)))
+}
+
+/// The four bytes at the front of `rest`.
+pub(crate) fn fixed32<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+    let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+    *rest = after;
+    Ok(Raw::Fixed32(u32::from_le_bytes(*bytes)))
+}
+
+impl From<prost::DecodeError> for Malformed {
+    fn from(error: prost::DecodeError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn truncated() -> Malformed {
+    Malformed::new("truncated")
 }

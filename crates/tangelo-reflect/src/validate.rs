@@ -34,27 +34,39 @@ mod options;
 mod pattern;
 mod range;
 mod rules;
+mod scalar;
+mod values;
 mod violation;
+mod walk;
+mod weight;
 
 use std::fmt;
 
-use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use prost_reflect::MessageDescriptor;
 
-use self::compile::{Place, Plan};
+use self::weight::Weight;
+use self::{
+    compile::{Place, Plan},
+    walk::{Stop, Walk},
+};
 pub use self::{
     error::{BodyError, Error},
+    scalar::MAX_NUMBERS_AS_TEXT,
     violation::{VALIDATE_ERROR, Violation},
+    weight::{ALWAYS_DECODED, MAX_GROWTH, Unreadable},
 };
 
-/// The rules of one type of message and of all that it holds.
+/// The rules of one type of message and of all that it holds, and what it becomes when it is decoded.
 pub struct Validator {
     descriptor: MessageDescriptor,
-    /// A plan for each type, its own first.
+    /// A plan for each type, its own first. None where there are no rules.
     plans: Vec<Plan>,
+    weight: Option<Weight>,
 }
 
 impl Validator {
-    /// Reads the rules of a type of message. `None`: it has none, nor has anything within it.
+    /// Reads the rules of a type of message. `None`: it has none, nor has anything within it, and its messages
+    /// never become more than [`MAX_GROWTH`] times as long as their bodies.
     ///
     /// Each type is read once, so one that holds itself is fine.
     ///
@@ -63,61 +75,30 @@ impl Validator {
     /// back-references, a rule that does not fit the field's type, a rule unknown here.
     pub fn compile(descriptor: &MessageDescriptor) -> Result<Option<Self>, Error> {
         let plans = compile::plans(descriptor)?;
-        Ok(plans.map(|plans| Self {
+        let weight = Weight::of(descriptor);
+        let needless = plans.is_none() && weight.is_none();
+        Ok((!needless).then(|| Self {
             descriptor: descriptor.clone(),
-            plans,
+            plans: plans.unwrap_or_default(),
+            weight,
         }))
     }
 
-    /// Looks at a message of the type the rules were compiled for.
+    /// Looks at a body where it lies, without decoding it. That takes time in proportion to its length,
+    /// whatever is in it.
     ///
     /// # Errors
-    /// The first rule that is broken.
-    pub fn check(&self, message: &DynamicMessage) -> Result<(), Violation> {
-        self.check_message(0, message)
-            .map_err(|place| self.violation(place))
-    }
-
-    /// Decodes a body and looks at the message.
-    ///
-    /// # Errors
-    /// A body that is no such message, or the first rule that is broken.
+    /// A body that is no such message as far as its rules reach, one that would become more than
+    /// [`MAX_GROWTH`] times its length and more than [`ALWAYS_DECODED`] when it is decoded, or the first rule
+    /// that is broken.
     pub fn check_body(&self, body: &[u8]) -> Result<(), BodyError> {
-        let message = DynamicMessage::decode(self.descriptor.clone(), body)?;
-        Ok(self.check(&message)?)
-    }
-
-    /// As deep as the message is, which decoding has limited.
-    fn check_message(&self, plan: usize, message: &DynamicMessage) -> Result<(), Place> {
-        for (index, field) in self.plans[plan].fields.iter().enumerate() {
-            if !message.has_field(&field.descriptor) {
-                field.unset.map_or(Ok(()), Err)?;
-                continue;
-            }
-            let value = message.get_field(&field.descriptor);
-            if !field.rules.hold(&value) {
-                return Err(Place { plan, field: index });
-            }
-            let Some(below) = field.below else { continue };
-            match &*value {
-                Value::Message(message) => self.check_message(below, message)?,
-                Value::List(values) => self.check_each(below, values)?,
-                Value::Map(entries) => self.check_each(below, entries.values())?,
-                _ => {}
-            }
+        if let Some(weight) = &self.weight {
+            weight.check(body)?;
         }
-        Ok(())
-    }
-
-    fn check_each<'a>(
-        &self,
-        plan: usize,
-        values: impl IntoIterator<Item = &'a Value>,
-    ) -> Result<(), Place> {
-        values
-            .into_iter()
-            .filter_map(Value::as_message)
-            .try_for_each(|message| self.check_message(plan, message))
+        Walk::check(&self.plans, body).map_err(|stop| match stop {
+            Stop::Malformed(malformed) => BodyError::Decode(malformed.into()),
+            Stop::Broken(place) => BodyError::Violation(self.violation(place)),
+        })
     }
 
     fn violation(&self, place: Place) -> Violation {

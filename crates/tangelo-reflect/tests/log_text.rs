@@ -263,28 +263,28 @@ fn of_repeated_fields_there_are_the_size_and_the_first_elements() {
 #[test]
 fn nothing_a_peer_sends_makes_a_new_part_or_a_new_line() {
     let descriptor = order();
-    let evil = "a^b,   c,      d\r\ne\u{1b}[0m\u{85}f\u{2028}\"\\,\t\t\tg";
+    let evil = "a^b,   c,      d\r\ne\u{1b}[0m\u{85}f\u{2028}\"\\,\t\t\tg\u{202e}h\u{200b}\u{feff}i\u{e0041}";
     let order = message(
         &descriptor,
         [("note", text(evil)), ("words", words([(",   k^\n", evil)]))],
     );
     let simple = simple(&order, &Options::default());
     assert!(
-        simple.starts_with("note:a b,c,d  e [0m f \"\\,g^wordsSize:1^words:{key:,k  ,value:"),
+        simple.starts_with("note:a b,c,d  e [0m f \"\\,g h  i ^wordsSize:1^words:{key:,k  ,value:"),
         "{simple}"
     );
     let json = json(&order, &Options::default());
     for line in [&simple, &json] {
         assert!(!line.contains(",   "), "{line}");
         assert!(
-            !line.contains(|c: char| c.is_control() || c == '\u{2028}'),
+            !line.contains(tangelo_reflect::log_text::is_unseen),
             "{line}"
         );
     }
     let read: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
         read["note"],
-        "a^b,c,d\r\ne\u{1b}[0m\u{85}f\u{2028}\"\\,\t\t\tg"
+        "a^b,c,d\r\ne\u{1b}[0m\u{85}f\u{2028}\"\\,\t\t\tg\u{202e}h\u{200b}\u{feff}i\u{e0041}"
     );
 }
 

@@ -9,7 +9,7 @@ use tracing::{Instrument, debug, debug_span};
 use crate::{
     Connection, Limits, Services,
     accept::accept,
-    connection::{Dialect, Driver, Role},
+    connection::{Dialect, Driver, Quota, Role},
     link::{Identity, Link, Peers},
 };
 
@@ -21,6 +21,7 @@ const IDLE: Duration = Duration::from_secs(180);
 pub struct Acceptor {
     listener: TcpListener,
     limits: Limits,
+    quota: Arc<Quota>,
 }
 
 impl Acceptor {
@@ -33,6 +34,7 @@ impl Acceptor {
         Ok(Self {
             listener,
             limits: Limits::default(),
+            quota: Quota::new(),
         })
     }
 
@@ -71,7 +73,12 @@ impl Acceptor {
         stop: &Stop,
     ) {
         let dialect = Dialect::ours(self.limits.frame);
-        let connection = Connection::new(peer.to_string().into(), peer, self.limits, dialect);
+        let connection = Connection::new(
+            peer.to_string().into(),
+            peer,
+            (self.limits, &self.quota),
+            dialect,
+        );
         let (services, role) = (Arc::clone(services), Role::accepting(IDLE));
         let driver = Driver::new(stream, connection.clone(), services, role, stop);
         let peers = Arc::clone(peers);

@@ -40,7 +40,7 @@ pub use reverse::{ReverseReferer, ReverseSettings};
 use crate::{
     Codecs, Connection, Home, Limits, Services,
     config::ClientConfig,
-    connection::{Dialect, Driver, Role},
+    connection::{Dialect, Driver, Quota, Role},
     listener::{ConnectionListener, Connections},
     tls::ClientTls,
 };
@@ -57,6 +57,7 @@ struct Shared {
     layout: Layout,
     tls: Option<ClientTls>,
     codecs: Codecs,
+    quota: Arc<Quota>,
     /// What servers may ask over its connections.
     services: Arc<Services>,
     home: Home,
@@ -84,6 +85,7 @@ impl Client {
                 layout,
                 tls,
                 codecs,
+                quota: Quota::unlimited(),
                 services: Arc::new(services),
                 stop: home.stop().clone(),
                 home,
@@ -150,7 +152,7 @@ impl Client {
             self.shared.codecs.clone(),
             limits.frame,
         );
-        Connection::new(name, peer, limits, dialect)
+        Connection::new(name, peer, (limits, &self.shared.quota), dialect)
     }
 
     /// Lets a connection live in tasks of this client.

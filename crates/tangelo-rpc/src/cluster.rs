@@ -1,11 +1,13 @@
 //! Connections to the servers a registry names.
 
+mod dialers;
+
 use std::{
     collections::HashSet,
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,10 +19,11 @@ use tokio::{net::TcpStream, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, info, warn};
 
+pub use self::dialers::Dialers;
 use crate::{
     Answer, Code, Connection, Home, Limits, Request, Service, Services, Status,
     call::{DEFAULT_TIMEOUT, deadline},
-    connection::{Dialect, Driver, Role},
+    connection::{Dialect, Driver, Quota, Role},
     link::{self, Identity, Link, Peers},
 };
 
@@ -41,7 +44,6 @@ pub struct Cluster {
 
 struct Shared {
     identity: Arc<Identity>,
-    services: Arc<Services>,
     peers: Arc<dyn Peers>,
     lanes: u32,
     remotes: RwLock<Arc<[Remote]>>,
@@ -53,6 +55,9 @@ struct Shared {
     home: OnceLock<Home>,
     /// Counts the changes of `remotes`.
     version: AtomicU64,
+    /// Servers that are dialed though nobody wanted them at first.
+    asked_for: watch::Sender<HashSet<String>>,
+    dialers: Dialers,
 }
 
 /// A server elsewhere, and the connections to it. Clones share them.
@@ -68,28 +73,24 @@ struct RemoteShared {
     standing: AtomicUsize,
     /// The registry no longer names it.
     gone: CancellationToken,
+    /// It said that it leaves, went, and is not back.
+    has_left: AtomicBool,
+    /// The last attempt to connect failed.
+    refused: AtomicBool,
     home: Option<Home>,
 }
 
 impl Cluster {
     /// A cluster seen by this server, which keeps `lanes` connections to each other one.
-    ///
-    /// `services` answers what the others ask over these connections.
     pub fn new(
         identity: Arc<Identity>,
-        services: Services,
         peers: Arc<dyn Peers>,
         registry: &dyn Registry,
         lanes: u32,
     ) -> Self {
-        let link = Link {
-            identity: Arc::clone(&identity),
-            peers: Arc::clone(&peers),
-        };
         Self {
             shared: Arc::new(Shared {
                 identity,
-                services: Arc::new(services.with(link)),
                 peers,
                 lanes: lanes.max(1),
                 remotes: RwLock::new(Arc::new([])),
@@ -98,23 +99,65 @@ impl Cluster {
                 types: RwLock::default(),
                 home: OnceLock::new(),
                 version: AtomicU64::new(0),
+                asked_for: watch::Sender::default(),
+                dialers: Dialers::default(),
             }),
         }
     }
 
     /// Follows the registry and dials those servers that `wanted` names, until its tasks stop.
-    pub async fn run(self, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
+    ///
+    /// `services` answers what the others ask over these connections.
+    pub async fn run(self, services: Services, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
         if let Ok(home) = Home::here(tasks.clone()) {
             let _ = self.shared.home.set(home);
         }
+        let services = Arc::new(services.with(Link {
+            identity: Arc::clone(&self.shared.identity),
+            peers: Arc::clone(&self.shared.peers),
+        }));
         let mut instances = self.shared.instances.clone();
+        let mut asked_for = self.shared.asked_for.subscribe();
         loop {
             let now = instances.borrow_and_update().clone();
-            self.follow(&now, &wanted, &tasks);
-            if instances.changed().await.is_err() {
-                return;
+            let asked_for_now = asked_for.borrow_and_update().clone();
+            let wanted =
+                |instance: &Instance| wanted(instance) || asked_for_now.contains(&instance.id);
+            self.follow(&now, &wanted, &services, &tasks);
+            tokio::select! {
+                changed = instances.changed() => if changed.is_err() { return },
+                _ = asked_for.changed() => {}
             }
         }
+    }
+
+    /// The connection for what belongs to `key` to a server that is dialed from now on, though it was
+    /// not among those [wanted](Self::run) so far: resolves when it stands. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Code::NO_CONNECTION`]: the registry does not name it, nobody can call it, or it is not there.
+    pub async fn meet(&self, server_id: &str, key: u64) -> Result<Connection, Status> {
+        let can_be_called =
+            |instance: &Arc<Instance>| instance.id == server_id && instance.port.is_some();
+        if !self.instances().iter().any(can_be_called) {
+            return Err(Code::NO_CONNECTION.into());
+        }
+        self.shared
+            .asked_for
+            .send_if_modified(|asked_for| asked_for.insert(server_id.to_owned()));
+        let connected = |remote: &Remote| {
+            remote.connection(key).is_ok() || remote.shared.refused.load(Ordering::Acquire)
+        };
+        let met = |cluster: &Self| cluster.by_id(server_id).as_ref().is_some_and(connected);
+        self.wait_until(met).await;
+        self.by_id(server_id)
+            .ok_or(Code::NO_CONNECTION)?
+            .connection(key)
+    }
+
+    /// Where calls can be started that survive being dropped; none before it [runs](Self::run).
+    pub fn home(&self) -> Option<&Home> {
+        self.shared.home.get()
     }
 
     /// The server that sees it.
@@ -159,6 +202,27 @@ impl Cluster {
             .cloned()
     }
 
+    /// Those who have dialed this server. Whoever accepts connections notes them here.
+    pub fn dialers(&self) -> &Dialers {
+        &self.shared.dialers
+    }
+
+    /// The connection for what belongs to `key` to the server of this name, whichever side dialed.
+    ///
+    /// # Errors
+    /// [`Code::NO_CONNECTION`] while none stands.
+    pub fn connection(&self, server_id: &str, key: u64) -> Result<Connection, Status> {
+        let dialed = self.by_id(server_id);
+        let dialed = dialed.and_then(|remote| remote.connection(key).ok());
+        dialed.map_or_else(|| self.shared.dialers.connection(server_id, key), Ok)
+    }
+
+    /// Whether the server of this name can be asked now, whichever side dialed.
+    pub fn is_up(&self, server_id: &str) -> bool {
+        self.by_id(server_id).is_some_and(|remote| remote.is_up())
+            || self.shared.dialers.is_up(server_id)
+    }
+
     /// Resolves when `condition` holds of this cluster; it is looked at now and after each
     /// connection that comes or goes. Cancel safe.
     pub async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
@@ -170,7 +234,13 @@ impl Cluster {
         }
     }
 
-    fn follow(&self, instances: &Instances, wanted: &impl Fn(&Instance) -> bool, tasks: &Tasks) {
+    fn follow(
+        &self,
+        instances: &Instances,
+        wanted: &impl Fn(&Instance) -> bool,
+        services: &Arc<Services>,
+        tasks: &Tasks,
+    ) {
         let types = instances.iter().map(|known| known.server_type.clone());
         self.shared.types.write().extend(types);
         let known = Arc::clone(&self.shared.remotes.read());
@@ -180,7 +250,7 @@ impl Cluster {
                 .iter()
                 .find(|remote| *remote.instance() == **instance)
                 .cloned();
-            next.push(same.unwrap_or_else(|| self.dial(instance, tasks)));
+            next.push(same.unwrap_or_else(|| self.dial(instance, services, tasks)));
         }
         for remote in known.iter() {
             if !next
@@ -195,7 +265,7 @@ impl Cluster {
         self.shared.changed.send_replace(());
     }
 
-    fn dial(&self, instance: &Arc<Instance>, tasks: &Tasks) -> Remote {
+    fn dial(&self, instance: &Arc<Instance>, services: &Arc<Services>, tasks: &Tasks) -> Remote {
         let lanes = (0..self.shared.lanes).map(|_| RwLock::new(None)).collect();
         let remote = Remote {
             shared: Arc::new(RemoteShared {
@@ -203,11 +273,14 @@ impl Cluster {
                 lanes,
                 standing: AtomicUsize::new(0),
                 gone: CancellationToken::new(),
+                has_left: AtomicBool::new(false),
+                refused: AtomicBool::new(false),
                 home: self.shared.home.get().cloned(),
             }),
         };
         for lane in 0..self.shared.lanes {
             let (cluster, remote, tasks_of_lane) = (self.clone(), remote.clone(), tasks.clone());
+            let services = Arc::clone(services);
             let span = debug_span!("lane", to = instance.id, lane);
             tasks.spawn(span, async move {
                 let gone = remote.shared.gone.clone();
@@ -215,7 +288,7 @@ impl Cluster {
                     biased;
                     () = gone.cancelled() => {}
                     () = tasks_of_lane.stop().draining() => {}
-                    () = cluster.keep(&remote, lane, &tasks_of_lane) => {}
+                    () = cluster.keep(&remote, lane, &services, &tasks_of_lane) => {}
                 }
             });
         }
@@ -223,15 +296,17 @@ impl Cluster {
     }
 
     /// Keeps one connection standing.
-    async fn keep(&self, remote: &Remote, lane: u32, tasks: &Tasks) {
+    async fn keep(&self, remote: &Remote, lane: u32, services: &Arc<Services>, tasks: &Tasks) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.connect(remote, lane, tasks).await {
+            match self.connect(remote, lane, services, tasks).await {
                 Ok(connection) => {
                     pause = FIRST_PAUSE;
                     connection.closed().await;
                 }
                 Err(status) => {
+                    remote.shared.refused.store(true, Ordering::Release);
+                    self.shared.changed.send_replace(());
                     // Once, by one of the lanes: servers that start in any order wait for each other.
                     let (server, to) = (&self.shared.identity.server_id, remote.instance());
                     let reason = std::error::Error::source(&status).map(ToString::to_string);
@@ -253,6 +328,7 @@ impl Cluster {
         &self,
         remote: &Remote,
         lane: u32,
+        services: &Arc<Services>,
         tasks: &Tasks,
     ) -> Result<Connection, Status> {
         let instance = remote.instance();
@@ -266,10 +342,10 @@ impl Cluster {
             .map_err(no_connection)?;
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().map_err(no_connection)?;
-        let (limits, services) = (Limits::default(), Arc::clone(&self.shared.services));
+        let (limits, services) = (Limits::default(), Arc::clone(services));
         let dialect = Dialect::ours(limits.frame);
         let name = format!("{peer}:{}", lane + 1).into();
-        let connection = Connection::new(name, peer, limits, dialect);
+        let connection = Connection::new(name, peer, (limits, &Quota::unlimited()), dialect);
         let role = Role::dialing(PING);
         let driver = Driver::new(stream, connection.clone(), services, role, tasks.stop());
         // Until the lane has it this future owns the connection: dropped, it closes it.
@@ -293,6 +369,9 @@ impl Cluster {
         let stop = tasks.stop().clone();
         let watch = async move {
             watched.closed().await;
+            if watched.peer_leaves() {
+                remote.shared.has_left.store(true, Ordering::Release);
+            }
             if remote.clear_lane(lane, &watched) && !stop.is_draining() {
                 let (server, to) = (&shared.identity.server_id, &remote.instance().id);
                 if watched.peer_leaves() {
@@ -341,6 +420,22 @@ impl Remote {
         })
     }
 
+    /// Whether what is not on it yet may be given to it. Not from when it says that it leaves until it is
+    /// back; one that is down without a word is expected back.
+    pub fn takes_new(&self) -> bool {
+        let leaves = |lane: &RwLock<Option<Connection>>| {
+            let lane = lane.read();
+            lane.as_ref().is_some_and(Connection::peer_leaves)
+        };
+        !self.shared.has_left.load(Ordering::Acquire) && !self.shared.lanes.iter().any(leaves)
+    }
+
+    /// Whether it has said that it leaves, and is gone: what it kept is nowhere.
+    pub fn has_left(&self) -> bool {
+        self.shared.has_left.load(Ordering::Acquire)
+            && self.shared.standing.load(Ordering::Acquire) == 0
+    }
+
     /// Whether all connections to it stand, so that every session finds its own.
     pub fn is_connected(&self) -> bool {
         self.shared.lanes.iter().all(|lane| lane.read().is_some())
@@ -374,6 +469,8 @@ impl Remote {
             return false;
         };
         let before = slot.write().replace(connection);
+        self.shared.has_left.store(false, Ordering::Release);
+        self.shared.refused.store(false, Ordering::Release);
         before.is_none() && self.shared.standing.fetch_add(1, Ordering::AcqRel) == 0
     }
 

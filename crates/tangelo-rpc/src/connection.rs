@@ -5,6 +5,7 @@
 
 mod dialect;
 mod driver;
+mod quota;
 mod waiting;
 
 use std::{
@@ -23,10 +24,11 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tangelo_wire::krpc::{frame, meta::Meta};
 use tokio::{sync::oneshot, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 pub(crate) use dialect::{Dialect, Zip, layout};
 pub(crate) use driver::{Driver, Role};
+pub(crate) use quota::Quota;
 pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
 use waiting::Waiting;
@@ -41,10 +43,16 @@ pub struct Limits {
     /// Bytes that may wait to be written; past it requests are refused, and past twice as much a push,
     /// which can neither be refused nor dropped, ends the connection. Default 64 MiB.
     pub outgoing: usize,
+    /// Bytes that wait to be written beyond which nothing is read from whoever has connected here, so
+    /// that he reads first. Default 1 MiB.
+    pub unread: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
-    /// Bytes that the bodies of those may have together. Default 256 MiB.
+    /// Bytes that the bodies of those may have together; a compressed one counts four times what it
+    /// was before. Default 128 MiB.
     pub held: usize,
+    /// How long a request may take, whatever its caller says. Default 5 min.
+    pub longest: Duration,
 }
 
 impl Default for Limits {
@@ -52,8 +60,10 @@ impl Default for Limits {
         Self {
             frame: frame::DEFAULT_MAX_FRAME,
             outgoing: 64 << 20,
+            unread: 1 << 20,
             running: 16_384,
-            held: 256 << 20,
+            held: 128 << 20,
+            longest: Duration::from_secs(300),
         }
     }
 }
@@ -78,6 +88,7 @@ struct Shared {
     name: Arc<str>,
     peer: SocketAddr,
     limits: Limits,
+    quota: Arc<Quota>,
     dialect: Dialect,
     state: Mutex<State>,
     /// Whether there is anything in the state's `afterwards`: looked at in every turn.
@@ -115,7 +126,12 @@ struct Afterwards {
 }
 
 impl Connection {
-    pub(crate) fn new(name: Arc<str>, peer: SocketAddr, limits: Limits, dialect: Dialect) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        peer: SocketAddr,
+        (limits, quota): (Limits, &Arc<Quota>),
+        dialect: Dialect,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let ended = CancellationToken::new();
         Self {
@@ -124,6 +140,7 @@ impl Connection {
                 name,
                 peer,
                 limits,
+                quota: Arc::clone(quota),
                 dialect,
                 state: Mutex::new(State {
                     out: BytesMut::new(),
@@ -211,6 +228,10 @@ impl Connection {
         self.shared.ended.cancelled().await;
     }
 
+    pub(crate) fn closed_owned(&self) -> WaitForCancellationFutureOwned {
+        self.shared.ended.clone().cancelled_owned()
+    }
+
     /// How many bytes wait to be written.
     pub fn backlog(&self) -> usize {
         let state = self.shared.state.lock();
@@ -287,9 +308,16 @@ impl Connection {
         deadline: Instant,
         body: Bytes,
     ) -> Result<Reply, Status> {
-        self.ask(&Request::new(method, body), deadline, None)
-            .await
-            .1
+        self.call_with(&Request::new(method, body), deadline).await
+    }
+
+    /// Asks with all that belongs to a request, and waits unless it is one-way. Dropping the future gives
+    /// the answer up.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with(&self, request: &Request, deadline: Instant) -> Result<Reply, Status> {
+        self.ask(request, deadline, None).await.1
     }
 
     /// Asks with all that belongs to a request; also tells under which sequence, 0 if it was not sent or

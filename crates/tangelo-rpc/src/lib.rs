@@ -40,7 +40,7 @@ pub mod tracer;
 
 pub use acceptor::Acceptor;
 pub use call::{Call, Caller, Started};
-pub use cluster::{Cluster, Remote};
+pub use cluster::{Cluster, Dialers, Remote};
 pub use codec::{Codec, CodecError, Codecs};
 pub use connection::{Connection, Key, Limits, Sequence, Waiter};
 pub use definition::{Definition, Message, Method};

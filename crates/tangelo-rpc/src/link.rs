@@ -66,11 +66,11 @@ pub trait Peers: Send + Sync + 'static {
 
 /// Whether a service is Tangelo's own, which goes on while a server leaves.
 pub(crate) fn is_system(service_id: i32) -> bool {
-    service_id < Services::FIRST_APPLICATION_ID && service_id != FORWARD
+    service_id < Services::FIRST_APPLICATION_ID && !CARRIERS.contains(&service_id)
 }
 
-/// Forward is a system service in name; what it carries is the application's.
-const FORWARD: i32 = 11;
+/// Forward and Remote are system services in name; what they carry is the application's.
+const CARRIERS: [i32; 2] = [11, 14];
 
 /// Answers hello and goaway.
 pub(crate) struct Link {

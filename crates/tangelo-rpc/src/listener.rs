@@ -91,11 +91,19 @@ impl std::fmt::Debug for Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, connection::Dialect};
+    use crate::{
+        Limits,
+        connection::{Dialect, Quota},
+    };
 
     fn named(name: &str) -> Connection {
         let (limits, peer) = (Limits::default(), ([127, 0, 0, 1], 1).into());
-        Connection::new(name.into(), peer, limits, Dialect::ours(limits.frame))
+        Connection::new(
+            name.into(),
+            peer,
+            (limits, &Quota::new()),
+            Dialect::ours(limits.frame),
+        )
     }
 
     #[test]

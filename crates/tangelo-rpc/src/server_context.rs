@@ -53,7 +53,7 @@ impl ServerContext {
 
     /// The context of a request: the one it has, or a new one, which it has from now on. What travels
     /// beside the body goes into it.
-    pub(crate) fn of(request: &mut Request) -> Self {
+    pub fn of(request: &mut Request) -> Self {
         if let Some(context) = &request.context {
             return context.clone();
         }
@@ -83,7 +83,8 @@ impl ServerContext {
         CURRENT.scope(self.clone(), future)
     }
 
-    pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Does something in this context.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(self.clone(), work)
     }
 

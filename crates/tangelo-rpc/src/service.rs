@@ -1,6 +1,6 @@
 //! The one shape of everything that answers.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tangelo_wire::krpc::trace::Unread;
@@ -60,6 +60,12 @@ impl Request {
             body: body.into(),
             ..Self::default()
         }
+    }
+
+    /// When it must be answered: after `timeout`, unless it says otherwise, and never later than the
+    /// request that is being served here.
+    pub fn due(&self, timeout: Duration) -> Instant {
+        crate::call::deadline(self, timeout)
     }
 }
 

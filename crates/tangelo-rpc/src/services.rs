@@ -8,7 +8,9 @@ use std::{
 
 use tangelo_wire::krpc::meta::Meta;
 
-use crate::{Code, Connection, Definition, Service, access_log::AccessLog, server};
+use crate::{
+    Answer, Code, Connection, Definition, Request, Service, access_log::AccessLog, server,
+};
 
 /// Services by number.
 #[derive(Clone, Default)]
@@ -69,6 +71,16 @@ impl Services {
                 Code::NOT_FOUND
             }
         })
+    }
+}
+
+/// Answers a request made in this process.
+impl Service for Services {
+    fn call(&self, request: Request) -> Answer {
+        match self.find(request.service_id) {
+            Ok(service) => service.call(request),
+            Err(code) => Box::pin(std::future::ready(Err(code.into()))),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
+use tangelo_reflect::log_text::is_unseen;
 
 /// A code of the framework, by krpc's numbers (those of 0.2.51).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -233,7 +234,7 @@ impl fmt::Display for Reason<'_> {
         impl Write for OneLine<'_, '_> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
                 for character in text.chars() {
-                    if character.is_control() {
+                    if is_unseen(character) {
                         write!(self.0, "{}", character.escape_default())?;
                     } else {
                         self.0.write_char(character)?;
@@ -299,11 +300,11 @@ mod tests {
     #[test]
     fn a_reason_is_one_line_whatever_peers_have_put_in_it() {
         let status = Status::new(Code::NOT_FOUND, "no `x\nINFO all is well\u{1b}[2J`");
-        let status = status.with_cause("and\rmore");
+        let status = status.with_cause("and\rmore\u{202e}\u{200b}");
         let shown = status.reason().to_string();
-        assert!(!shown.chars().any(char::is_control), "{shown}");
+        assert!(!shown.contains(is_unseen), "{shown}");
         assert!(
-            shown.contains("x\\nINFO") && shown.ends_with("(-627): and\\rmore"),
+            shown.contains("x\\nINFO") && shown.ends_with("(-627): and\\rmore\\u{202e}\\u{200b}"),
             "{shown}"
         );
     }

@@ -6,7 +6,8 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline, route,
+    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
+    remote, rpc, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -20,6 +21,9 @@ pub struct Blueprint {
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) remotes: remote::ByName,
+    pub(crate) rpc: rpc::Settings,
+    pub(crate) events: Events,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -45,6 +49,9 @@ impl Blueprint {
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
+            remotes: remote::ByName::default(),
+            rpc: rpc::Settings::default(),
+            events: Events::default(),
             mistakes: Vec::new(),
         }
     }
@@ -98,8 +105,8 @@ impl Blueprint {
         mut self,
         make: impl FnOnce(&Context) -> S + Send + 'static,
     ) -> Self {
-        match route::checked::<S>() {
-            Ok(_) => self
+        match checked::<S>() {
+            Ok(()) => self
                 .services
                 .push(Box::new(|context, services| services.with(make(context)))),
             Err(mistake) => self.mistakes.push(mistake),
@@ -137,6 +144,19 @@ impl Blueprint {
         self.on_leave = Some(Arc::new(on_leave));
         self
     }
+}
+
+/// Services an application's servers offer each other.
+fn checked<S: Definition>() -> Result<(), String> {
+    let first = Services::FIRST_APPLICATION_ID;
+    if S::SERVICE_ID < first {
+        return Err(format!(
+            "service {} has number {}, but those below {first} are not for applications",
+            S::NAME,
+            S::SERVICE_ID
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Blueprint {

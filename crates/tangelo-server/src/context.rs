@@ -38,6 +38,7 @@ pub struct Context {
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
+    pub(crate) rpc: Rpc,
     pub(crate) pipeline: Pipeline,
     /// Requests that start in the order they came.
     pub(crate) turns: Arc<Lines>,
@@ -84,11 +85,8 @@ impl Context {
     }
 
     /// Calls to them.
-    pub fn rpc(&self) -> Rpc {
-        Rpc {
-            cluster: self.cluster.clone(),
-            routes: self.routes.clone(),
-        }
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
     }
 
     /// What the application shares among its handlers.
@@ -129,6 +127,19 @@ impl Context {
             let (route, code, reason) = (Shown(route), client_code(status.code()), status.reason());
             let server = self.server_id();
             warn!(server, %session, %route, code, %reason, left_out, "request failed");
+        }
+    }
+
+    /// What another server called by name has failed here.
+    pub(crate) fn log_remote_failure(&self, from: &str, name: &str, status: &Status) {
+        let line = self
+            .failures
+            .lock()
+            .line(Instant::now(), LOG_LINES_PER_SECOND);
+        if let Some(left_out) = line {
+            let (route, code, reason) = (Shown(name.as_bytes()), status.code().0, status.reason());
+            let server = self.server_id();
+            warn!(server, from, %route, code, %reason, left_out, "a remote's method failed");
         }
     }
 

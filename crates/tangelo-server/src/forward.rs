@@ -18,7 +18,7 @@ use crate::{
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
-    pipeline::{self, Bounds, Passage, Step, To, within},
+    pipeline::{self, Bounds, Passage, Step, To, Turn, within},
     session::{BackSession, FrontSession, Kind},
 };
 
@@ -211,25 +211,20 @@ impl Forward {
         let session = request.session().clone();
         let (pipeline, route) = (&self.context.pipeline, request.route_bytes());
         let to = To::Here(pipeline.find(&route));
-        let place = match pipeline.local.has_befores() {
-            false => Ok(None),
-            true => match self.context.turns.join(session.id()) {
-                Some(place) => Ok(Some(place)),
-                None => Err(Status::from(Code::FLOW_LIMIT)),
-            },
+        let turn = match pipeline.local.has_befores() {
+            false => Some(Turn::Free),
+            true => self.context.turns.join(session.id()).map(Turn::After),
         };
-        let place = match place {
-            Ok(place) => place,
-            Err(status) => {
-                self.context.log_failure(session.id(), &route, &status);
-                return Box::pin(ready(Ok(said(kind, Err(status)))));
-            }
+        let Some(turn) = turn else {
+            let status = Status::from(Code::FLOW_LIMIT);
+            self.context.log_failure(session.id(), &route, &status);
+            return Box::pin(ready(Ok(said(kind, Err(status)))));
         };
         let bounds = bounds(pipeline.manner(to), &mut request);
         let bounds = bounds.unwrap_or_else(|| Bounds::new(request.deadline()));
         let passage = Passage::of_front_end(request);
         Box::pin(async move {
-            let Step::Answered { outcome, passage } = passage.pass(place, to, bounds).await else {
+            let Step::Answered { outcome, passage } = passage.pass(turn, to, bounds).await else {
                 return Err(pipeline::not_found(&route));
             };
             let context = session.context();

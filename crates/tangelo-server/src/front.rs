@@ -25,15 +25,16 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::{
-    choices::Choices,
-    running::{Entry, Running, Sent},
+    choices::{BackEnd, Choices, Chosen},
+    running::{Next, Running, Sent},
     timer::Timer,
 };
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
     forward,
-    session::{FrontSession, Item, Kind},
+    pipeline::Passage,
+    session::{CloseReason, FrontSession, Item, Kind},
 };
 
 /// Events handled before other clients get their turn.
@@ -83,6 +84,19 @@ enum End {
     Kicked(String),
     #[error("this server leaves")]
     Leaving,
+}
+
+impl End {
+    /// As the application is told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
+            Self::Connection(_) | Self::Refused(_) => CloseReason::Failed(self.to_string()),
+            Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
+            Self::Kicked(reason) => CloseReason::Kicked(Arc::from(&**reason)),
+            Self::Leaving => CloseReason::Leaving,
+        }
+    }
 }
 
 impl Front {
@@ -164,9 +178,12 @@ impl Front {
     fn watch_timer(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            for (place, entry, step) in self.running.expire(self.now) {
-                self.take_step((entry.id, place), entry.route(), entry.deadline, step)?;
+            let mut told = Ok(());
+            for (place, entry, came) in self.running.expire(self.now) {
+                told = told.and(self.take(place, entry, came));
             }
+            told?;
+            self.release()?;
             if self.now >= self.patience {
                 return Err(match self.state {
                     State::Working => End::Silent(self.patience_for_silence()),
@@ -223,46 +240,26 @@ impl Front {
         Ok(())
     }
 
-    /// What a back end has answered goes to the client; or why it has not.
-    fn hand_on(
-        &mut self,
-        place: u32,
-        mut entry: Entry,
-        answer: Result<Result<Reply, Status>, Status>,
-    ) -> Result<(), End> {
-        let mut passage = entry.take_passage();
-        let outcome = match (answer, &mut passage) {
-            // What failed there is in the log there, and was for the error handler there.
-            (Ok(answer), None) => answer,
-            (Ok(answer), Some(passage)) => answer.inspect_err(|s| passage.failed(s.clone())),
-            (Err(lost), passage) => {
-                let told = match passage {
-                    Some(passage) => passage.told(Err(lost)),
-                    None => Err(lost),
-                };
-                if let Err(status) = &told {
-                    self.log(entry.id, entry.route(), status);
-                }
-                told
-            }
-        };
-        let said = self.respond(entry.id, &answer::body(&outcome));
-        if let Some(passage) = passage {
-            self.begin_afterwards(place, passage, &outcome);
-        }
-        said
-    }
-
     /// Handlers that can go on.
     fn poll_running(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((entry, step)) = self.running.poll(place) {
-                self.take_step((entry.id, place), entry.route(), entry.deadline, step)?;
+            if let Some((entry, came)) = self.running.poll(place) {
+                self.take(place, entry, came)?;
                 self.relieve(task)?;
             }
+            self.release()?;
+        }
+        Ok(())
+    }
+
+    /// What was held back begins, as far as it may.
+    fn release(&mut self) -> Result<(), End> {
+        while let Some(Next { place, id, request }) = self.running.next_held() {
+            let context = Arc::clone(&self.context);
+            self.begin(&context, place, id, request)?;
         }
         Ok(())
     }
@@ -375,32 +372,44 @@ impl Front {
         )
     }
 
-    /// Starts a request: it is answered at once, or takes a place among those that run.
-    fn start(&mut self, context: &Context, id: u32, mut request: Request) -> Result<(), End> {
+    /// Starts a request, behind those that were held back.
+    fn start(&mut self, context: &Context, id: u32, request: Request) -> Result<(), End> {
+        let place = match self.admit() {
+            Ok(place) => place,
+            Err(status) => return self.reply(id, request.route(), &Err(status)),
+        };
+        if self.running.is_holding() {
+            self.timer.at_latest(request.deadline());
+            self.running.hold(place, id, request);
+            return Ok(());
+        }
+        self.begin(context, place, id, request)
+    }
+
+    /// Begins a request: it is answered at once, or takes its place among those that run.
+    fn begin(
+        &mut self,
+        context: &Context,
+        place: u32,
+        id: u32,
+        mut request: Request,
+    ) -> Result<(), End> {
         if !context.pipeline.is_plain() {
-            return self.start_passing(context, id, request);
+            return self.begin_passing(context, (id, place), request);
         }
         let handler = context.pipeline.find(request.route());
-        let handler = handler.and_then(|number| context.pipeline.get(number));
-        let started = match (self.admit(), handler) {
-            (Ok(place), Some(handler)) => {
-                if let Some(limit) = handler.manner.deadline {
-                    request.due_by(self.now + limit);
-                }
-                let deadline = request.deadline();
-                if let Some(outcome) = self.running.add(place, id, handler, request) {
-                    return self.reply(id, &handler.route, &outcome);
-                }
-                self.timer.at_latest(deadline);
-                return Ok(());
-            }
-            (Ok(place), None) => self.forward(context, (id, place), &request),
-            (Err(status), _) => Err(status),
+        let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
+            return self.forward(context, (id, place), request);
         };
-        match started {
-            Ok(()) => Ok(()),
-            Err(status) => self.reply(id, request.route(), &Err(status)),
+        if let Some(limit) = handler.manner.deadline {
+            request.due_by(self.now + limit);
         }
+        let deadline = request.deadline();
+        if let Some(outcome) = self.running.add(place, id, handler, request) {
+            return self.reply(id, &handler.route, &outcome);
+        }
+        self.timer.at_latest(deadline);
+        Ok(())
     }
 
     /// The place a request takes that may start.
@@ -417,25 +426,36 @@ impl Front {
         &mut self,
         context: &Context,
         (id, place): (u32, u32),
-        request: &Request,
-    ) -> Result<(), Status> {
+        request: Request,
+    ) -> Result<(), End> {
         let token = self.running.token(place);
-        if let Some(sent) = self.send(context, (id, token), request)? {
-            self.running
-                .add_forwarded((id, token), request.deadline(), sent, None);
-            self.timer.at_latest(request.deadline());
+        let sent = match self.choices.choose(context, &self.session, &request) {
+            Ok(BackEnd::Known(chosen)) => self.send(chosen, (id, token), &request),
+            Ok(BackEnd::Asks(asking)) => {
+                return self.ask((id, place), Passage::of_client(request), asking);
+            }
+            Err(status) => Err(status),
+        };
+        match sent {
+            Ok(Some(sent)) => {
+                let deadline = request.deadline();
+                self.running
+                    .add_forwarded((id, token), deadline, sent, None);
+                self.timer.at_latest(deadline);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(status) => self.reply(id, request.route(), &Err(status)),
         }
-        Ok(())
     }
 
-    /// Sends a request to the server that answers it; `None` for a notify, which nobody answers.
+    /// Over the session's connection to this back end; `None` of a notify, which nobody answers.
     fn send(
         &mut self,
-        context: &Context,
+        chosen: Arc<Chosen>,
         (id, token): (u32, u64),
         request: &Request,
     ) -> Result<Option<Sent>, Status> {
-        let chosen = self.choices.choose(context, &self.session, request)?;
         if id == 0 {
             forward::tell(&chosen.connection, &self.session, request)?;
             return Ok(None);
@@ -535,7 +555,7 @@ impl Front {
             // A client that does not read does not hear them.
             let _ = connection.queue(words);
         }
-        self.context.sessions().close(&self.session);
+        self.context.sessions().close(&self.session, end.reason());
         self.end_with_client();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
@@ -557,14 +577,14 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            if let Some((_, step)) = self.running.poll(place) {
-                self.take_last_step(place, step);
+            if let Some((_, came)) = self.running.poll(place) {
+                self.take_last(place, came);
             }
         }
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            for (place, _, step) in self.running.expire(self.now) {
-                self.take_last_step(place, step);
+            for (place, _, came) in self.running.expire(self.now) {
+                self.take_last(place, came);
             }
             if self.now >= self.patience {
                 self.connection = None;
@@ -616,7 +636,8 @@ impl Drop for Front {
     /// A task that is dropped, rather than ended, leaves no session behind either.
     fn drop(&mut self) {
         if !self.session.is_closed() {
-            self.context.sessions().close(&self.session);
+            let sessions = self.context.sessions();
+            sessions.close(&self.session, CloseReason::Leaving);
         }
     }
 }

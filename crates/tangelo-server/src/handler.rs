@@ -11,14 +11,15 @@ use tangelo_rpc::{Answer, Service};
 
 pub(crate) use self::{blocking::Threads, manner::Manner};
 pub use self::{
-    extract::{Body, Extension, FromRequest, Json, State},
+    extract::{Body, Extension, FromRequest, Incoming, Json, State},
     manner::InManner,
     reply::{IntoReply, Options, WithOptions},
 };
 use crate::{Request, Result};
 
 /// An async function that answers a request: each argument is a [`FromRequest`], what it returns an
-/// [`IntoReply`].
+/// [`IntoReply`]. `R` is what it answers: a client's request, or a
+/// [`RemoteRequest`](crate::RemoteRequest) of another server.
 ///
 /// You need not care about `Arguments`: it is what lets functions of any number of arguments be
 /// handlers without the compiler taking two of them for one.
@@ -26,47 +27,43 @@ use crate::{Request, Result};
     message = "`{Self}` is no handler",
     note = "a handler is an `async fn` whose arguments are extractors, such as `Json<T>` or `Session`, and which returns `Result<Json<T>>`, `Json<T>`, `Bytes` or `()`"
 )]
-pub trait Handler<Arguments>: Send + Sync + 'static {
+pub trait Handler<Arguments, R = Request>: Send + Sync + 'static {
     /// Takes the arguments from the request, and calls.
     ///
     /// # Errors
     /// An argument cannot be had from this request.
-    fn call(&self, request: Request) -> Result<Answer>;
-
-    /// The same handler, whose answer is due `deadline` after the request has come to its server; then the
-    /// request fails with 504. It is at the most [`Limits::deadline`](crate::Limits::deadline) of the front
-    /// end, in any case.
-    fn deadline(self, deadline: Duration) -> InManner<Self>
-    where
-        Self: Sized,
-    {
-        InManner::new(self).due_within(deadline)
-    }
-
-    /// The same handler on a thread of its own, for one that computes for long or blocks. As many of a
-    /// server's run at once as [`Limits::blocking`](crate::Limits::blocking) says; what comes on top fails
-    /// with 503. A thread cannot be stopped: past the deadline it goes on, and nobody hears of it.
-    fn blocking(self) -> InManner<Self>
-    where
-        Self: Sized,
-    {
-        InManner::new(self).on_a_thread()
-    }
-
-    /// The same handler, dropped at an await when its client has gone. Others run on: they belong to the
-    /// session, and end by their deadlines.
-    fn cancel_with_client(self) -> InManner<Self>
-    where
-        Self: Sized,
-    {
-        InManner::new(self).ended_with_client()
-    }
+    fn call(&self, request: R) -> Result<Answer>;
 
     #[doc(hidden)]
     fn manner(&self) -> Manner {
         Manner::default()
     }
 }
+
+/// How a handler is run, where that is not as the others are.
+pub trait HandlerExt<Arguments>: Handler<Arguments> + Sized {
+    /// The same handler, whose answer is due `deadline` after the request has come to its server; then the
+    /// request fails with 504. It is at the most [`Limits::deadline`](crate::Limits::deadline) of the front
+    /// end, in any case.
+    fn deadline(self, deadline: Duration) -> InManner<Self> {
+        InManner::new(self).due_within(deadline)
+    }
+
+    /// The same handler on a thread of its own, for one that computes for long or blocks. As many of a
+    /// server's run at once as [`Limits::blocking`](crate::Limits::blocking) says; what comes on top fails
+    /// with 503. A thread cannot be stopped: past the deadline it goes on, and nobody hears of it.
+    fn blocking(self) -> InManner<Self> {
+        InManner::new(self).on_a_thread()
+    }
+
+    /// The same handler, dropped at an await when its client has gone. Others run on: they belong to the
+    /// session, and end by their deadlines.
+    fn cancel_with_client(self) -> InManner<Self> {
+        InManner::new(self).ended_with_client()
+    }
+}
+
+impl<A, H: Handler<A>> HandlerExt<A> for H {}
 
 /// The handlers of one name, such as `chatHandler`, by method. Made with
 /// [`handlers!`](crate::handlers).
@@ -134,11 +131,11 @@ macro_rules! handlers {
 }
 
 /// From here on a handler is a service like any other.
-fn erase<A: 'static, H: Handler<A>>(handler: H) -> Arc<dyn Service<Request>> {
+pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Arc<dyn Service<R>> {
     struct Erased<H, A>(H, std::marker::PhantomData<fn(A)>);
 
-    impl<A: 'static, H: Handler<A>> Service<Request> for Erased<H, A> {
-        fn call(&self, request: Request) -> Answer {
+    impl<A: 'static, R: 'static, H: Handler<A, R>> Service<R> for Erased<H, A> {
+        fn call(&self, request: R) -> Answer {
             self.0
                 .call(request)
                 .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_status()))))
@@ -150,16 +147,16 @@ fn erase<A: 'static, H: Handler<A>>(handler: H) -> Arc<dyn Service<Request>> {
 
 macro_rules! handler {
     ($($argument:ident),*) => {
-        impl<F, Fut, R, $($argument),*> Handler<($($argument,)*)> for F
+        impl<F, Fut, A, R, $($argument),*> Handler<($($argument,)*), R> for F
         where
             F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = R> + Send + 'static,
-            R: IntoReply,
-            $($argument: FromRequest,)*
+            Fut: Future<Output = A> + Send + 'static,
+            A: IntoReply,
+            $($argument: FromRequest<R>,)*
         {
             #[allow(non_snake_case, unused_mut, unused_variables,
                 reason = "arguments are named as their types; there may be none")]
-            fn call(&self, mut request: Request) -> Result<Answer> {
+            fn call(&self, mut request: R) -> Result<Answer> {
                 $(let $argument = $argument::from_request(&mut request)?;)*
                 let answer = self($($argument),*);
                 Ok(Box::pin(async move { answer.await.into_reply() }))

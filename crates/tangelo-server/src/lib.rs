@@ -24,6 +24,8 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.remote.rs"]
+    pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -32,8 +34,10 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod remote;
 mod request;
 mod route;
+mod rpc;
 mod server;
 mod session;
 mod state;
@@ -44,12 +48,14 @@ pub use context::Context;
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, IntoAfter, IntoBefore};
 pub use handler::{
-    Body, Extension, FromRequest, Handler, Handlers, InManner, IntoReply, Json, Options, State,
-    WithOptions,
+    Body, Extension, FromRequest, Handler, HandlerExt, Handlers, InManner, Incoming, IntoReply,
+    Json, Options, State, WithOptions,
 };
 pub use limits::Limits;
+pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
-pub use route::{Routes, Rpc, Servers, crc32};
+pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
+pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use server::{Server, StartError};
-pub use session::{FrontendSession, Session, SessionId, Sessions};
+pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

@@ -15,7 +15,7 @@ pub struct Limits {
     /// long again.
     pub deadline: Duration,
     /// Handlers of this server that run at once on threads of their own
-    /// ([`Handler::blocking`](crate::Handler::blocking)). Default 256; what comes on top is answered 503.
+    /// ([`HandlerExt::blocking`](crate::HandlerExt::blocking)). Default 256; what comes on top is answered 503.
     pub blocking: usize,
 }
 

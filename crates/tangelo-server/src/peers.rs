@@ -50,6 +50,7 @@ impl Peers for Callers {
     fn arrived(&self, connection: &Connection) {
         // Requests that come over it find their server through it, without a count all would share.
         connection.set_extension(Arc::clone(&self.context));
+        self.context.cluster.dialers().arrived(connection);
         if self.context.channels().frontends().arrived(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(
@@ -61,6 +62,7 @@ impl Peers for Callers {
 
     fn left(&self, connection: &Connection) {
         self.context.gone.lost(connection);
+        self.context.cluster.dialers().left(connection);
         if self.context.channels().frontends().left(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(server = self.context.server_id(), from, "front end gone");

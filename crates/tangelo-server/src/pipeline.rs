@@ -14,17 +14,21 @@ use std::{
     task::{Context, Poll},
 };
 
-use tangelo_rpc::{Code, Remote, Reply, Service, Status};
+use tangelo_rpc::{Code, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 
 pub(crate) use self::{
     filters::Filters,
     gone::{Gone, Watch},
     lines::{Lines, Place},
-    passage::{Passage, Step, To},
+    passage::{Passage, Step, To, Turn},
     within::{Bounds, client_gone, within},
 };
-use crate::{Handlers, Request, handler::Manner, route::Route};
+use crate::{
+    Handlers, Request,
+    handler::Manner,
+    route::{By, Choice, Route},
+};
 
 /// The handlers of one server, by their whole route, and the filters around them.
 #[derive(Default)]
@@ -101,15 +105,16 @@ impl Pipeline {
     }
 }
 
-/// The server that answers a request which no handler of this one does.
-pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Remote, Status> {
+/// The server that answers a request which no handler of this one does, or the way to find out.
+pub(crate) fn elsewhere(context: &crate::Context, request: &Request) -> Result<Choice, Status> {
     let route = Route::parse(request.route()).ok_or_else(|| not_found(request.route()))?;
     if route.server_type == context.server_type() {
         return Err(not_found(request.route()));
     }
+    let by = By::Session(request.session().clone());
     context
         .routes
-        .choose(route.server_type, request.session(), &context.cluster)
+        .choose(route.server_type, &by, &context.cluster)
 }
 
 /// Why nothing here answers a route.

@@ -97,6 +97,12 @@ impl Request {
         Ok(())
     }
 
+    /// The same without the rest of the buffer it came in: for one that has to wait.
+    pub(crate) fn unpinned(mut self) -> Self {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+        self
+    }
+
     /// Whom it came from.
     pub fn session(&self) -> &Session {
         &self.session
@@ -131,11 +137,6 @@ impl Request {
     /// What its owner has laid beside the request.
     pub(crate) fn get_for<T: Send + Sync + 'static>(&self, owner: Owner) -> Option<&T> {
         self.extensions.get(owner)
-    }
-
-    /// It keeps no buffer that others came in with it.
-    pub(crate) fn unpin(&mut self) {
-        self.bytes = Bytes::copy_from_slice(&self.bytes);
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
 
 use crate::{
-    Blueprint, Channels, Component, Context, Limits, Routes, Sessions,
+    Blueprint, Channels, Component, Context, Limits, Routes, Rpc, Sessions,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
@@ -27,6 +27,7 @@ use crate::{
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
     pipeline::{Gone, Lines},
+    remote::{self, RemoteOnServer},
     session::SessionIds,
 };
 
@@ -96,10 +97,10 @@ impl Server {
         let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
         let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
         let client_address = listener.as_ref().map(|listener| listener.address());
-        let (context, services, components) =
+        let (context, offered, components) =
             assemble(blueprint, instance.clone(), routes, &*registry, &back);
         run_filters(&context, &back);
-        serve_others(acceptor, services, &context, &back);
+        serve_others(acceptor, offered, &context, &back);
         if let Err(problem) = start_components(components, &context, &back).await {
             back.close(Duration::ZERO).await;
             return Err(problem);
@@ -213,7 +214,7 @@ fn assemble(
     routes: Routes,
     registry: &dyn Registry,
     back: &Tasks,
-) -> (Arc<Context>, Vec<MakeService>, Vec<(String, Component)>) {
+) -> (Arc<Context>, Offered, Vec<(String, Component)>) {
     let Blueprint {
         heartbeat,
         limits,
@@ -222,9 +223,12 @@ fn assemble(
         services,
         components,
         on_leave,
+        remotes,
+        rpc,
+        events,
         ..
     } = blueprint;
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::new(events));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -232,20 +236,12 @@ fn assemble(
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
     };
-    let asked_by_back_ends = Services::new().with(ChannelOnFrontEnd {
-        sessions: Arc::clone(&sessions),
-    });
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(
-        Arc::new(identity),
-        asked_by_back_ends,
-        Arc::new(back_ends),
-        registry,
-        lanes(),
-    );
+    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
         limits,
@@ -259,31 +255,45 @@ fn assemble(
         gone: Gone::default(),
         threads: Threads::new(&limits),
         tasks: back.clone(),
+        rpc,
         pipeline,
         states,
         failures: Mutex::default(),
         farewells: Mutex::default(),
         draining: AtomicBool::new(false),
     };
-    (Arc::new(context), services, components)
+    let offered = Offered { services, remotes };
+    (Arc::new(context), offered, components)
+}
+
+/// What an application offers other servers, and this one.
+struct Offered {
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
 }
 
 /// Lets other servers in, and dials those that are there.
 fn serve_others(
     acceptor: Option<(Acceptor, SocketAddr)>,
-    services: Vec<MakeService>,
+    offered: Offered,
     context: &Arc<Context>,
     back: &Tasks,
 ) {
+    let remotes = RemoteOnServer {
+        context: Arc::clone(context),
+        remotes: offered.remotes,
+    };
+    let make = |services, make: MakeService| make(context, services);
+    let offered = offered.services.into_iter();
+    let offered = offered.fold(Services::new().with(remotes), make);
     if let Some((acceptor, address)) = acceptor {
-        let own = Services::new()
+        let services = offered
+            .clone()
             .with(Forward {
                 context: Arc::clone(context),
             })
             .with(SessionOnBackEnd(context.channels.clone()))
             .with(ChannelOnBackEnd(context.channels.clone()));
-        let make = |services, make: MakeService| make(context, services);
-        let services = services.into_iter().fold(own, make);
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             tasks: back.clone(),
@@ -293,11 +303,17 @@ fn serve_others(
         back.spawn(info_span!("acceptor"), run);
         info!(%address, "listening for servers");
     }
-    let run = context
-        .cluster
-        .clone()
-        .run(wanted(&context.instance), back.clone());
-    until_drained(back, info_span!("cluster"), run);
+    let own = Arc::new(offered.clone());
+    context.rpc.answers_itself(&own);
+    let services = offered.with(ChannelOnFrontEnd {
+        sessions: Arc::clone(&context.sessions),
+    });
+    let cluster = context.cluster.clone();
+    let run = cluster.run(services, wanted(&context.instance), back.clone());
+    until_drained(back, info_span!("cluster"), async move {
+        run.await;
+        drop(own);
+    });
 }
 
 /// What filters do beside the requests.

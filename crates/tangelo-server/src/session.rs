@@ -1,6 +1,7 @@
 //! Sessions: connected clients as handlers see them.
 
 mod back;
+mod events;
 mod frontend;
 mod queue;
 mod table;
@@ -16,12 +17,13 @@ use tangelo_wire::pomelo::json;
 
 pub(crate) use self::{
     back::BackSession,
+    events::Events,
     frontend::FrontSession,
     queue::{Item, Queue},
     table::SessionIds,
     wake::Wake,
 };
-pub use self::{frontend::FrontendSession, table::Sessions};
+pub use self::{events::CloseReason, frontend::FrontendSession, table::Sessions};
 use crate::{Context, Error};
 
 /// A session's id: unique also across restarts of its front end. The upper half tells the front
@@ -71,6 +73,14 @@ impl Session {
         matches!(self.0, Kind::Front(_))
     }
 
+    /// Whether its client has gone, as far as is known here.
+    pub(crate) fn is_known_gone(&self) -> bool {
+        match &self.0 {
+            Kind::Front(session) => session.is_closed(),
+            Kind::Back(_) => false,
+        }
+    }
+
     /// The client's address, where it is known.
     pub(crate) fn client_address(&self) -> Option<IpAddr> {
         match &self.0 {
@@ -112,7 +122,8 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn context(&self) -> &Arc<Context> {
+    /// The server this is on: on a front end that of the session, on a back end the one that was asked.
+    pub fn context(&self) -> &Arc<Context> {
         match &self.0 {
             Kind::Front(session) => session.context(),
             Kind::Back(session) => session.context(),

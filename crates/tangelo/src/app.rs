@@ -10,7 +10,7 @@ use std::{
 
 use clap::Parser;
 use tangelo_registry::{Fixed, Instance, Memory, Registry};
-use tangelo_server::{Blueprint, Result, Routes, Session, States};
+use tangelo_server::{Blueprint, Candidates, Result, RouteRule, RouteTo, Routes, Session, States};
 use tracing::warn;
 
 use crate::{
@@ -93,7 +93,8 @@ impl App {
     }
 
     /// Servers of this type are chosen by this key of the session: the same key, the same server.
-    /// Without one, by the user.
+    /// Without one, by the user. `default` as a type stands for all that have no route of their own; so
+    /// it does in the next three.
     #[must_use]
     pub fn route(
         mut self,
@@ -101,6 +102,42 @@ impl App {
         key: impl Fn(&Session) -> Result<String> + Send + Sync + 'static,
     ) -> Self {
         self.routes = self.routes.with(server_type, key);
+        self
+    }
+
+    /// Servers of this type are named by this function, as Pomelo's are: it is given the session and the
+    /// servers there are. What it names is taken whether up or not.
+    ///
+    /// It is asked again when the session or the list of servers has changed.
+    #[must_use]
+    pub fn route_to(
+        mut self,
+        server_type: &str,
+        server: impl Fn(&Session, &Candidates) -> Result<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.routes = self.routes.with_server(server_type, server);
+        self
+    }
+
+    /// Servers of this type are found by this async function, which has 3 s. The session's later
+    /// requests are held back until it is known where this one goes, so that they begin in their order.
+    #[must_use]
+    pub fn route_async<F>(
+        mut self,
+        server_type: &str,
+        find: impl Fn(Session, Candidates) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<RouteTo>> + Send + 'static,
+    {
+        self.routes = self.routes.with_async(server_type, find);
+        self
+    }
+
+    /// How a key of this type becomes a server. Default [`RouteRule::ConsistentHash`].
+    #[must_use]
+    pub fn route_rule(mut self, server_type: &str, rule: RouteRule) -> Self {
+        self.routes = self.routes.rule(server_type, rule);
         self
     }
 

@@ -45,18 +45,19 @@ pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
 pub use tangelo_server as server;
-pub use tangelo_server::{Error, Result, handlers};
+pub use tangelo_server::{Error, Result, handlers, remotes};
 
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
         App, Bootstrap, Error, Result, RpcApp,
         connector::Hybrid,
-        handlers,
+        handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Answered, Body, Channel, Channels, Extension, Filter, FrontendSession, Handler,
-            IntoReply, Json, Member, Request, Rpc, Servers, Session, SessionId, State,
+            Answered, Body, Channel, Channels, Extension, FailMode, Filter, FrontendSession,
+            HandlerExt, IntoReply, Json, Member, Request, RouteRule, RouteTo, Rpc, RpcLog, Servers,
+            Session, SessionId, State,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

@@ -185,8 +185,11 @@ impl RpcApp {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
         shared.registered.iter().for_each(Registered::take_back);
-        // Servers first: what runs there may still have calls to make.
-        let servers = shared.servers.iter().map(|server| server.close(left()));
+        // Servers first: what runs there may still have calls to make. A server that does not end in
+        // time leaves the clients some.
+        let for_clients = LAST_CALLS.min(patience / 4);
+        let servers = shared.servers.iter();
+        let servers = servers.map(|server| server.close(left().saturating_sub(for_clients)));
         let cut_off: usize = join_all(servers).await.into_iter().sum();
         let cut_off = cut_off + shared.background.close(left()).await;
         if let Some(log) = &shared.log {
@@ -220,6 +223,8 @@ impl RpcApp {
     }
 }
 
+/// How much of the time to stop is kept for clients.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 /// How long the access log may take for what waits when all else has ended.
 const LAST_LINES: Duration = Duration::from_millis(500);
 

@@ -13,7 +13,7 @@ use tangelo::rpc::{
 const PAGE: &str = include_str!("../../../docs/krpc.md");
 
 /// Keys that krpc does not have, or has under another name.
-const OURS: [(&str, &str, &str); 16] = [
+const OURS: [(&str, &str, &str); 17] = [
     ("application", "fallback_file", "fallbackPlugin"),
     ("client", "lazy", ""),
     ("client", "layout", ""),
@@ -21,6 +21,7 @@ const OURS: [(&str, &str, &str); 16] = [
     ("client", "tls_cert", ""),
     ("client", "tls_key", ""),
     ("client", "tls_server_name", ""),
+    ("server", "max_timeout", ""),
     ("server", "layout", ""),
     ("server", "tls_cert", ""),
     ("server", "tls_key", ""),

@@ -16,7 +16,7 @@ use crate::{
 
 tangelo::include_proto!("suite");
 
-struct Abacus;
+pub(crate) struct Abacus;
 
 impl Calculator for Abacus {
     async fn add(&self, AddReq { a, b }: AddReq) -> Result<AddRes, Status> {

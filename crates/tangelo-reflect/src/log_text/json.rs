@@ -4,7 +4,7 @@ use std::fmt;
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
 
-use super::{Formatter, MAX_TEXT, Options, REST, breaks_lines, line::Line};
+use super::{Formatter, MAX_TEXT, Options, REST, is_unseen, line::Line};
 
 /// The whole message as a JSON object, however deep it is.
 ///
@@ -138,8 +138,10 @@ fn write_text(text: &str, options: &Options, line: &mut Line<'_>) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            character if breaks_lines(character) => {
-                line.push_display(format_args!("\\u{:04x}", u32::from(character)));
+            character if is_unseen(character) => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    line.push_display(format_args!("\\u{unit:04x}"));
+                }
             }
             character => line.push(character),
         }

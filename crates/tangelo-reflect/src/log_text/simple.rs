@@ -2,7 +2,7 @@
 
 use prost_reflect::{DynamicMessage, MapKey, ReflectMessage, Value};
 
-use super::{Formatter, MAX_TEXT, Options, REST, breaks_lines, line::Line};
+use super::{Formatter, MAX_TEXT, Options, REST, is_unseen, line::Line};
 
 /// krpc's own format: `name:value` with `^` between fields, `{name:value,name:value}` for messages in
 /// the message. What lies deeper is left out.
@@ -155,7 +155,7 @@ fn write_scalar(value: &Value, options: &Options, line: &mut Line<'_>) {
 fn write_text(text: &str, options: &Options, line: &mut Line<'_>) {
     let (text, cut) = options.cut(text);
     for character in text.chars() {
-        let blank = character == '^' || breaks_lines(character);
+        let blank = character == '^' || is_unseen(character);
         line.push(if blank { ' ' } else { character });
     }
     if cut {

@@ -8,11 +8,36 @@ use super::{Error, VALIDATE_ERROR, options, rules::Rules};
 
 /// What is looked at in a message of one type, in the order it is declared in.
 pub(super) struct Plan {
+    descriptor: MessageDescriptor,
     pub(super) fields: Vec<Field>,
+    /// By number: those fields, and whatever may be set in their place.
+    pub(super) slots: HashMap<u32, Slot, foldhash::fast::RandomState>,
+    /// What is broken when nothing is set.
+    pub(super) unset: Option<Place>,
+}
+
+/// What a number in a message stands for.
+pub(super) struct Slot {
+    /// Index of the field, if it is looked at.
+    pub(super) field: Option<usize>,
+    /// Indices of the fields that it takes the place of.
+    pub(super) instead_of: Vec<usize>,
+    /// Entries of maps have a length for prost whatever form they say they have: then what follows would
+    /// be read in two ways.
+    pub(super) is_map: bool,
+}
+
+/// How many values a field has, and of what kind.
+pub(super) enum Form {
+    One(Kind),
+    List(Kind),
+    /// With the kind of its keys.
+    Map(Kind),
 }
 
 pub(super) struct Field {
     pub(super) descriptor: FieldDescriptor,
+    pub(super) form: Form,
     pub(super) rules: Rules,
     pub(super) answer: Answer,
     /// The plan of the messages that it holds, if that has anything to look at.
@@ -42,6 +67,10 @@ pub(super) fn plans(descriptor: &MessageDescriptor) -> Result<Option<Vec<Plan>>,
         return Ok(None);
     }
     settle_unset(&mut plans);
+    for plan in &mut plans {
+        plan.slots = slots(&plan.descriptor, &plan.fields);
+        plan.unset = plan.fields.iter().find_map(|field| field.unset);
+    }
     Ok(Some(plans))
 }
 
@@ -61,7 +90,12 @@ fn read(descriptor: &MessageDescriptor) -> Result<Vec<Plan>, Error> {
             });
             fields.push(read_field(descriptor, below)?);
         }
-        plans.push(Plan { fields });
+        plans.push(Plan {
+            descriptor: message,
+            fields,
+            slots: HashMap::default(),
+            unset: None,
+        });
     }
     Ok(plans)
 }
@@ -88,7 +122,15 @@ fn read_field(descriptor: FieldDescriptor, below: Option<usize>) -> Result<Field
     let vld = options::read(&descriptor)
         .map_err(|problem| Error::new(&descriptor, "vld", problem))?
         .unwrap_or_default();
+    let form = match descriptor.kind() {
+        Kind::Message(entry) if descriptor.is_map() => {
+            Form::Map(entry.map_entry_key_field().kind())
+        }
+        kind if descriptor.is_list() => Form::List(kind),
+        kind => Form::One(kind),
+    };
     Ok(Field {
+        form,
         rules: Rules::parse(&descriptor, &vld)?,
         answer: Answer {
             code: if vld.ret_code < 0 {
@@ -145,12 +187,35 @@ fn settle_unset(plans: &mut [Plan]) {
                 None => {
                     let default = field.descriptor.default_value();
                     let place = Place { plan, field: index };
-                    (!field.rules.hold(&default)).then_some(place)
+                    (!field.rules.hold_default(&default)).then_some(place)
                 }
             };
             plans[plan].fields[index].unset = unset;
         }
     }
+}
+
+fn slots(
+    message: &MessageDescriptor,
+    fields: &[Field],
+) -> HashMap<u32, Slot, foldhash::fast::RandomState> {
+    let all = message.fields().filter_map(|descriptor| {
+        let oneof = descriptor.containing_oneof();
+        let instead_of = (0..).zip(fields).filter_map(|(at, field)| {
+            let rival = oneof.is_some() && field.descriptor.containing_oneof() == oneof;
+            (rival && field.descriptor != descriptor).then_some(at)
+        });
+        let slot = Slot {
+            field: fields
+                .iter()
+                .position(|field| field.descriptor == descriptor),
+            instead_of: instead_of.collect(),
+            is_map: descriptor.is_map(),
+        };
+        let matters = slot.field.is_some() || !slot.instead_of.is_empty() || slot.is_map;
+        matters.then_some((descriptor.number(), slot))
+    });
+    all.collect()
 }
 
 /// The types that an empty message would have to have in it, itself among them.

@@ -2,7 +2,7 @@
 
 use prost_reflect::FieldDescriptor;
 
-use super::Violation;
+use super::{Unreadable, Violation};
 
 /// A rule in a .proto file that cannot be kept to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +32,9 @@ impl Error {
 /// Why a body is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BodyError {
-    /// It is no message of the type.
+    /// It is no message of the type, or would be too large a one.
     #[error(transparent)]
-    Decode(#[from] prost::DecodeError),
+    Decode(#[from] Unreadable),
     /// It breaks a rule.
     #[error(transparent)]
     Violation(#[from] Violation),

@@ -1,6 +1,18 @@
 //! What `match` asks for.
 
-use regex_lite::Regex;
+use std::fmt;
+
+use regex_automata::{
+    Anchored,
+    dfa::{Automaton, StartKind, dense},
+    nfa::thompson,
+    util::{primitives::StateID, start, syntax},
+};
+
+/// Bytes of the largest table that a regular expression may become.
+const MAX_TABLE: usize = 4 << 20;
+/// Bytes that finding it may take.
+const MAX_WORK: usize = 16 << 20;
 
 /// More than krpc's own takes: a plus in the name and more than two parts in the domain.
 const EMAIL: &str = r"[A-Za-z0-9_.+-]+@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+";
@@ -13,8 +25,8 @@ pub(super) enum Pattern {
     Double,
     Date,
     Timestamp,
-    /// As in Java, `\d`, `\w` and `\s` are ASCII. Takes time in proportion to the text, whatever is in it.
-    Regex(Regex),
+    /// As in Java, `\d`, `\w`, `\s` and `\b` are ASCII.
+    Regex(Table),
 }
 
 impl Pattern {
@@ -25,8 +37,8 @@ impl Pattern {
             "double" => Self::Double,
             "date" => Self::Date,
             "timestamp" => Self::Timestamp,
-            "email" => Self::Regex(whole(EMAIL)?),
-            regex => Self::Regex(whole(regex)?),
+            "email" => Self::Regex(Table::of(EMAIL)?),
+            regex => Self::Regex(Table::of(regex)?),
         })
     }
 
@@ -39,22 +51,95 @@ impl Pattern {
             Self::Timestamp => text
                 .split_once(' ')
                 .is_some_and(|(day, hour)| date(day) && time(hour)),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(regex) => regex.matches(text),
         }
     }
 }
 
-/// A regular expression that matches whole texts only.
-fn whole(regex: &str) -> Result<Regex, String> {
-    let wrong = |error: regex_lite::Error| {
-        format!(
-            "`{regex}` is no regular expression here: {error}; write it without look-around, \
-             back-references and \\p, or check it in the method"
-        )
-    };
-    // Alone first: `a)(b` would do between brackets.
-    Regex::new(regex).map_err(wrong)?;
-    Regex::new(&format!("^(?:{regex})$")).map_err(wrong)
+/// A regular expression as a table of what follows on each byte: a text takes one look for each of its bytes,
+/// whatever is in it and whatever is asked.
+#[derive(Clone)]
+pub(super) struct Table {
+    states: Box<dense::DFA<Vec<u32>>>,
+    start: StateID,
+}
+
+impl Table {
+    fn of(regex: &str) -> Result<Self, String> {
+        let wrong = |problem: &str| {
+            format!(
+                "`{regex}` is no regular expression here: {problem}; write it without look-around and \
+                 back-references, or check it in the method"
+            )
+        };
+        // Alone first: `a)(b` would do between brackets.
+        if let Err(error) = syntax::parse(regex) {
+            let picture = error.to_string();
+            let problem = picture.lines().last().unwrap_or_default();
+            return Err(wrong(problem.trim_start_matches("error: ")));
+        }
+        let sizes = thompson::Config::new().nfa_size_limit(Some(MAX_WORK));
+        let limits = dense::Config::new()
+            .start_kind(StartKind::Anchored)
+            .dfa_size_limit(Some(MAX_TABLE))
+            .determinize_size_limit(Some(MAX_WORK));
+        let states = dense::Builder::new()
+            .configure(limits)
+            .thompson(sizes)
+            .build(&format!("^(?:{})$", in_ascii(regex)))
+            .map_err(|_| wrong("it is too large; `length` can say how long a text may be"))?;
+        let start = states
+            .start_state(&start::Config::new().anchored(Anchored::Yes))
+            .map_err(|error| wrong(&error.to_string()))?;
+        let states = Box::new(states);
+        Ok(Self { states, start })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let mut state = self.start;
+        for byte in text.bytes() {
+            state = self.states.next_state(state, byte);
+            if self.states.is_dead_state(state) {
+                return false;
+            }
+        }
+        self.states
+            .is_match_state(self.states.next_eoi_state(state))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Table")
+            .field("bytes", &self.states.memory_usage())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The expression with classes that know ASCII only, as Java's do.
+fn in_ascii(regex: &str) -> String {
+    let mut ascii = String::with_capacity(regex.len());
+    let mut characters = regex.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            ascii.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('d') => ascii.push_str("[[:digit:]]"),
+            Some('D') => ascii.push_str("[[:^digit:]]"),
+            Some('s') => ascii.push_str("[[:space:]]"),
+            Some('S') => ascii.push_str("[[:^space:]]"),
+            Some('w') => ascii.push_str("[[:word:]]"),
+            Some('W') => ascii.push_str("[[:^word:]]"),
+            Some('b') => ascii.push_str("(?-u:\\b)"),
+            Some('B') => ascii.push_str("(?-u:\\B)"),
+            Some(other) => ascii.extend(['\\', other]),
+            None => ascii.push('\\'),
+        }
+    }
+    ascii
 }
 
 /// `yyyy-MM-dd`, of a day that there is.
@@ -192,16 +277,39 @@ mod tests {
     }
 
     #[test]
+    fn classes_and_word_boundaries_know_ascii_only_as_in_java() {
+        check("\\w+", &["a_1"], &["\u{e9}", "a b", ""]);
+        check("[\\w-]+", &["a-b"], &["\u{e9}"]);
+        check("[^\\d\\s]+", &["a\u{663}\u{a0}"], &["1", " ", "\t"]);
+        check("\\W\\D\\S", &["\u{e9}\u{663}x"], &["axx", " 1x", " x "]);
+        check("a\\b.*", &["a", "a b", "a\u{e9}"], &["ab"]);
+        check("a\\B.*", &["ab"], &["a", "a b"]);
+        check("\\\\d", &["\\d"], &["\\1", "1"]);
+        check("(?i)yes", &["YES", "yes"], &["no"]);
+    }
+
+    #[test]
+    fn whole_alphabets_can_be_asked_for() {
+        check("\\p{L}+", &["\u{e9}\u{4e2d}"], &["1", ""]);
+        check("[a-z&&[^b]]+", &["ac"], &["b"]);
+    }
+
+    #[test]
+    fn a_table_is_as_large_as_it_may_be_and_no_larger() {
+        let Ok(Pattern::Regex(table)) = Pattern::parse(".{1,500}") else {
+            panic!("it fits");
+        };
+        assert!(table.states.memory_usage() <= MAX_TABLE);
+        // Each step back doubles it.
+        for pattern in [".{1,20000}", "(?:a|b)*a(?:a|b){20}"] {
+            let problem = Pattern::parse(pattern).unwrap_err();
+            assert!(problem.contains("too large"), "{problem}");
+        }
+    }
+
+    #[test]
     fn a_pattern_that_cannot_be_kept_to_says_so() {
-        for pattern in [
-            "(",
-            "a)(b",
-            "(?=a)b",
-            "(a)\\1",
-            "\\p{L}+",
-            "[a-z&&[^b]]",
-            "a{1,99999999}",
-        ] {
+        for pattern in ["(", "a)(b", "(?=a)b", "(a)\\1", "a{1,99999999}"] {
             let problem = Pattern::parse(pattern).unwrap_err();
             assert!(
                 problem.contains(pattern) && problem.contains("look-around"),

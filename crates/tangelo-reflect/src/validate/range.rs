@@ -47,6 +47,27 @@ impl Range {
     pub(super) fn holds_count(self, count: usize) -> bool {
         self.holds(i128::try_from(count).unwrap_or(i128::MAX))
     }
+
+    /// Whether a text has as many UTF-16 units as that. Does not count further than it has to.
+    pub(super) fn holds_length(self, text: &str) -> bool {
+        let (least, most) = (self.least(), self.most());
+        // A unit has three bytes at the most, so it has this many.
+        if text.len() / 3 > most {
+            return false;
+        }
+        let enough = if most == usize::MAX { least } else { most + 1 };
+        self.holds_count(text.encode_utf16().take(enough).count())
+    }
+
+    /// Its end, of what is counted.
+    pub(super) fn most(self) -> usize {
+        usize::try_from(self.max).unwrap_or(usize::MAX)
+    }
+
+    /// Its beginning, of what is counted.
+    pub(super) fn least(self) -> usize {
+        usize::try_from(self.min).unwrap_or_default()
+    }
 }
 
 fn end(text: &str, open: i128) -> Result<i128, String> {

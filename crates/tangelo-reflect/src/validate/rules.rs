@@ -1,7 +1,5 @@
 //! The rules of one field, ready to be asked.
 
-use std::borrow::Cow;
-
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, Value};
 
 use super::{
@@ -9,12 +7,17 @@ use super::{
     options::Validate,
     pattern::Pattern,
     range::{Range, TextRange},
+    scalar::{Scalar, Texts},
+    values::Values,
 };
 
 /// All of them have to hold. Which is asked first makes no difference to the answer, so the quick ones are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rules {
     of_count: Vec<Check<Range>>,
+    /// What those allow together where there is anything to count.
+    least: usize,
+    most: usize,
     of_each: Vec<Check<Rule>>,
     /// For an enum, whose text is its name.
     names: Option<EnumDescriptor>,
@@ -31,7 +34,7 @@ struct Check<T> {
 enum Rule {
     Required,
     Length(Range),
-    Values(Box<[String]>),
+    Values(Values),
     Number(Range),
     Text(TextRange),
     Match(Pattern),
@@ -40,8 +43,11 @@ enum Rule {
 impl Rules {
     pub(super) fn parse(field: &FieldDescriptor, vld: &Validate) -> Result<Self, Error> {
         let mut rules = Self {
+            of_count: Vec::new(),
+            least: 0,
+            most: usize::MAX,
+            of_each: Vec::new(),
             names: field.kind().as_enum().cloned(),
-            ..Self::default()
         };
         if vld.required && matches!(field.kind(), Kind::String) {
             rules.of_each.push(Check {
@@ -57,6 +63,8 @@ impl Rules {
             if !text.is_empty() {
                 let rule = count_rule(field, text);
                 let rule = rule.map_err(|problem| Error::new(field, name, problem))?;
+                rules.most = rules.most.min(rule.most());
+                rules.least = rules.least.max(rule.least());
                 rules.of_count.push(Check { rule, or_empty });
             }
         }
@@ -87,27 +95,32 @@ impl Rules {
         self.of_count.is_empty() && self.of_each.is_empty()
     }
 
-    pub(super) fn hold(&self, value: &Value) -> bool {
-        match value {
-            Value::List(values) => {
-                self.hold_count(values.len()) && values.iter().all(|value| self.hold_one(value))
-            }
-            Value::Map(entries) => self.hold_count(entries.len()),
-            value => self.hold_one(value),
+    /// Whether they hold of a field that is not set.
+    pub(super) fn hold_default(&self, default: &Value) -> bool {
+        match default {
+            Value::List(_) | Value::Map(_) => self
+                .of_count
+                .iter()
+                .all(|check| check.or_empty || check.rule.holds_count(0)),
+            value => self.hold_one(Scalar::of(value), &mut Texts::default()),
         }
     }
 
-    fn hold_count(&self, count: usize) -> bool {
-        self.of_count
-            .iter()
-            .all(|check| (check.or_empty && count == 0) || check.rule.holds_count(count))
+    /// How many elements a list or a map that has any may have.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
-    fn hold_one(&self, value: &Value) -> bool {
-        let empty = value.as_str().is_some_and(str::is_empty);
-        self.of_each
-            .iter()
-            .all(|check| (check.or_empty && empty) || check.rule.holds(value, self.names.as_ref()))
+    /// How many elements it has to have.
+    pub(super) fn least(&self) -> usize {
+        self.least
+    }
+
+    pub(super) fn hold_one(&self, value: Scalar<'_>, texts: &mut Texts) -> bool {
+        let empty = matches!(value, Scalar::Text(""));
+        self.of_each.iter().all(|check| {
+            (check.or_empty && empty) || check.rule.holds(value, self.names.as_ref(), texts)
+        })
     }
 }
 
@@ -125,15 +138,7 @@ impl Rule {
     }
 
     fn values(text: &str) -> Result<Self, String> {
-        let values = text.split(',').map(str::trim);
-        let values: Box<[_]> = values
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if values.is_empty() {
-            return Err(format!("`{text}` has no value in it; write `a,b,c`"));
-        }
-        Ok(Self::Values(values))
+        Values::parse(text).map(Self::Values)
     }
 
     fn nrange(text: &str) -> Result<Self, String> {
@@ -164,57 +169,32 @@ impl Rule {
             Kind::Bool | Kind::Enum(_) if number => {
                 "is for numbers and strings of digits; write `values` with the names"
             }
+            Kind::Enum(names) => {
+                return Ok(match self {
+                    Self::Values(values) => Self::Values(values.named(&names)),
+                    rule => rule,
+                });
+            }
             _ => return Ok(self),
         };
         Err(problem.to_owned())
     }
 
-    fn holds(&self, value: &Value, names: Option<&EnumDescriptor>) -> bool {
-        let text = || text(value, names);
+    fn holds(&self, value: Scalar<'_>, names: Option<&EnumDescriptor>, texts: &mut Texts) -> bool {
         match self {
-            Self::Required => !text().is_empty(),
-            Self::Length(range) => range.holds_count(text().encode_utf16().count()),
-            Self::Values(values) => {
-                let text = text();
-                values.iter().any(|value| *value == *text)
-            }
-            Self::Number(range) => number(value).is_some_and(|number| range.holds(number)),
-            Self::Text(range) => range.holds(&text()),
-            Self::Match(pattern) => pattern.matches(&text()),
+            Self::Number(range) => return value.number().is_some_and(|number| range.holds(number)),
+            Self::Values(values) => return values.hold(value, texts),
+            _ => {}
         }
-    }
-}
-
-fn text<'a>(value: &'a Value, names: Option<&EnumDescriptor>) -> Cow<'a, str> {
-    match value {
-        Value::String(text) => text.into(),
-        Value::Bool(value) => value.to_string().into(),
-        Value::I32(number) => number.to_string().into(),
-        Value::I64(number) => number.to_string().into(),
-        Value::U32(number) => number.to_string().into(),
-        Value::U64(number) => number.to_string().into(),
-        // With a fraction, as in Java: `1.0`.
-        Value::F32(number) => format!("{number:?}").into(),
-        Value::F64(number) => format!("{number:?}").into(),
-        Value::EnumNumber(number) => names
-            .and_then(|names| names.get_value(*number))
-            .map_or_else(|| number.to_string(), |value| value.name().to_owned())
-            .into(),
-        // Such fields have no rule that asks for text.
-        Value::Bytes(_) | Value::Message(_) | Value::List(_) | Value::Map(_) => "".into(),
-    }
-}
-
-/// A fraction is cut off; what is too large for the type stays outside of any range with an end.
-fn number(value: &Value) -> Option<i128> {
-    match value {
-        Value::String(text) => text.parse::<i64>().ok().map(i128::from),
-        Value::I32(number) => Some((*number).into()),
-        Value::I64(number) => Some((*number).into()),
-        Value::U32(number) => Some((*number).into()),
-        Value::U64(number) => Some((*number).into()),
-        Value::F32(number) => (!number.is_nan()).then_some(*number as i128),
-        Value::F64(number) => (!number.is_nan()).then_some(*number as i128),
-        _ => None,
+        let Some(text) = texts.of(value, names) else {
+            return false;
+        };
+        match self {
+            Self::Required => !text.is_empty(),
+            Self::Length(range) => range.holds_length(&text),
+            Self::Text(range) => range.holds(&text),
+            Self::Match(pattern) => pattern.matches(&text),
+            Self::Number(_) | Self::Values(_) => true,
+        }
     }
 }

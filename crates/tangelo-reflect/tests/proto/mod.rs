@@ -27,7 +27,10 @@ fn compile_with(krpcext: String, source: &str) -> Vec<u8> {
     let mut resolver = ChainFileResolver::new();
     resolver.add(Sources {
         krpcext,
-        shop: format!("syntax = \"proto3\";\npackage shop;\nimport \"krpcext.proto\";\n{source}"),
+        shop: match source.strip_prefix("proto2 ") {
+            Some(source) => header("proto2", source),
+            None => header("proto3", source),
+        },
     });
     resolver.add(GoogleFileResolver::new());
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
@@ -37,6 +40,10 @@ fn compile_with(krpcext: String, source: &str) -> Vec<u8> {
     }
     // The options are extensions, which only this form keeps.
     compiler.encode_file_descriptor_set()
+}
+
+fn header(syntax: &str, source: &str) -> String {
+    format!("syntax = \"{syntax}\";\npackage shop;\nimport \"krpcext.proto\";\n{source}")
 }
 
 /// The type `shop.<name>` of a file with these messages.

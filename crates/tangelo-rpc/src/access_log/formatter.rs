@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
+use tangelo_reflect::log_text::is_unseen;
 
 use super::{Excerpt, Record};
 
@@ -162,12 +163,12 @@ fn field(out: &mut String, write: impl FnOnce(&mut String)) {
     out.push_str(SEPARATOR);
     let start = out.len();
     write(out);
-    let is_clean = |text: &str| !text.contains(breaks) && !text.contains(SEPARATOR);
+    let is_clean = |text: &str| !text.contains(is_unseen) && !text.contains(SEPARATOR);
     if out.get(start..).is_none_or(is_clean) {
         return;
     }
     for character in out.split_off(start).chars() {
-        out.push(if breaks(character) { ' ' } else { character });
+        out.push(if is_unseen(character) { ' ' } else { character });
         // As soon as one stands there, so that what follows cannot make another of the rest.
         if let Some(text) = out.get(start..)
             && text.ends_with(SEPARATOR)
@@ -175,11 +176,6 @@ fn field(out: &mut String, write: impl FnOnce(&mut String)) {
             out.truncate(out.len() - SEPARATOR.len() + 1);
         }
     }
-}
-
-/// What some reader of logs takes for the end of a line, or acts on.
-fn breaks(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -293,6 +289,7 @@ mod tests {
             "a,,      b",
             "a,  \u{85} b",
             "a\u{2028}b\u{1b}[2J\r",
+            "a\u{202e},\u{200b}\u{2066}\u{feff}b",
         ] {
             let mut record = Record {
                 connection: evil.into(),
@@ -305,7 +302,7 @@ mod tests {
             record.extra.add(evil, evil);
             let line = line(&record);
             assert_eq!(line.split(SEPARATOR).count(), 13, "{line:?}");
-            assert!(!line.contains(breaks), "{line:?}");
+            assert!(!line.contains(is_unseen), "{line:?}");
         }
     }
 

@@ -24,6 +24,10 @@ use crate::{Code, Connection, Status};
 /// Pauses between attempts to connect grow up to so many times the first.
 const LONGEST_PAUSE: u32 = 30;
 
+/// How long a lazy client leaves an address alone that it could not connect to, whatever it has to call.
+/// Twice as long each time, up to the pause that others make.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long calls wait for an address that is new, and a start for all of its addresses: as long as
 /// krpc's clients do.
 const CONNECTING: Duration = Duration::from_millis(500);
@@ -44,8 +48,10 @@ struct Shared {
     wanted: watch::Sender<u32>,
     /// How often connecting has come to an end, good or bad.
     attempts: watch::Sender<u32>,
-    /// Why, if the last one was bad.
+    /// Why, if the last one was bad, or why the connection went.
     problem: RwLock<Option<Box<str>>>,
+    /// How many places nobody can be connected at for the moment, whoever wants it.
+    resting: AtomicU32,
     opened: Instant,
     gone: CancellationToken,
 }
@@ -61,6 +67,7 @@ impl Address {
             wanted: watch::Sender::new(0),
             attempts: watch::Sender::new(0),
             problem: RwLock::new(None),
+            resting: AtomicU32::new(0),
             opened: Instant::now(),
             gone: CancellationToken::new(),
         });
@@ -102,19 +109,22 @@ impl Address {
         })
     }
 
-    /// A connection, waited for if there is none yet.
+    /// A connection, waited for if there is none yet; not where connecting has failed a moment ago.
     pub(crate) async fn connected(&self, deadline: Instant) -> Result<Connection, Status> {
         let mut attempts = self.shared.attempts.subscribe();
         if let Some(connection) = self.connection() {
             return Ok(connection);
         }
-        self.shared.wanted.send_modify(one_more);
-        // A change cannot be missed: the watch was there before the first look.
-        let _ = timeout_at(deadline, attempts.changed()).await;
+        let resting = self.shared.resting.load(Ordering::Relaxed) as usize;
+        if resting < self.shared.places.len() {
+            self.shared.wanted.send_modify(one_more);
+            // A change cannot be missed: the watch was there before the first look.
+            let _ = timeout_at(deadline, attempts.changed()).await;
+        }
         self.connection().ok_or_else(|| {
             let status = Status::from(Code::NO_CONNECTION);
             match &*self.shared.problem.read() {
-                Some(problem) => status.with_cause(&**problem),
+                Some(problem) => status.with_cause(format!("{}: {problem}", self.shared.name)),
                 None => status,
             }
         })
@@ -124,6 +134,11 @@ impl Address {
     pub(crate) fn is_up(&self) -> bool {
         let mut places = self.shared.places.iter();
         places.any(|place| place.read().as_ref().is_some_and(is_usable))
+    }
+
+    /// Why nobody can be connected here, as far as is known.
+    pub(crate) fn problem(&self) -> Option<Box<str>> {
+        self.shared.problem.read().clone()
     }
 
     /// Whether it is worth while to ask for a connection, as far as is known.
@@ -167,7 +182,7 @@ fn is_usable(connection: &Connection) -> bool {
 /// Keeps one connection standing.
 async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>, client: &Client) {
     let first = Duration::from_secs(client.config().reconnect_seconds.max(1).into());
-    let mut pause = first;
+    let (mut pause, mut rest) = (first, SHORTEST_PAUSE);
     if client.config().lazy {
         let _ = wanted.changed().await;
     }
@@ -191,6 +206,7 @@ async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>
                 if let Some(slot) = shared.places.get(place as usize) {
                     slot.write().take_if(|known| known.id() == connection.id());
                 }
+                *shared.problem.write() = Some("the connection was lost".into());
                 if connection.peer_leaves() {
                     info!(to = %shared.name, "the server leaves");
                 } else {
@@ -198,7 +214,7 @@ async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>
                 }
                 if since.elapsed() >= first {
                     // It was no server that lets in only to throw out: it is asked again at once.
-                    pause = first;
+                    (pause, rest) = (first, SHORTEST_PAUSE);
                     continue;
                 }
             }
@@ -207,14 +223,23 @@ async fn keep(shared: &Arc<Shared>, place: u32, mut wanted: watch::Receiver<u32>
             }
             Err(error) => debug!(to = %shared.name, %error, "cannot connect"),
         }
-        // Up to a half less, so that those who lost a server together do not come back together.
-        let shorter = pause.mul_f64(1.0 - fastrand::f64() / 2.0);
-        tokio::select! {
-            () = tokio::time::sleep(shorter) => {}
-            _ = wanted.changed(), if client.config().lazy => {}
+        let next = Instant::now() + shorter(pause);
+        if client.config().lazy {
+            shared.resting.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(shorter(rest)).await;
+            shared.resting.fetch_sub(1, Ordering::Relaxed);
+            let _ = timeout_at(next, wanted.changed()).await;
+            rest = (rest * 2).min(first);
+        } else {
+            tokio::time::sleep_until(next).await;
         }
         pause = (pause * 2).min(first * LONGEST_PAUSE);
     }
+}
+
+/// Up to a half less, so that those who lost a server together do not come back together.
+fn shorter(pause: Duration) -> Duration {
+    pause.mul_f64(1.0 - fastrand::f64() / 2.0)
 }
 
 async fn connect(shared: &Arc<Shared>, place: u32, client: &Client) -> std::io::Result<Connection> {

@@ -280,6 +280,9 @@ impl Call {
                 {
                     return (0, Ok(reply));
                 }
+                if tried.is_empty() {
+                    return (0, Err(self.nobody(admitted)));
+                }
                 return failed;
             };
             let deadline = self.attempt_deadline(retries_left, tried.len());
@@ -339,6 +342,19 @@ impl Call {
             let first = select_all(new_ones.iter().map(|address| Box::pin(address.tried())));
             timeout_at(self.deadline, first).await.ok()?;
         }
+    }
+
+    /// Nobody can be called, and why.
+    fn nobody(&self, admitted: Admitted<'_>) -> Status {
+        let shared = &self.shared;
+        let rules = shared.rules.as_ref();
+        let why = if rules.is_some_and(|rules| rules.rules.is_disabled()) {
+            "the routing rules have disabled the service".to_owned()
+        } else {
+            let targets = shared.targets.read().clone();
+            targets.why_none(|node| admitted.admits(node.address()))
+        };
+        Status::from(Code::NO_CONNECTION).with_cause(why)
     }
 
     async fn attempt(

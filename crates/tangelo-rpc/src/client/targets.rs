@@ -6,6 +6,9 @@ use tokio::time::Instant;
 
 use super::{Balance, Client, Node, address::Address, balance::Choice, breaker::BreakerConfig};
 
+/// Addresses that the reason of a failure speaks of.
+const ADDRESSES_TOLD: usize = 3;
+
 /// The addresses a referer may call, each with what is known of it. A change makes a new list; calls
 /// under way keep the one they began with.
 #[derive(Debug, Default)]
@@ -84,6 +87,31 @@ impl Targets {
         let new = all
             .filter(|(node, address)| address.is_new() && !is_among(tried, node) && admits(node));
         new.map(|(_, address)| Arc::clone(address)).collect()
+    }
+
+    /// Why none can be called, for the log: of the first few addresses.
+    pub(crate) fn why_none(&self, admits: impl Fn(&Node) -> bool) -> String {
+        if self.nodes.is_empty() {
+            return "no address is known".to_owned();
+        }
+        let why = |(node, address): (&Arc<Node>, &Arc<Address>)| {
+            let why = if !admits(node) {
+                "not admitted by the routing rules".into()
+            } else if node.is_open() {
+                "left alone by the circuit breaker".into()
+            } else {
+                let problem = address.problem();
+                problem.unwrap_or_else(|| "no connection yet".into())
+            };
+            format!("{}: {why}", node.address())
+        };
+        let told = self.nodes.iter().zip(&self.addresses).take(ADDRESSES_TOLD);
+        let mut told: Vec<_> = told.map(why).collect();
+        let rest = self.nodes.len().saturating_sub(ADDRESSES_TOLD);
+        if rest > 0 {
+            told.push(format!("and {rest} more"));
+        }
+        told.join("; ")
     }
 
     fn pick_of(

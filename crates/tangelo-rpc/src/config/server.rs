@@ -1,5 +1,7 @@
 //! The chapter `server`.
 
+use std::time::Duration;
+
 use super::{NO_IO_THREADS, NO_NOTIFY};
 use crate::tls::ServerTls;
 
@@ -20,6 +22,8 @@ super::settings! {
         max_package_size: usize = 1_000_000;
         /// Connections at once; more are closed when they are accepted.
         max_conns: usize = 500_000;
+        /// Milliseconds that a request may take at the most, whatever its caller says.
+        max_timeout: Duration = Duration::from_millis(300_000) => "300_000";
         /// Requests that run at once: -1 without limit, 0 for 1,024.
         threads: i32 = 0;
         /// As many may run once the queue is full, if that is more than `threads`.

@@ -23,6 +23,13 @@ use crate::{Code, Codec, Codecs, Reply, Request, Status, config::RefererConfig};
 /// Bytes above which an answer is compressed as its request was; krpc's default for requests.
 const MIN_SIZE_TO_ZIP: usize = 10_000;
 
+/// How many times as long as it came a body may become when it is read out of its compression. Text
+/// becomes ten to fifty times as long.
+const MAX_RATIO: usize = 200;
+
+/// Bytes that every body may become, however short it came.
+const ALWAYS_INFLATED: usize = 256 << 10;
+
 /// How requests are compressed.
 #[derive(Clone, Debug)]
 pub(crate) struct Zip {
@@ -156,8 +163,13 @@ impl Dialect {
                 Cow::Owned(encrypted(&key, body))
             }
             (None, Some(zip)) if body.len() > zip.min_size => {
-                meta.compress = zip.codec.number();
-                Cow::Owned(compressed(&*zip.codec, body)?)
+                match compressed(&*zip.codec, body)? {
+                    Some(short) => {
+                        meta.compress = zip.codec.number();
+                        Cow::Owned(short)
+                    }
+                    None => Cow::Borrowed(&body[..]),
+                }
             }
             _ => Cow::Borrowed(&body[..]),
         };
@@ -202,11 +214,11 @@ impl Dialect {
             }
             (None, Some(codec)) if body.len() > MIN_SIZE_TO_ZIP => {
                 match compressed(&**codec, body) {
-                    Ok(short) => {
+                    Ok(Some(short)) => {
                         meta.compress = to.compress;
                         Cow::Owned(short)
                     }
-                    Err(_) => Cow::Borrowed(body),
+                    Ok(None) | Err(_) => Cow::Borrowed(body),
                 }
             }
             _ => Cow::Borrowed(body),
@@ -222,9 +234,10 @@ impl Dialect {
             (0, _) if body.is_empty() => Some(body),
             (0, number) => {
                 let codec = self.codecs.by_number(number)?;
-                let opened = codec.decompress(&body, self.max_inflated).ok()?;
+                let limit = self.max_inflated.min(inflated_at_most(body.len()));
+                let opened = codec.decompress(&body, limit).ok()?;
                 // A codec of the application's may be wrong.
-                (opened.len() <= self.max_inflated).then_some(opened)
+                (opened.len() <= limit).then_some(opened)
             }
             (AES, _) if body.is_empty() => Some(body),
             (AES, 0) => {
@@ -250,10 +263,112 @@ fn encrypted(key: &Key, body: &[u8]) -> Vec<u8> {
     out.into()
 }
 
-fn compressed(codec: &dyn Codec, body: &[u8]) -> Result<Vec<u8>, Status> {
+/// None if nobody would believe what so few bytes become; then the body goes as it is.
+fn compressed(codec: &dyn Codec, body: &[u8]) -> Result<Option<Vec<u8>>, Status> {
     let mut out = BytesMut::new();
     codec
         .compress(body, &mut out)
         .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
-    Ok(out.into())
+    let is_believed = body.len() <= inflated_at_most(out.len());
+    Ok(is_believed.then(|| out.into()))
+}
+
+/// What so many compressed bytes may become.
+fn inflated_at_most(compressed: usize) -> usize {
+    ALWAYS_INFLATED.max(compressed.saturating_mul(MAX_RATIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use tangelo_wire::krpc::compress::{Compression, compress};
+
+    use super::*;
+
+    /// Says that its body is so long, in few bytes, and makes it so.
+    #[derive(Debug)]
+    struct Runs;
+
+    impl Codec for Runs {
+        fn number(&self) -> i32 {
+            1
+        }
+
+        fn name(&self) -> &str {
+            "runs"
+        }
+
+        fn compress(&self, body: &[u8], out: &mut BytesMut) -> Result<(), crate::CodecError> {
+            out.extend_from_slice(&body[..2000]);
+            Ok(())
+        }
+
+        fn decompress(&self, _: &[u8], limit: usize) -> Result<Bytes, crate::CodecError> {
+            Ok(vec![0; limit].into())
+        }
+    }
+
+    fn dialect(codecs: Codecs) -> Dialect {
+        Dialect::new(Layout::V2, false, codecs, 1_000_000)
+    }
+
+    fn zipped() -> Meta {
+        Meta {
+            compress: 1,
+            ..Meta::default()
+        }
+    }
+
+    #[test]
+    fn a_body_becomes_so_many_times_as_long_as_it_came_and_no_longer() {
+        let runs = Codecs::new([Arc::new(Runs) as Arc<dyn Codec>]);
+        let opened = |came: usize| {
+            let body = dialect(runs.clone()).open(&zipped(), vec![0; came].into());
+            body.map(|body| body.len())
+        };
+        assert_eq!(opened(1), Some(ALWAYS_INFLATED));
+        assert_eq!(opened(2000), Some(2000 * MAX_RATIO));
+        assert_eq!(opened(6000), Some(1_000_000), "and never beyond a package");
+    }
+
+    #[test]
+    fn a_bomb_is_not_read() {
+        let dialect = dialect(Codecs::default());
+        for (length, is_read) in [(ALWAYS_INFLATED, true), (ALWAYS_INFLATED + 1, false)] {
+            let mut bomb = BytesMut::new();
+            compress(Compression::Zlib, &vec![0; length], &mut bomb).unwrap();
+            assert!(bomb.len() * MAX_RATIO < ALWAYS_INFLATED);
+            let opened = dialect.open(&zipped(), bomb.freeze());
+            assert_eq!(opened.is_some(), is_read, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_the_other_side_would_not_read_is_sent_as_it_is() {
+        let zip = Zip {
+            codec: Arc::new(Runs),
+            min_size: 0,
+        };
+        let dialect = dialect(Codecs::new([Arc::new(Runs) as Arc<dyn Codec>]));
+        let sent = |length: usize| {
+            let request = Request::new((100, 1), vec![0; length]);
+            let timeout = Duration::from_secs(1);
+            let (meta, body) = dialect.outgoing(&request, timeout, Some(&zip)).unwrap();
+            let to = ReplyTo {
+                service_id: 100,
+                msg_id: 1,
+                sequence: 1,
+                compress: 1,
+                encrypt: 0,
+            };
+            let reply = Ok(Reply::protobuf(0, vec![0; length]));
+            let (answer, answered) = dialect.response(to, &reply);
+            assert_eq!(
+                (answer.compress, answered.len()),
+                (meta.compress, body.len())
+            );
+            (meta.compress, body.len())
+        };
+        assert_eq!(sent(2000 * MAX_RATIO), (1, 2000));
+        assert_eq!(sent(2000 * MAX_RATIO + 1), (0, 2000 * MAX_RATIO + 1));
+    }
 }

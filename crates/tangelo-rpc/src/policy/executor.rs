@@ -1,7 +1,6 @@
 //! How many calls run at once, and how many wait for their turn.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     pin::Pin,
     sync::{
@@ -14,10 +13,16 @@ use std::{
 use parking_lot::Mutex;
 
 mod counts;
+mod queue;
 #[cfg(test)]
 mod tests;
 
 use counts::{Counts, Limits, Step};
+use queue::{Queue, Ticket};
+
+/// How many times as many places as are free a line may take. One line alone fills the queue but for
+/// a ninth, so that there is room for whoever comes beside it.
+const SHARE: usize = 8;
 
 /// krpc's `threads`, `maxThreads` and `queueSize`. There are no threads behind them: a call is a
 /// future, and what is limited is how many of them run at once.
@@ -49,12 +54,15 @@ impl Default for ExecutorConfig {
 )]
 pub struct InvalidThreads(pub i32);
 
-/// Lets calls run: so many at once, the others in the order they came.
+/// Lets calls run: so many at once, the others in their turn.
 ///
 /// A call beyond [`threads`](ExecutorConfig::threads) waits. While `queue_size` calls wait and
 /// fewer than `max_threads` run, one that comes lets the first of those that wait run, and takes
 /// the last place. Beyond that calls are refused. Whoever finishes hands over to the first that
 /// waits; the extra ones go when nobody waits any more.
+///
+/// Calls of one connection stand in one [line](Self::try_enter_in): they keep their order, lines
+/// take turns, and none may take the whole queue.
 ///
 /// Clones share the places.
 #[derive(Clone)]
@@ -68,13 +76,6 @@ struct Shared {
     /// changes only under the queue's lock.
     counts: AtomicU64,
     queue: Mutex<Queue>,
-}
-
-/// Who waits, by ticket; the lowest came first. Whoever is not here any more may run.
-#[derive(Default)]
-struct Queue {
-    next_ticket: u64,
-    waiting: BTreeMap<u64, Option<Waker>>,
 }
 
 /// What [`Executor::try_enter`] answers.
@@ -99,7 +100,7 @@ pub struct Permit(Arc<Shared>);
 #[must_use = "dropping it leaves the queue"]
 pub struct Waiting {
     shared: Option<Arc<Shared>>,
-    ticket: u64,
+    ticket: Ticket,
 }
 
 impl Executor {
@@ -118,8 +119,19 @@ impl Executor {
         })
     }
 
-    /// Asks for a place. While there is room it costs no lock and no allocation.
+    /// Asks for a place, for calls that all stand in one line, which may take the whole queue.
     pub fn try_enter(&self) -> Entry {
+        self.enter(None)
+    }
+
+    /// Asks for a place for a call of this line, such as a connection's. While there is room it costs
+    /// no lock and no allocation. A line may take eight times as many places in the queue as it leaves
+    /// free: all but a ninth if it is alone.
+    pub fn try_enter_in(&self, line: u64) -> Entry {
+        self.enter(Some(line))
+    }
+
+    fn enter(&self, line: Option<u64>) -> Entry {
         let shared = &self.shared;
         let mut now = shared.counts.load(Ordering::Acquire);
         loop {
@@ -130,7 +142,7 @@ impl Executor {
                     Err(changed) => now = changed,
                 },
                 Step::Refuse => return Entry::Full,
-                Step::Wait | Step::Grow => return shared.enter_queue(),
+                Step::Wait | Step::Grow => return shared.enter_queue(line),
             }
         }
     }
@@ -160,12 +172,17 @@ impl Shared {
 
     /// [`Executor::try_enter`] for when it looks as if the call has to wait. What runs may change
     /// meanwhile, so the step is chosen anew.
-    fn enter_queue(self: &Arc<Self>) -> Entry {
+    fn enter_queue(self: &Arc<Self>, line: Option<u64>) -> Entry {
         let mut queue = self.queue.lock();
         let mut now = self.counts.load(Ordering::Acquire);
         loop {
             let counts = Counts::unpack(now);
             let step = self.limits.step(counts);
+            if let (Some(line), Step::Wait) = (line, step)
+                && queue.in_line(line) >= SHARE * self.limits.free(counts)
+            {
+                return Entry::Full;
+            }
             let changed = match step {
                 Step::Run => counts.one_more_runs(),
                 Step::Wait => counts.one_more_waits(),
@@ -177,7 +194,7 @@ impl Shared {
                 Ok(()) if step == Step::Run => return Entry::Entered(Permit(Arc::clone(self))),
                 Ok(()) => {
                     let first = (step == Step::Grow).then(|| queue.pop()).flatten();
-                    let ticket = queue.push();
+                    let ticket = queue.push(line.unwrap_or_default());
                     drop(queue);
                     wake(first);
                     let shared = Some(Arc::clone(self));
@@ -202,7 +219,7 @@ impl Shared {
             }
         }
         let mut queue = self.queue.lock();
-        if queue.waiting.is_empty() {
+        if queue.is_empty() {
             // Whoever waited has gone meanwhile, and nobody can join while this is locked.
             self.counts.fetch_sub(Counts::ONE_RUNS, Ordering::AcqRel);
         } else {
@@ -221,19 +238,6 @@ fn wake(first: Option<Waker>) {
     }
 }
 
-impl Queue {
-    fn push(&mut self) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.waiting.insert(ticket, None);
-        ticket
-    }
-
-    fn pop(&mut self) -> Option<Waker> {
-        self.waiting.pop_first().and_then(|(_, waker)| waker)
-    }
-}
-
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.leave();
@@ -249,7 +253,7 @@ impl Future for Waiting {
             return Poll::Pending;
         };
         let mut queue = shared.queue.lock();
-        if let Some(waker) = queue.waiting.get_mut(&ticket) {
+        if let Some(waker) = queue.waker(ticket) {
             let known = waker
                 .as_ref()
                 .is_some_and(|waker| waker.will_wake(context.waker()));
@@ -273,7 +277,7 @@ impl Drop for Waiting {
             return;
         };
         let mut queue = shared.queue.lock();
-        let waited = queue.waiting.remove(&self.ticket);
+        let waited = queue.remove(self.ticket);
         if waited.is_some() {
             shared.counts.fetch_sub(Counts::ONE_WAITS, Ordering::AcqRel);
         }

@@ -10,8 +10,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use tangelo_runtime::{LogLines, Tasks};
+use tangelo_runtime::Tasks;
 use tangelo_wire::krpc::layout::Layout;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
@@ -23,15 +22,13 @@ use crate::{
     Codecs, Connection, Limits, Services,
     accept::accept,
     config::ServerConfig,
-    connection::{Dialect, Driver, Role},
+    connection::{Dialect, Driver, Quota, Role},
     listener::{ConnectionListener, Connections},
     tls::{ServerTls, TlsStream},
 };
 
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Lines about refused connections in a second; the rest is counted.
-const LOG_LINES_PER_SECOND: u32 = 20;
 
 /// A server that has its address, but lets nobody in yet.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ struct Shared {
     connections: Arc<Connections>,
     /// Connections let in, whether or not they have come as far as to be in `connections`.
     open: AtomicUsize,
-    refusals: Mutex<LogLines>,
+    quota: Arc<Quota>,
     tasks: Tasks,
 }
 
@@ -116,7 +113,7 @@ impl Bound {
                 codecs,
                 connections: Arc::new(Connections::new(listeners)),
                 open: AtomicUsize::new(0),
-                refusals: Mutex::default(),
+                quota: Quota::new(),
                 tasks: tasks.clone(),
             }),
         };
@@ -197,11 +194,7 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let place = Place(Arc::clone(&shared));
         if shared.open.fetch_add(1, Ordering::Relaxed) >= shared.config.max_conns {
-            let line = shared
-                .refusals
-                .lock()
-                .line(Instant::now(), LOG_LINES_PER_SECOND);
-            if let Some(left_out) = line {
+            if let Some(left_out) = shared.quota.line(Instant::now()) {
                 let max_conns = shared.config.max_conns;
                 warn!(%peer, max_conns, left_out, "too many connections: closed");
             }
@@ -244,10 +237,13 @@ impl Shared {
             () = self.tasks.stop().draining() => return None,
             outcome = handshake => outcome,
         };
-        match outcome {
+        let problem = match outcome {
             Ok(Ok(stream)) => return Some(stream),
-            Ok(Err(error)) => info!(%peer, %error, "no TLS"),
-            Err(_) => info!(%peer, "no TLS in time"),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not within {HANDSHAKE:?}"),
+        };
+        if let Some(left_out) = self.quota.line(Instant::now()) {
+            info!(%peer, problem, left_out, "no TLS");
         }
         None
     }
@@ -259,6 +255,7 @@ impl Shared {
         let config = &self.config;
         let limits = Limits {
             frame: config.max_package_size,
+            longest: config.max_timeout,
             ..Limits::default()
         };
         let dialect = Dialect::new(
@@ -268,7 +265,7 @@ impl Shared {
             limits.frame,
         );
         let name = format!("{peer}:{:08x}", fastrand::u32(..)).into();
-        let connection = Connection::new(name, peer, limits, dialect);
+        let connection = Connection::new(name, peer, (limits, &self.quota), dialect);
         let role = Role::accepting(Duration::from_secs(config.idle_seconds.max(1).into()));
         let services = Arc::clone(&self.services);
         let driver = Driver::new(

@@ -16,6 +16,7 @@ use tangelo_reflect::{
 };
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 use tokio::time::Instant;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     Entry, ErrorTexts, Execute, Executor, FlowControl, Permit, Verdict, Waiting, line::Line,
@@ -154,20 +155,19 @@ impl Shared {
                 Guarded::new(answer).await.map_err(failed)?
             }
             Run::Limited(executor) => {
-                let permit = match executor.try_enter() {
+                let entry = match &request.connection {
+                    Some(connection) => executor.try_enter_in(connection.id()),
+                    None => executor.try_enter(),
+                };
+                let permit = match entry {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
-                        let deadline = request.deadline;
-                        let permit = Queued { waiting, deadline }.await?;
+                        let permit = Queued::new(waiting, &request).await?;
                         line.waited(received.elapsed());
                         permit
                     }
                     Entry::Full => return Err(Code::QUEUE_FULL.into()),
                 };
-                let connection = request.connection.as_ref();
-                if connection.is_some_and(crate::Connection::is_closed) {
-                    return Err(Code::SERVER_CONNECTION_BROKEN.into());
-                }
                 self.validate(&request)?;
                 self.run(request, permit).await
             }
@@ -274,16 +274,33 @@ fn failed(service_id: i32, panicked: Panicked) -> Status {
     codegen::failed_in(service_id, Code::BUSINESS_ERROR.text()).with_cause(panicked)
 }
 
-/// Waits for a turn, up to the deadline. It has no timer: whoever polls it does so at the deadline.
+/// Waits for a turn, up to the deadline, and as long as its connection lives: nobody would hear the
+/// answer. It has no timer: whoever polls it does so at the deadline.
 struct Queued {
     waiting: Waiting,
     deadline: Option<Instant>,
+    closed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Queued {
+    fn new(waiting: Waiting, request: &Request) -> Self {
+        let connection = request.connection.as_ref();
+        Self {
+            waiting,
+            deadline: request.deadline,
+            closed: connection.map(|connection| Box::pin(connection.closed_owned())),
+        }
+    }
 }
 
 impl Future for Queued {
     type Output = Result<Permit, Code>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let closed = self.closed.as_mut();
+        if closed.is_some_and(|closed| closed.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Err(Code::SERVER_CONNECTION_BROKEN));
+        }
         let is_late = self
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline);

@@ -1,51 +1,25 @@
 //! The front ends that are connected to a back end.
 
-use std::collections::HashMap;
-
-use parking_lot::RwLock;
-use tangelo_rpc::{Code, Connection, Status};
+use tangelo_rpc::{Connection, Dialers, Status};
 
 use crate::session::SessionId;
 
-/// The front ends that are connected, by name, each with all of its connections in the order they
-/// came.
-///
-/// A front end that dialed again and again while this server was paused leaves connections that have
-/// ended before their hello is read. They must not hide the one that lives.
+/// The front ends that are connected, by name.
 #[derive(Debug, Default)]
-pub(crate) struct FrontEnds {
-    connections: RwLock<HashMap<String, Vec<Connection>>>,
-}
+pub(crate) struct FrontEnds(Dialers);
 
 impl FrontEnds {
     /// A connection of a front end stands. Whether it is its first.
     pub(crate) fn arrived(&self, connection: &Connection) -> bool {
-        let Some(hello) = connection.hello().filter(|hello| hello.identity.frontend) else {
-            return false;
-        };
-        let mut frontends = self.connections.write();
-        let connections = frontends
-            .entry(hello.identity.server_id.clone())
-            .or_default();
-        connections.push(connection.clone());
-        connections.len() == 1
+        let is_front = connection
+            .hello()
+            .is_some_and(|hello| hello.identity.frontend);
+        is_front && self.0.arrived(connection)
     }
 
     /// It has ended. Whether it was the front end's last.
     pub(crate) fn left(&self, connection: &Connection) -> bool {
-        let Some(hello) = connection.hello() else {
-            return false;
-        };
-        let mut frontends = self.connections.write();
-        let Some(connections) = frontends.get_mut(&hello.identity.server_id) else {
-            return false;
-        };
-        connections.retain(|known| known.id() != connection.id());
-        let last = connections.is_empty();
-        if last {
-            frontends.remove(&hello.identity.server_id);
-        }
-        last
+        self.0.left(connection)
     }
 
     /// The connection that belongs to a session of this front end: the newest that stands.
@@ -54,14 +28,6 @@ impl FrontEnds {
         frontend_id: &str,
         session: SessionId,
     ) -> Result<Connection, Status> {
-        let frontends = self.connections.read();
-        let connections = frontends.get(frontend_id).into_iter().flatten().rev();
-        let mut standing = connections.filter(|connection| !connection.is_closed());
-        let found = standing.find(|connection| {
-            connection
-                .hello()
-                .is_some_and(|hello| hello.carries(session.0))
-        });
-        found.cloned().ok_or_else(|| Code::NO_CONNECTION.into())
+        self.0.connection(frontend_id, session.0)
     }
 }

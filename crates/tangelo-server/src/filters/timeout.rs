@@ -20,7 +20,7 @@ use tracing::warn;
 use crate::{Answered, Context, Filter, Request, Result, SessionId, answer::Shown, request::Owner};
 
 /// Writes a warning when a request has not been answered in time. It ends nothing: for that there are
-/// [`Limits::deadline`](crate::Limits::deadline) and [`Handler::deadline`](crate::Handler::deadline).
+/// [`Limits::deadline`](crate::Limits::deadline) and [`HandlerExt::deadline`](crate::HandlerExt::deadline).
 ///
 /// So many requests are watched at once; of what comes on top nothing is said.
 #[derive(Debug)]

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use tangelo_rpc::{Connection, Status};
+use tangelo_registry::Instance;
+use tangelo_rpc::{Code, Connection, Status};
 
-use crate::{Context, Request, pipeline, session::FrontSession};
+use crate::{
+    Context, Request, pipeline,
+    route::{Asking, Choice},
+    session::FrontSession,
+};
 
 /// Routes remembered for one session. A session uses few; more are chosen anew each time.
 const MOST: usize = 16;
@@ -25,6 +30,12 @@ pub(super) struct Chosen {
     pub(super) connection: Connection,
 }
 
+/// The back end that answers, or the way to find out.
+pub(super) enum BackEnd {
+    Known(Arc<Chosen>),
+    Asks(Asking),
+}
+
 impl Choices {
     /// The back end that answers this request.
     pub(super) fn choose(
@@ -32,7 +43,7 @@ impl Choices {
         context: &Context,
         session: &FrontSession,
         request: &Request,
-    ) -> Result<Arc<Chosen>, Status> {
+    ) -> Result<BackEnd, Status> {
         let versions = (session.version(), context.cluster.version());
         if versions != (self.session_version, self.cluster_version) {
             (self.session_version, self.cluster_version) = versions;
@@ -44,18 +55,37 @@ impl Choices {
             .position(|chosen| *chosen.route == *request.route());
         if let Some(known) = known {
             match self.chosen.get(known) {
-                Some(chosen) if !chosen.connection.is_closed() => return Ok(Arc::clone(chosen)),
+                Some(chosen) if !chosen.connection.is_closed() => {
+                    return Ok(BackEnd::Known(Arc::clone(chosen)));
+                }
                 _ => drop(self.chosen.swap_remove(known)),
             }
         }
-        let remote = pipeline::elsewhere(context, request)?;
-        let chosen = Arc::new(Chosen {
+        match pipeline::elsewhere(context, request)? {
+            Choice::Asks(asking) => Ok(BackEnd::Asks(asking)),
+            Choice::Server(server) => {
+                let chosen = self.found(context, session, request, &server)?;
+                if self.chosen.len() < MOST {
+                    self.chosen.push(Arc::clone(&chosen));
+                }
+                Ok(BackEnd::Known(chosen))
+            }
+        }
+    }
+
+    /// The back end that answers is this one.
+    pub(super) fn found(
+        &self,
+        context: &Context,
+        session: &FrontSession,
+        request: &Request,
+        server: &Instance,
+    ) -> Result<Arc<Chosen>, Status> {
+        let remote = context.cluster.by_id(&server.id);
+        let remote = remote.ok_or(Code::NO_CONNECTION)?;
+        Ok(Arc::new(Chosen {
             route: request.route().into(),
             connection: remote.connection(session.id().into())?,
-        });
-        if self.chosen.len() < MOST {
-            self.chosen.push(Arc::clone(&chosen));
-        }
-        Ok(chosen)
+        }))
     }
 }

@@ -1,23 +1,37 @@
 //! What a handler may have as an argument.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
-use crate::{Channels, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+use crate::{Channels, Context, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method is called for no session"
 )]
-pub trait FromRequest: Sized + Send {
+pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
     ///
     /// # Errors
     /// This request does not have it; the client is answered so and the handler is not called.
-    fn from_request(request: &mut Request) -> Result<Self>;
+    fn from_request(request: &mut R) -> Result<Self>;
+}
+
+/// A request, whoever made it: it knows the server that answers.
+pub trait Incoming {
+    /// What belongs to that server.
+    fn context(&self) -> &Arc<Context>;
+}
+
+impl Incoming for Request {
+    fn context(&self) -> &Arc<Context> {
+        self.session().context()
+    }
 }
 
 /// The body as JSON; as a return value, what becomes JSON.
@@ -62,9 +76,9 @@ impl FromRequest for Body {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> FromRequest for State<T> {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        let state = request.session().context().states().get::<T>();
+impl<R: Incoming, T: Clone + Send + Sync + 'static> FromRequest<R> for State<T> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        let state = request.context().states().get::<T>();
         state.cloned().map(State).ok_or_else(|| {
             let wanted = std::any::type_name::<T>();
             Error::new(format!(
@@ -104,20 +118,27 @@ impl FromRequest for FrontendSession {
     }
 }
 
-impl FromRequest for Channels {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().channels().clone())
+impl<R: Incoming> FromRequest<R> for Channels {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().channels().clone())
     }
 }
 
-impl FromRequest for Servers {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().servers())
+impl<R: Incoming> FromRequest<R> for Servers {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().servers())
     }
 }
 
-impl FromRequest for Rpc {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        Ok(request.session().context().rpc())
+impl<R: Incoming> FromRequest<R> for Rpc {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().rpc().clone())
+    }
+}
+
+/// What belongs to the server that answers.
+impl<R: Incoming> FromRequest<R> for Arc<Context> {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(Self::clone(request.context()))
     }
 }

@@ -18,8 +18,8 @@ pub struct Manner {
     pub(crate) with_client: bool,
 }
 
-/// A handler that is run in a manner of its own; made by [`Handler::deadline`], [`Handler::blocking`] and
-/// [`Handler::cancel_with_client`].
+/// A handler that is run in a manner of its own; made by the methods of
+/// [`HandlerExt`](crate::HandlerExt).
 #[derive(Clone, Debug)]
 pub struct InManner<H> {
     handler: H,

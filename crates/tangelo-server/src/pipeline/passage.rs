@@ -1,11 +1,16 @@
 //! A request's way through the filters of a server.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tangelo_rpc::{Reply, Status};
 use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Bounds, Filters, Pipeline, Place, failed, not_found, within};
+use super::{Bounds, Filters, Pipeline, Place, client_gone, failed, not_found, within};
 use crate::{Answered, Error, Request, answer::Shown};
 
 /// A request on its way through the filters of a server, and what is known of it when it has been answered.
@@ -27,6 +32,33 @@ pub(crate) enum To {
     Elsewhere,
 }
 
+/// What keeps a session's requests in the order they came, up to their handlers.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// Nothing waits before a handler.
+    Free,
+    /// It has its turn after those before it in this line.
+    After(Place),
+    /// It has its turn now, and the next has his when this is true.
+    Now(Arc<AtomicBool>),
+}
+
+impl Turn {
+    async fn comes(&self) {
+        if let Self::After(place) = self {
+            place.turn().await;
+        }
+    }
+
+    fn is_over(&self) {
+        match self {
+            Self::Free => {}
+            Self::After(place) => place.leave(),
+            Self::Now(over) => over.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
 /// How far a request has come.
 pub(crate) enum Step {
     /// To its end: what the client is told. What is left are after filters.
@@ -34,22 +66,18 @@ pub(crate) enum Step {
         outcome: Result<Reply, Status>,
         passage: Option<Box<Passage>>,
     },
-    /// Through the filters, to another server; the place in the session's line is its own until it is sent.
-    Elsewhere {
-        passage: Box<Passage>,
-        place: Option<Place>,
-    },
+    /// Through the filters, to another server.
+    Elsewhere(Box<Passage>),
     /// To the end of its after filters.
     Done,
 }
 
 impl Passage {
     /// A client's request.
-    pub(crate) fn of_client(mut request: Request) -> Box<Self> {
-        // It is kept until it has been answered.
-        request.unpin();
+    pub(crate) fn of_client(request: Request) -> Box<Self> {
         Box::new(Self {
-            request,
+            // It is kept until it has been answered.
+            request: request.unpinned(),
             global: true,
             local: false,
             error: None,
@@ -92,18 +120,11 @@ impl Passage {
 
     /// Takes the request through the filters, and to its handler if that is here. Whoever drives it polls
     /// it at its deadline.
-    pub(crate) async fn pass(
-        mut self: Box<Self>,
-        place: Option<Place>,
-        to: To,
-        bounds: Bounds,
-    ) -> Step {
+    pub(crate) async fn pass(mut self: Box<Self>, turn: Turn, to: To, bounds: Bounds) -> Step {
         let session = self.request.session().clone();
         let pipeline = &session.context().pipeline;
         let passed = within(bounds, async {
-            if let Some(place) = &place {
-                place.turn().await;
-            }
+            turn.comes().await;
             if self.global {
                 pipeline.global.before_all(&mut self.request).await?;
             }
@@ -112,19 +133,15 @@ impl Passage {
             };
             self.local = true;
             pipeline.local.before_all(&mut self.request).await?;
-            let answer = self.call(pipeline, number)?;
-            if let Some(place) = &place {
-                place.leave();
+            if session.is_known_gone() {
+                return Err(client_gone());
             }
+            let answer = self.call(pipeline, number)?;
+            turn.is_over();
             answer.await.map_err(failed)?.map(Some)
         });
         let outcome = match passed.await {
-            Ok(None) => {
-                return Step::Elsewhere {
-                    passage: self,
-                    place,
-                };
-            }
+            Ok(None) => return Step::Elsewhere(self),
             Ok(Some(reply)) => Ok(reply),
             Err(status) => Err(status),
         };

@@ -14,10 +14,14 @@ use prost::Message as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
+use tangelo_registry::Instance;
 use tangelo_rpc::{Reply, Status, Waiter};
 
-use super::{Item, Kind, Queue, Session, SessionId, Wake};
-use crate::{Context, Error, generated::forward, membership::Memberships};
+use super::{
+    Item, Kind, Queue, Session, SessionId, Wake,
+    events::{Event, Untold},
+};
+use crate::{Context, Error, generated::forward, membership::Memberships, route::Homes};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
 /// the front end can do. As a handler's argument it is refused on a back end.
@@ -30,11 +34,15 @@ pub struct FrontendSession {
 impl FrontendSession {
     pub(crate) fn of(session: &Session) -> Option<Self> {
         match &session.0 {
-            Kind::Front(front) => Some(Self {
-                session: session.clone(),
-                front: Arc::clone(front),
-            }),
+            Kind::Front(front) => Some(Self::new(Arc::clone(front))),
             Kind::Back(_) => None,
+        }
+    }
+
+    pub(super) fn new(front: Arc<FrontSession>) -> Self {
+        Self {
+            session: Session(Kind::Front(Arc::clone(&front))),
+            front,
         }
     }
 
@@ -102,6 +110,8 @@ pub(super) struct State {
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
     memberships: Memberships,
+    homes: Homes,
+    pub(super) untold: Untold,
     pub(super) closed: bool,
 }
 
@@ -193,6 +203,23 @@ impl FrontSession {
         encoded
     }
 
+    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// since.
+    pub(crate) fn home(
+        &self,
+        server_type: &str,
+        cluster_version: u64,
+    ) -> Option<(Arc<Instance>, bool)> {
+        let state = self.state.lock();
+        let versions = (self.version(), cluster_version);
+        state.homes.of_type(server_type, versions)
+    }
+
+    /// It is given this server.
+    pub(crate) fn settle(&self, server: &Arc<Instance>, versions: (u32, u64)) {
+        self.state.lock().homes.settle(server, versions);
+    }
+
     /// What a back end remembers of this session is changed; `false` if the session has closed.
     pub(crate) fn with_memberships(&self, change: impl FnOnce(&mut Memberships)) -> bool {
         let mut state = self.state.lock();
@@ -202,13 +229,24 @@ impl FrontSession {
         !state.closed
     }
 
-    /// The client is gone: nothing is taken for it any more. Returns who has to be told.
-    pub(super) fn close(&self) -> (Option<Arc<str>>, Memberships) {
+    /// Looks at, or changes, what happened and was not told yet.
+    pub(super) fn untold<T>(&self, use_it: impl FnOnce(&mut Untold) -> T) -> T {
+        use_it(&mut self.state.lock().untold)
+    }
+
+    /// The client is gone: nothing is taken for it any more. Returns the user, and who has to be told;
+    /// nothing if it was closed before.
+    pub(super) fn close(&self, told: Option<Event>) -> Option<(Option<Arc<str>>, Memberships)> {
         self.closed.store(true, Ordering::Relaxed);
         self.queue.close();
         let mut state = self.state.lock();
-        state.closed = true;
-        (state.uid.clone(), std::mem::take(&mut state.memberships))
+        if std::mem::replace(&mut state.closed, true) {
+            return None;
+        }
+        if let Some(event) = told {
+            state.untold.add(event);
+        }
+        Some((state.uid.clone(), std::mem::take(&mut state.memberships)))
     }
 }
 

@@ -11,17 +11,23 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use tangelo_rpc::{Code, Status};
 
-use super::{FrontSession, Kind, Session, SessionId};
+use super::{
+    CloseReason, Events, FrontSession, Kind, Session, SessionId, events::Event, frontend::State,
+};
 use crate::{Context, Error, membership::Departed};
 
 /// All sessions of a front end: Pomelo's `sessionService`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     by_id: RwLock<HashMap<SessionId, Arc<FrontSession>, foldhash::fast::RandomState>>,
-    by_uid: Mutex<HashMap<Arc<str>, Vec<Arc<FrontSession>>>>,
+    by_uid: Mutex<ByUid>,
     departed: Departed,
+    events: Events,
 }
+
+type ByUid = HashMap<Arc<str>, Vec<Arc<FrontSession>>>;
 
 /// Gives out ids that no session of an earlier life had.
 #[derive(Debug)]
@@ -50,6 +56,15 @@ impl SessionIds {
 }
 
 impl Sessions {
+    pub(crate) fn new(events: Events) -> Self {
+        Self {
+            by_id: RwLock::default(),
+            by_uid: Mutex::default(),
+            departed: Departed::default(),
+            events,
+        }
+    }
+
     /// How many clients are connected.
     pub fn count(&self) -> usize {
         self.by_id.read().len()
@@ -90,39 +105,74 @@ impl Sessions {
             Some(bound) => Err(Error::new(format!(
                 "the session is bound to {bound} already"
             ))),
-            None => Ok(Some(Arc::clone(state.uid.insert(Arc::from(uid))))),
+            None if state.untold.is_full() => Err(Status::new(
+                Code::FLOW_LIMIT,
+                "the session is bound and unbound faster than the application takes note",
+            )
+            .into()),
+            None => {
+                let uid = Arc::clone(state.uid.insert(Arc::from(uid)));
+                self.note(state, Event::Bound(Arc::clone(&uid)));
+                Ok(Some(uid))
+            }
         })?;
         if let Some(uid) = uid {
             by_uid.entry(uid).or_default().push(Arc::clone(session));
         }
+        drop(by_uid);
+        self.events.tell(session);
         Ok(())
     }
 
-    /// Takes a session out, and tells the back ends that know it.
-    pub(crate) fn close(&self, session: &Arc<FrontSession>) {
+    /// Takes a session out, and tells the back ends that know it, and the application.
+    pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        let Some((uid, memberships)) = session.close(self.worth_telling(Event::Closed(reason)))
+        else {
+            return;
+        };
         self.by_id.write().remove(&session.id());
-        let (uid, memberships) = session.close();
-        if uid.is_some() {
-            self.unbind(session);
+        if let Some(uid) = uid {
+            Self::forget(&mut self.by_uid.lock(), session, &uid);
         }
         memberships.tell_closed(session.id(), &self.departed);
+        self.events.tell(session);
     }
 
     pub(crate) fn departed(&self) -> &Departed {
         &self.departed
     }
 
-    /// Takes the user away again.
+    /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) {
         let mut by_uid = self.by_uid.lock();
-        let Some(uid) = session.change(|state| state.uid.take()) else {
-            return;
-        };
-        if let Some(sessions) = by_uid.get_mut(&uid) {
+        let uid = session.change(|state| {
+            let uid = state.uid.take_if(|_| !state.closed)?;
+            self.note(state, Event::Unbound(Arc::clone(&uid)));
+            Some(uid)
+        });
+        if let Some(uid) = uid {
+            Self::forget(&mut by_uid, session, &uid);
+        }
+        drop(by_uid);
+        self.events.tell(session);
+    }
+
+    fn forget(by_uid: &mut ByUid, session: &FrontSession, uid: &str) {
+        if let Some(sessions) = by_uid.get_mut(uid) {
             sessions.retain(|other| other.id() != session.id());
             if sessions.is_empty() {
-                by_uid.remove(&uid);
+                by_uid.remove(uid);
             }
         }
+    }
+
+    fn note(&self, state: &mut State, event: Event) {
+        if let Some(event) = self.worth_telling(event) {
+            state.untold.add(event);
+        }
+    }
+
+    fn worth_telling(&self, event: Event) -> Option<Event> {
+        Some(event).filter(|_| !self.events.is_empty())
     }
 }

@@ -190,5 +190,7 @@ async fn a_service_that_is_disabled_is_not_called() {
     let (_app, client) = calling(referer([&node]).routes(disabled)).await;
     let refused = client.work(work(1)).await.unwrap_err();
     assert_eq!(refused.code(), tangelo::rpc::Code::NO_CONNECTION);
+    let reason = refused.reason().to_string();
+    assert!(reason.contains("routing rules"), "{reason}");
     assert_eq!(node.executed().await, 0);
 }

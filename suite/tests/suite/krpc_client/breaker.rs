@@ -69,6 +69,11 @@ async fn when_all_are_left_alone_there_is_no_connection() {
     for id in 10..20 {
         let status = client.work(work(id)).await.unwrap_err();
         assert_eq!(status.code(), Code::NO_CONNECTION);
+        let reason = status.reason().to_string();
+        assert!(
+            reason.contains(a.address()) && reason.contains("breaker"),
+            "{reason}"
+        );
     }
     assert_eq!(a.executed().await, 10);
 }

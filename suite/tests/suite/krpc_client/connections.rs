@@ -139,8 +139,12 @@ async fn a_server_that_returns_is_met_again() {
         let _again = Node::start("again", &settings.each_ref().map(String::as_str)).await;
         let back = Instant::now();
         if is_lazy {
-            // Who calls does not wait for the pause to end.
-            assert_eq!(server(client.work(work(3)).await), "again");
+            // Who calls does not wait for the pause to end, which is half a second at least.
+            while let Err(status) = client.work(work(3)).await {
+                assert_eq!(status.code(), Code::NO_CONNECTION);
+                tokio::task::yield_now().await;
+            }
+            assert!(back.elapsed() < Duration::from_millis(400));
         }
         connected(&app, count).await;
         assert!(back.elapsed() < Duration::from_secs(10));
@@ -163,6 +167,81 @@ async fn a_server_that_throws_out_whom_it_lets_in_is_asked_less_and_less_often()
     // At once; after half a second to one; after one to two more.
     let _ = timeout(Duration::from_millis(2_400), throw_out).await;
     assert!((2..=3).contains(&attempts), "{attempts}");
+}
+
+#[tokio::test]
+async fn calls_in_a_loop_do_not_make_a_lazy_client_dial_in_a_loop() {
+    let (listener, address) = listener().await;
+    let to = RefererConfig::new::<WorkerClient>("worker").to(&address);
+    let (_app, client) = calling(lazy(), to).await;
+    let mut dialed = Vec::new();
+    let throw_out = async {
+        while dialed.len() < 5 {
+            drop(listener.accept().await.unwrap());
+            dialed.push(Instant::now());
+        }
+    };
+    let mut refused = 0;
+    let calls = async {
+        loop {
+            let status = client.work(work(1)).await.unwrap_err();
+            if status.code() == Code::NO_CONNECTION {
+                refused += 1;
+                assert!(status.reason().to_string().contains("lost"), "{status:?}");
+            }
+        }
+    };
+    tokio::select! {
+        () = soon("five connections", throw_out) => {}
+        () = calls => {}
+    }
+    // After 50 ms at the most, then after twice as long each time: half of it at the least.
+    for (step, pair) in dialed.windows(2).enumerate() {
+        let least = Duration::from_millis(25 << step);
+        assert!(
+            pair[1] - pair[0] >= least,
+            "{step}: {:?}",
+            pair[1] - pair[0]
+        );
+    }
+    assert!(refused > 100, "{refused} calls were told at once");
+}
+
+#[tokio::test]
+async fn who_cannot_connect_is_told_at_once_where_and_why() {
+    for config in [lazy(), ClientConfig::default()] {
+        let nobody = nobody().await;
+        let referer = RefererConfig::new::<WorkerClient>("worker").to(&nobody);
+        let (_app, client) = calling(config, referer).await;
+        let refused = |status: tangelo::rpc::Status| {
+            assert_eq!(status.code(), Code::NO_CONNECTION);
+            let reason = status.reason().to_string();
+            let is_told = reason.contains(&nobody) && reason.contains("refused");
+            assert!(is_told, "{reason}");
+        };
+        refused(client.work(work(1)).await.unwrap_err());
+        let begun = Instant::now();
+        for id in 2..20 {
+            refused(client.work(work(id)).await.unwrap_err());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn of_many_addresses_the_first_three_are_told() {
+    let mut to = RefererConfig::new::<WorkerClient>("worker");
+    let mut nobodies = Vec::new();
+    for _ in 0..5 {
+        nobodies.push(nobody().await);
+        to = to.to(&nobodies[nobodies.len() - 1]);
+    }
+    let (_app, client) = calling(ClientConfig::default(), to).await;
+    let reason = client.work(work(1)).await.unwrap_err().reason().to_string();
+    for (at, nobody) in nobodies.iter().enumerate() {
+        assert_eq!(reason.contains(nobody), at < 3, "{reason}");
+    }
+    assert!(reason.ends_with("and 2 more"), "{reason}");
 }
 
 /// Takes what is sent and says nothing, until it is left; it takes no second connection.

@@ -68,6 +68,8 @@ async fn a_referer_sees_the_servers_of_its_own_group_alone() {
     let (_green_app, green) = caller(&registry, "green", 0).await;
     let status = green.work(work(1)).await.unwrap_err();
     assert_eq!(status.code(), Code::NO_CONNECTION);
+    let reason = status.reason().to_string();
+    assert!(reason.contains("no address is known"), "{reason}");
 }
 
 #[tokio::test]

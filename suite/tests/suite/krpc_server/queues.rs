@@ -154,6 +154,64 @@ async fn whose_caller_has_gone_while_it_waited_does_not_run() {
 }
 
 #[tokio::test]
+async fn whose_caller_has_gone_gives_his_place_in_the_queue_back_at_once() {
+    let clerk = Clerk::new();
+    let (app, mut first) = on(server((1, 0, 3)), clerk.service()).await;
+    first.holds(HOLD, [1]).await;
+    first.beats().await;
+    let mut second = Peer::at(at(&app)).await;
+    let endless = |sequence| Meta {
+        timeout_ms: i32::MAX,
+        ..ask(HOLD, sequence)
+    };
+    for sequence in 2..=4 {
+        second.send(&endless(sequence), b"\x08\x02").await;
+    }
+    second.beats().await;
+    first.holds(HOLD, [5]).await;
+    assert_eq!(first.answer().await, (5, -623));
+    drop(second);
+    let server = app.server("default").unwrap().clone();
+    until("it has gone", || server.connections().len() == 1).await;
+    // What runs still runs; nobody has handed a place on.
+    first.holds(HOLD, [6, 7, 8]).await;
+    clerk.hold.release(4);
+    for sequence in [1, 6, 7, 8] {
+        assert_eq!(first.answer().await, (sequence, 0));
+    }
+}
+
+#[tokio::test]
+async fn one_connection_leaves_places_in_the_queue_to_others_and_takes_turns_with_them() {
+    let clerk = Clerk::new();
+    let (app, mut greedy) = on(server((1, 0, 90)), clerk.service()).await;
+    greedy.holds(HOLD, 1..=100).await;
+    for refused in 82..=100 {
+        assert_eq!(greedy.answer().await, (refused, -623));
+    }
+    let mut modest = Peer::at(at(&app)).await;
+    modest.holds(HOLD, [101, 102]).await;
+    modest.beats().await;
+    clerk.hold.release(5);
+    assert_eq!(modest.answer().await, (101, 0));
+    assert_eq!(modest.answer().await, (102, 0));
+    assert_eq!(clerk.begun().get(..5), Some(&[1, 2, 101, 3, 102][..]));
+}
+
+#[tokio::test]
+async fn no_request_runs_longer_than_its_server_lets_it() {
+    let clerk = Clerk::new();
+    let server = local().max_timeout(std::time::Duration::from_millis(30));
+    let (_app, mut peer) = on(server, clerk.service()).await;
+    let endless = Meta {
+        timeout_ms: i32::MAX,
+        ..ask(HOLD, 1)
+    };
+    peer.send(&endless, b"\x08\x01").await;
+    assert_eq!(peer.answer().await, (1, Code::RPC_TIMEOUT.0));
+}
+
+#[tokio::test]
 async fn a_service_with_places_of_its_own_keeps_no_other_from_running() {
     let clerk = Clerk::new();
     let own = clerk.service().threads(1).queue_size(1_u32);

@@ -62,6 +62,11 @@ impl Limits {
             Step::Grow
         }
     }
+
+    /// Places in the queue that nobody has.
+    pub(super) fn free(self, counts: Counts) -> usize {
+        self.queue_size.saturating_sub(counts.waiting) as usize
+    }
 }
 
 impl Counts {

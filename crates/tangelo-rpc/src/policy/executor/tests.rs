@@ -337,3 +337,72 @@ async fn of_many_that_come_together_exactly_those_run_or_wait_for_whom_there_is_
         assert_eq!(counts(&executor), (0, 0));
     }
 }
+
+fn waits_in(executor: &Executor, line: u64) -> Waiting {
+    match executor.try_enter_in(line) {
+        Entry::Wait(waiting) => waiting,
+        other => panic!("expected to wait, but {other:?}"),
+    }
+}
+
+#[test]
+fn lines_take_turns_and_keep_their_order() {
+    let executor = executor(1, 0, 100);
+    let running = entered(&executor);
+    let mut waiting: Vec<_> = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (3, "e"), (3, "f")]
+        .into_iter()
+        .map(|(line, name)| (name, waits_in(&executor, line)))
+        .collect();
+    let mut order = String::new();
+    drop(running);
+    while !waiting.is_empty() {
+        let mut came = None;
+        waiting.retain_mut(|(name, waiting)| match poll(waiting) {
+            Some(permit) => {
+                came = Some((*name, permit));
+                false
+            }
+            None => true,
+        });
+        let (name, permit) = came.expect("somebody's turn");
+        order.push_str(name);
+        drop(permit);
+    }
+    assert_eq!(order, "adebfc");
+    assert_eq!(counts(&executor), (0, 0));
+}
+
+#[test]
+fn one_line_leaves_a_ninth_of_the_queue_to_others_and_the_next_a_part_of_that() {
+    let executor = executor(1, 0, 90);
+    let _running = entered(&executor);
+    let first: Vec<_> = (0..80).map(|_| waits_in(&executor, 1)).collect();
+    assert!(matches!(executor.try_enter_in(1), Entry::Full));
+    let _second: Vec<_> = (0..8).map(|_| waits_in(&executor, 2)).collect();
+    let _third = waits_in(&executor, 3);
+    drop(first);
+    let _again = waits_in(&executor, 1);
+}
+
+#[test]
+fn a_line_may_take_all_of_a_queue_that_is_short() {
+    let executor = executor(1, 0, 8);
+    let _running = entered(&executor);
+    let _waiting: Vec<_> = (0..8).map(|_| waits_in(&executor, 1)).collect();
+    assert!(is_full(&executor));
+}
+
+#[test]
+fn a_line_that_all_have_left_keeps_no_turn() {
+    let executor = executor(1, 0, 10);
+    let running = entered(&executor);
+    for _ in 0..100 {
+        drop(waits_in(&executor, 1));
+    }
+    let (mut other, mut late) = (waits_in(&executor, 2), waits_in(&executor, 1));
+    drop(running);
+    let permit = poll(&mut other).expect("its turn");
+    assert!(poll(&mut late).is_none());
+    drop(permit);
+    assert!(poll(&mut late).is_some());
+}

@@ -1,0 +1,572 @@
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use tangelo_wire::krpc::{layout::Layout, meta::Meta};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::{
+    write::{KEPT_BUFFER, PATIENCE_FOR_READERS, PATIENCE_WHILE_LEAVING},
+    *,
+};
+use crate::{
+    Reply, Request, Service,
+    connection::{Dialect, Limits, Quota},
+};
+
+/// A connection over this stream.
+fn driver<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, limits: Limits) -> Driver<S> {
+    driver_of(stream, limits, &Quota::unlimited())
+}
+
+fn driver_of<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: S,
+    limits: Limits,
+    quota: &Arc<Quota>,
+) -> Driver<S> {
+    driver_until(stream, limits, quota, &Stop::new())
+}
+
+fn driver_until<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: S,
+    limits: Limits,
+    quota: &Arc<Quota>,
+    stop: &Stop,
+) -> Driver<S> {
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let dialect = Dialect::ours(limits.frame);
+    let connection = Connection::new("test".into(), peer, (limits, quota), dialect);
+    let role = Role::accepting(Duration::from_secs(180));
+    let services = Arc::new(Services::new());
+    Driver::new(stream, connection, services, role, stop)
+}
+
+/// A connection over a pipe of this size.
+fn piped(limits: Limits, pipe: usize) -> (DuplexStream, Driver<DuplexStream>) {
+    let (theirs, ours) = tokio::io::duplex(pipe);
+    (theirs, driver(ours, limits))
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_heartbeats_and_reads_no_answers_is_cut() {
+    const ANSWER: usize = frame::HEARTBEAT_RESPONSE.len();
+    let limits = Limits {
+        outgoing: 10 * ANSWER,
+        ..Limits::default()
+    };
+    // What fits: one answer in the pipe, ten in the buffer.
+    let (mut theirs, driver) = piped(limits, ANSWER);
+    let connection = driver.connection.clone();
+    let flood = async {
+        for _ in 0..100 {
+            if theirs.write_all(&frame::HEARTBEAT_REQUEST).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(driver, flood);
+    assert!(connection.is_closed());
+}
+
+const PING: Duration = Duration::from_secs(60);
+
+/// A connection that this side has made, and the other side of it.
+fn dialed() -> (DuplexStream, Connection, Driver<DuplexStream>) {
+    let (theirs, mut driver) = piped(Limits::default(), 1 << 16);
+    driver.role = Role::dialing(PING);
+    driver.ticks = ticks(driver.role.tick);
+    (theirs, driver.connection.clone(), driver)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_says_nothing_is_dead_within_three_pings_whatever_is_said_to_it() {
+    for talkative in [false, true] {
+        let (_theirs, connection, driver) = dialed();
+        let talk = async {
+            while talkative && !connection.is_closed() {
+                let _ = connection.tell((100, 1), |_| {});
+                tokio::time::sleep(PING / 3).await;
+            }
+        };
+        let begun = Instant::now();
+        let dies = async {
+            driver.await;
+            begun.elapsed()
+        };
+        let (took, ()) = tokio::join!(dies, talk);
+        assert!(took > PING * 2 && took <= PING * 3, "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_comes_after_a_ping_of_silence_and_a_quarter_at_the_latest() {
+    use tokio::io::AsyncReadExt;
+
+    for begins in 0..10 {
+        let (mut theirs, connection, driver) = dialed();
+        let listen = async {
+            tokio::time::sleep(PING * begins / 10).await;
+            connection.tell((100, 1), |_| {}).unwrap();
+            let mut heard = Vec::new();
+            theirs.read_buf(&mut heard).await.unwrap();
+            let silent = Instant::now();
+            theirs.read_buf(&mut heard).await.unwrap();
+            assert!(heard.ends_with(&frame::HEARTBEAT_REQUEST));
+            let silent = silent.elapsed();
+            assert!(silent <= PING * 5 / 4, "{silent:?}");
+        };
+        tokio::select! {
+            () = driver => panic!("it lives"),
+            () = listen => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_answers_heartbeats_lives_also_when_all_else_that_is_said_has_no_answer() {
+    use tokio::io::AsyncReadExt;
+
+    for talkative in [false, true] {
+        let (mut theirs, connection, driver) = dialed();
+        let talk = async {
+            for _ in 0..30 {
+                if talkative {
+                    connection.tell((100, 1), |_| {}).unwrap();
+                }
+                tokio::time::sleep(PING / 3).await;
+            }
+        };
+        let answer = async {
+            let mut heard = Vec::new();
+            while theirs.read_buf(&mut heard).await.unwrap() > 0 {
+                let mut frames = heard.windows(frame::HEARTBEAT_REQUEST.len());
+                if frames.any(|frame| frame == frame::HEARTBEAT_REQUEST) {
+                    theirs.write_all(&frame::HEARTBEAT_RESPONSE).await.unwrap();
+                    heard.clear();
+                }
+            }
+        };
+        tokio::select! {
+            () = driver => panic!("it lives"),
+            () = answer => panic!("it lives"),
+            () = talk => {}
+        }
+    }
+}
+
+/// Never answers.
+struct Hold;
+
+impl Service for Hold {
+    fn call(&self, _: Request) -> crate::Answer {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn bodies_of_requests_that_run_may_have_so_many_bytes_together() {
+    let limits = Limits {
+        held: 100,
+        ..Limits::default()
+    };
+    let (mut theirs, mut driver) = piped(limits, 1 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Hold)));
+    let talk = async {
+        let mut buffer = BytesMut::new();
+        for (sequence, length) in [(1, 60), (2, 40), (3, 1), (4, 0), (5, 0)] {
+            let meta = Meta {
+                service_id: 100,
+                msg_id: 1,
+                sequence,
+                ..Meta::default()
+            };
+            let body = vec![0; length];
+            frame::encode(&meta, &body, Layout::V2, 1000, &mut buffer).unwrap();
+            theirs.write_all(&buffer.split()).await.unwrap();
+        }
+        let refused = loop {
+            if let Some(frame) = frame::decode(&mut buffer, Layout::V2, 1000).unwrap() {
+                break frame.meta;
+            }
+            theirs.read_buf(&mut buffer).await.unwrap();
+        };
+        assert_eq!(refused.sequence, 3);
+        assert_eq!(Code(refused.ret_code), Code::QUEUE_FULL);
+    };
+    tokio::select! {
+        () = driver => panic!("it has ended"),
+        () = talk => {}
+    }
+}
+
+#[tokio::test]
+async fn what_a_stream_keeps_is_flushed() {
+    let (mut theirs, ours) = tokio::io::duplex(1 << 10);
+    let driver = driver(tokio::io::BufStream::new(ours), Limits::default());
+    let talk = async {
+        let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+        theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+        theirs.read_exact(&mut answer).await.unwrap();
+    };
+    tokio::select! {
+        () = driver => panic!("it has ended"),
+        () = talk => {}
+    }
+}
+
+#[tokio::test]
+async fn one_that_reads_them_is_not() {
+    let limits = Limits {
+        outgoing: 10 * frame::HEARTBEAT_RESPONSE.len(),
+        ..Limits::default()
+    };
+    let (mut theirs, driver) = piped(limits, 1 << 10);
+    let connection = driver.connection.clone();
+    let talk = async {
+        let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+        for _ in 0..100 {
+            theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+            theirs.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, frame::HEARTBEAT_RESPONSE);
+        }
+        assert!(!connection.is_closed());
+        drop(theirs);
+    };
+    tokio::join!(driver, talk);
+}
+
+/// Answers everything with so many bytes.
+struct Much(usize);
+
+impl Service for Much {
+    fn call(&self, _: Request) -> crate::Answer {
+        let body = Bytes::from(vec![b'x'; self.0]);
+        Box::pin(std::future::ready(Ok(Reply::protobuf(0, body))))
+    }
+}
+
+/// Requests of service 100, under these sequences.
+fn requests(sequences: std::ops::RangeInclusive<i32>, timeout_ms: i32) -> BytesMut {
+    let mut buffer = BytesMut::new();
+    for sequence in sequences {
+        let meta = Meta {
+            service_id: 100,
+            msg_id: 1,
+            sequence,
+            timeout_ms,
+            ..Meta::default()
+        };
+        frame::encode(&meta, b"", Layout::V2, 1000, &mut buffer).unwrap();
+    }
+    buffer
+}
+
+const LOOK: Duration = Duration::from_millis(10);
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_no_answers_is_read_no_further_and_cut_when_his_time_is_up() {
+    let (mut theirs, mut driver) = piped(Limits::default(), 16 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(100_000))));
+    let connection = driver.connection.clone();
+    let begun = Instant::now();
+    let ask = async {
+        let mut asked = 0;
+        while theirs.write_all(&requests(1..=1, 0)).await.is_ok() {
+            asked += 1;
+        }
+        asked
+    };
+    let watch = async {
+        while !connection.is_closed() {
+            assert!(connection.backlog() < 2 << 20, "{}", connection.backlog());
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let ((), asked, ()) = tokio::join!(driver, ask, watch);
+    // What lies in the pipe unread was asked as well.
+    assert!((11..2000).contains(&asked), "{asked}");
+    let took = begun.elapsed();
+    let idle = Duration::from_secs(180) / 36;
+    assert!(
+        took >= PATIENCE_FOR_READERS && took <= PATIENCE_FOR_READERS + 2 * idle,
+        "{took:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_reads_late_has_all_answers_in_their_order() {
+    let (theirs, mut driver) = piped(Limits::default(), 16 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(100_000))));
+    let (mut from, mut to) = tokio::io::split(theirs);
+    let ask = async {
+        to.write_all(&requests(1..=200, 0)).await.unwrap();
+    };
+    let hear = async {
+        let (mut buffer, mut next) = (BytesMut::new(), 1);
+        while next <= 200 {
+            from.read_buf(&mut buffer).await.unwrap();
+            while let Some(frame) = frame::decode(&mut buffer, Layout::V2, 1 << 20).unwrap() {
+                assert_eq!(frame.meta.sequence, next);
+                next += 1;
+            }
+        }
+    };
+    tokio::select! {
+        () = driver => panic!("it has ended"),
+        ((), ()) = async { tokio::join!(ask, hear) } => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_together_leave_too_much_unread_are_cut_at_once() {
+    let quota = Quota::of(usize::MAX, 3 << 20);
+    let mut ends = Vec::new();
+    let mut connections = Vec::new();
+    let mut drivers = Vec::new();
+    for _ in 0..4 {
+        let (mut theirs, ours) = tokio::io::duplex(16 << 10);
+        let mut driver = driver_of(ours, Limits::default(), &quota);
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(100_000))));
+        connections.push(driver.connection.clone());
+        drivers.push(driver);
+        theirs.write_all(&requests(1..=100, 0)).await.unwrap();
+        ends.push(theirs);
+    }
+    let all = futures_util::future::join_all(drivers);
+    let some = async {
+        while !connections.iter().any(Connection::is_closed) {
+            tokio::time::sleep(LOOK).await;
+        }
+        // Those who were cut make room for the others.
+        tokio::time::sleep(PATIENCE_FOR_READERS / 2).await;
+        assert!(connections.iter().any(|one| !one.is_closed()));
+    };
+    tokio::select! {
+        _ = all => panic!("all have ended"),
+        () = some => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_runs_no_longer_than_a_server_lets_it_whatever_its_caller_says() {
+    let limits = Limits {
+        longest: Duration::from_secs(7),
+        ..Limits::default()
+    };
+    for (timeout_ms, seconds) in [(i32::MAX, 7), (7_001, 7), (7_000, 7), (5_000, 5)] {
+        let (mut theirs, mut driver) = piped(limits, 1 << 10);
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Hold)));
+        let begun = Instant::now();
+        let talk = async {
+            theirs
+                .write_all(&requests(1..=1, timeout_ms))
+                .await
+                .unwrap();
+            let mut buffer = BytesMut::new();
+            let frame = loop {
+                if let Some(frame) = frame::decode(&mut buffer, Layout::V2, 1000).unwrap() {
+                    break frame;
+                }
+                theirs.read_buf(&mut buffer).await.unwrap();
+            };
+            assert_eq!(Code(frame.meta.ret_code), Code::RPC_TIMEOUT);
+            assert_eq!(begun.elapsed().as_secs(), seconds);
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            () = talk => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_waits_two_seconds_for_those_who_go_on_asking_and_one_for_those_who_do_not_read()
+ {
+    for reads in [true, false] {
+        let (theirs, ours) = tokio::io::duplex(1 << 10);
+        let stop = Stop::new();
+        let driver = driver_until(ours, Limits::default(), &Quota::unlimited(), &stop);
+        let connection = driver.connection.clone();
+        let (mut from, mut to) = tokio::io::split(theirs);
+        let ask = async {
+            while to.write_all(&requests(1..=1, 0)).await.is_ok() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let hear = async {
+            let mut heard = Vec::new();
+            while reads && from.read_buf(&mut heard).await.is_ok_and(|read| read > 0) {}
+        };
+        let leave = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(!connection.is_closed());
+            stop.drain();
+            let begun = Instant::now();
+            connection.closed().await;
+            let took = begun.elapsed();
+            let most = if reads {
+                LEAVING_GRACE
+            } else {
+                PATIENCE_WHILE_LEAVING
+            };
+            assert!(took <= most + 2 * LEAVING_TICK, "{took:?}");
+        };
+        tokio::join!(driver, ask, hear, leave);
+    }
+}
+
+#[tokio::test]
+async fn a_large_buffer_is_given_back_when_it_is_empty() {
+    let (mut theirs, mut driver) = piped(Limits::default(), 16 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(900_000))));
+    let talk = async {
+        let mut buffer = BytesMut::new();
+        for round in 1..=3 {
+            theirs.write_all(&requests(round..=round, 0)).await.unwrap();
+            while frame::decode(&mut buffer, Layout::V2, 1 << 20)
+                .unwrap()
+                .is_none()
+            {
+                theirs.read_buf(&mut buffer).await.unwrap();
+            }
+        }
+        theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+        let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+        theirs.read_exact(&mut answer).await.unwrap();
+    };
+    tokio::select! {
+        () = &mut driver => panic!("it has ended"),
+        () = talk => {}
+    }
+    let connection = driver.connection.clone();
+    let kept = driver.writing.capacity() + connection.shared.state.lock().out.capacity();
+    assert!(kept < KEPT_BUFFER, "{kept}");
+}
+
+/// Is done when it is told so, and says whether it was.
+struct Slow(tokio::sync::mpsc::Sender<&'static str>, Duration);
+
+struct Ending(tokio::sync::mpsc::Sender<&'static str>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.try_send("dropped");
+    }
+}
+
+impl Service for Slow {
+    fn call(&self, _: Request) -> crate::Answer {
+        let (told, takes) = (self.0.clone(), self.1);
+        let ending = Ending(told.clone());
+        Box::pin(async move {
+            let _ending = ending;
+            tokio::time::sleep(takes).await;
+            let _ = told.try_send("done");
+            Ok(Reply::default())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_when_its_connection_ends_has_half_a_minute_and_the_socket_is_closed_at_once() {
+    for (takes, expected) in [(29, "done"), (31, "dropped")] {
+        let (told, mut hears) = tokio::sync::mpsc::channel(2);
+        let (mut theirs, mut driver) = piped(Limits::default(), 1 << 10);
+        let slow = Slow(told, Duration::from_secs(takes));
+        driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(slow)));
+        let connection = driver.connection.clone();
+        let talk = async {
+            theirs.write_all(&requests(1..=1, 200_000)).await.unwrap();
+            theirs.write_all(&frame::HEARTBEAT_REQUEST).await.unwrap();
+            let mut answer = [0; frame::HEARTBEAT_RESPONSE.len()];
+            theirs.read_exact(&mut answer).await.unwrap();
+            connection.close();
+            let begun = Instant::now();
+            assert_eq!(theirs.read(&mut answer).await.unwrap(), 0);
+            assert!(begun.elapsed() < Duration::from_secs(1));
+        };
+        tokio::join!(driver, talk);
+        assert_eq!(hears.recv().await, Some(expected));
+    }
+}
+
+/// Answers at once, or with the next turn, and tells when what it left to do begins, and whether its
+/// answer had been handed on by then; that ends when it is told to.
+struct Leaves {
+    at_once: bool,
+    begun: tokio::sync::mpsc::Sender<bool>,
+    ends: Arc<tokio::sync::Notify>,
+}
+
+impl Service for Leaves {
+    fn call(&self, request: Request) -> crate::Answer {
+        let connection = request.connection.unwrap();
+        let (begun, ends, at_once) = (self.begun.clone(), Arc::clone(&self.ends), self.at_once);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        Box::pin(async move {
+            if !at_once {
+                tokio::task::yield_now().await;
+            }
+            let its = connection.clone();
+            let work = async move {
+                begun.try_send(its.backlog() > 0).unwrap();
+                ends.notified().await;
+                begun.try_send(true).unwrap();
+                Ok(Reply::default())
+            };
+            connection.afterwards((100, 1), deadline, Box::pin(work));
+            Ok(Reply::default())
+        })
+    }
+}
+
+/// A request, over a connection of which one end is dropped after the answer; what its service told.
+async fn told_by_leftovers(at_once: bool, ends: bool) -> Vec<bool> {
+    let (begun, mut told) = tokio::sync::mpsc::channel(9);
+    let leaves = Leaves {
+        at_once,
+        begun,
+        ends: Arc::default(),
+    };
+    let notify = Arc::clone(&leaves.ends);
+    let (mut theirs, mut driver) = piped(Limits::default(), 1 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(leaves)));
+    let talk = async move {
+        let mut buffer = BytesMut::new();
+        let meta = Meta {
+            service_id: 100,
+            msg_id: 1,
+            sequence: 7,
+            ..Meta::default()
+        };
+        frame::encode(&meta, b"", Layout::V2, 1000, &mut buffer).unwrap();
+        theirs.write_all(&buffer.split()).await.unwrap();
+        theirs.read_buf(&mut buffer).await.unwrap();
+        let answer = frame::decode(&mut buffer, Layout::V2, 1000).unwrap();
+        assert_eq!(answer.unwrap().meta.sequence, 7);
+        drop(theirs);
+        if ends {
+            notify.notify_one();
+        }
+    };
+    tokio::join!(driver, talk);
+    let mut all = Vec::new();
+    while let Some(told) = told.recv().await {
+        all.push(told);
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_to_do_begins_when_the_answer_is_handed_on_and_outlives_the_connection() {
+    for at_once in [true, false] {
+        assert_eq!(told_by_leftovers(at_once, true).await, [true, true]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_dropped_at_its_deadline() {
+    let begun = Instant::now();
+    assert_eq!(told_by_leftovers(true, false).await, [true]);
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(11));
+}

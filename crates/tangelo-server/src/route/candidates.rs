@@ -1,0 +1,91 @@
+//! The servers of a type, as its route function sees them.
+
+use std::sync::Arc;
+
+use tangelo_registry::Instance;
+use tangelo_rpc::Cluster;
+
+use super::RouteRule;
+
+/// The servers of a type, as its route function sees them; never none.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    server_type: Arc<str>,
+    servers: Arc<[Arc<Instance>]>,
+    rule: RouteRule,
+    cluster: Cluster,
+}
+
+impl Candidates {
+    /// Those that can be called.
+    pub(crate) fn new(server_type: &str, rule: RouteRule, cluster: &Cluster) -> Self {
+        let instances = cluster.instances();
+        let of_type = instances.iter().filter(|instance| {
+            instance.server_type == server_type && (instance.port.is_some() || instance.frontend)
+        });
+        Self {
+            server_type: server_type.into(),
+            servers: of_type.cloned().collect(),
+            rule,
+            cluster: cluster.clone(),
+        }
+    }
+
+    /// Their type.
+    pub fn server_type(&self) -> &str {
+        &self.server_type
+    }
+
+    /// All of them, in the registry's order, whether up or not.
+    pub fn all(&self) -> &[Arc<Instance>] {
+        &self.servers
+    }
+
+    /// Whether the server of this name can be asked now.
+    pub fn is_up(&self, server_id: &str) -> bool {
+        server_id == self.cluster.identity().server_id || self.cluster.is_up(server_id)
+    }
+
+    /// The server of this key by the type's [rule](RouteRule): its own, unless that one leaves, whether up
+    /// or not.
+    pub fn by_key(&self, key: &str) -> Option<&Arc<Instance>> {
+        self.of_key(key, None)
+    }
+
+    /// The server of this key. One that leaves only if it is the one given already, and has not left.
+    pub(crate) fn of_key(&self, key: &str, given: Option<&Instance>) -> Option<&Arc<Instance>> {
+        let own = self.rule.pick(key, &self.servers, |_| true)?;
+        let is_given = given.is_some_and(|given| given.id == own.id);
+        if self.takes_new(own) || is_given && !self.has_left(own) {
+            return Some(own);
+        }
+        let others = |server: &Instance| self.takes_new(server);
+        Some(self.rule.pick(key, &self.servers, others).unwrap_or(own))
+    }
+
+    /// The server of this name, if it is among them.
+    pub(crate) fn by_id(&self, server_id: &str) -> Option<&Arc<Instance>> {
+        self.servers.iter().find(|server| server.id == server_id)
+    }
+
+    /// The server of this key among those not tried yet that can be asked now.
+    pub(crate) fn next(&self, key: &str, tried: &[Arc<str>]) -> Option<&Arc<Instance>> {
+        self.rule.pick(key, &self.servers, |server| {
+            !tried.iter().any(|tried| **tried == *server.id) && self.is_up(&server.id)
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    fn takes_new(&self, server: &Instance) -> bool {
+        let remote = self.cluster.by_id(&server.id);
+        remote.is_none_or(|remote| remote.takes_new())
+    }
+
+    fn has_left(&self, server: &Instance) -> bool {
+        let remote = self.cluster.by_id(&server.id);
+        remote.is_some_and(|remote| remote.has_left())
+    }
+}

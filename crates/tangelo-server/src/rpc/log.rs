@@ -1,0 +1,45 @@
+//! A line for each call.
+
+use std::fmt;
+
+use tangelo_rpc::{Reply, Status};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{RpcCall, RpcFilter};
+use crate::{Result, answer::Shown};
+
+/// Bytes of the arguments that a line shows.
+const SHOWN_ARGS: usize = 512;
+
+/// Writes a line for each call that has ended: Pomelo's `rpcLog`. What, with which arguments (those of
+/// remotes, the first 512 bytes), to which server, how long it took in milliseconds, and the code it ended
+/// with; at level info, target `rpc-log`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RpcLog;
+
+impl RpcFilter for RpcLog {
+    fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>) {
+        let args = call.is_remote().then(|| Args(call.args()));
+        let args = args.as_ref().map(tracing::field::display);
+        let time_used = (Instant::now() - call.begun()).as_secs_f64() * 1000.0;
+        let code = match outcome {
+            Ok(reply) => reply.ret_code,
+            Err(status) => status.code().0,
+        };
+        let (route, server) = (call.name(), call.server_id());
+        info!(target: "rpc-log", %route, args, server, time_used, code);
+    }
+}
+
+/// Arguments on one line.
+struct Args<'a>(&'a [u8]);
+
+impl fmt::Display for Args<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get(..SHOWN_ARGS) {
+            Some(begin) if begin.len() < self.0.len() => write!(formatter, "{}…", Shown(begin)),
+            _ => Shown(self.0).fmt(formatter),
+        }
+    }
+}
