@@ -379,8 +379,11 @@ impl Front {
             Err(status) => return self.reply(id, request.route(), &Err(status)),
         };
         if self.running.is_holding() {
-            self.timer.at_latest(request.deadline());
-            self.running.hold(place, id, request);
+            let pipeline = &context.pipeline;
+            let to = pipeline.destination(request.route(), context.server_type());
+            let due = request.due_within(pipeline.manner(to).deadline, context.limits());
+            self.timer.at_latest(due);
+            self.running.hold((id, place), due, request);
             return Ok(());
         }
         self.begin(context, place, id, request)
@@ -401,8 +404,8 @@ impl Front {
         let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
             return self.forward(context, (id, place), request);
         };
-        if let Some(limit) = handler.manner.deadline {
-            request.due_by(self.now + limit);
+        if handler.manner.deadline.is_some() {
+            request.due_by(request.due_within(handler.manner.deadline, context.limits()));
         }
         let deadline = request.deadline();
         if let Some(outcome) = self.running.add(place, id, handler, request) {

@@ -113,7 +113,7 @@ impl Handlers {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use tangelo_server::{handlers, Handler};
+/// # use tangelo_server::{handlers, HandlerExt};
 /// # async fn hello() {}
 /// # async fn count() {}
 /// let handlers = handlers! { hello: hello.deadline(Duration::from_secs(5)), count: count.blocking() };

@@ -46,7 +46,7 @@ pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use filter::{Answered, Filter, IntoAfter, IntoBefore};
+pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
 pub use handler::{
     Body, Extension, FromRequest, Handler, HandlerExt, Handlers, InManner, Incoming, IntoReply,
     Json, Options, State, WithOptions,

@@ -2,7 +2,7 @@
 
 mod extensions;
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use self::extensions::Extensions;
 pub(crate) use self::extensions::Owner;
-use crate::{Result, Session};
+use crate::{Limits, Result, Session};
 
 /// A client's request on its way to its handler. A notify is one whose answer nobody reads.
 ///
@@ -116,6 +116,13 @@ impl Request {
     /// The answer is due by then, if it was not before.
     pub(crate) fn due_by(&mut self, deadline: Instant) {
         self.deadline = self.deadline.min(deadline);
+    }
+
+    /// When the answer of a client's request is due that has this long; it came with as long as `limits`
+    /// say.
+    pub(crate) fn due_within(&self, limit: Option<Duration>, limits: &Limits) -> Instant {
+        let shorter = limit.and_then(|limit| limits.deadline.checked_sub(limit));
+        self.deadline - shorter.unwrap_or_default()
     }
 
     /// Lays a value beside the request, for filters and handlers that come later; one of the same type

@@ -7,8 +7,12 @@
 
 mod answers;
 mod app;
+mod built_in_filters;
 mod channels;
 mod client;
+mod deadlines;
+mod error_handlers;
+mod filters;
 mod handshake;
 mod heartbeats;
 mod krpc;
@@ -19,6 +23,7 @@ mod krpc_server;
 mod krpc_tracing;
 mod lanes;
 mod limits;
+mod log;
 mod lost_back_ends;
 mod order;
 mod routes;

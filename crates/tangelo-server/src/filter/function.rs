@@ -162,9 +162,8 @@ macro_rules! before {
                 reason = "arguments are named as their types; there may be none")]
             async fn before(&self, request: &mut Request) -> Result<()> {
                 let passed = {
-                    // An argument may take the body, which the handler wants as well.
-                    let mut shown = request.clone();
-                    $(let $argument = $argument::from_request(&mut shown)?;)*
+                    // An argument may take the body, which others want as well.
+                    $(let $argument = $argument::from_request(&mut request.clone())?;)*
                     (self.0)($($argument),*)
                 };
                 passed.await.pass(request)

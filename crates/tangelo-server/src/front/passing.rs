@@ -28,9 +28,7 @@ impl Front {
         let pipeline = &context.pipeline;
         let to = pipeline.destination(request.route(), context.server_type());
         let manner = pipeline.manner(to);
-        if let Some(limit) = manner.deadline {
-            request.due_by(self.now + limit);
-        }
+        request.due_by(request.due_within(manner.deadline, context.limits()));
         let deadline = request.deadline();
         let mut bounds = Bounds::new(deadline);
         if manner.with_client {

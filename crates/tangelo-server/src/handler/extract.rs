@@ -99,7 +99,7 @@ impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
 
 /// The whole request, as it is now.
 impl FromRequest for Request {
-    fn from_request(request: &mut Request) -> Result<Self> {
+    fn from_request(request: &mut Self) -> Result<Self> {
         Ok(request.clone())
     }
 }

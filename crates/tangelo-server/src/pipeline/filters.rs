@@ -20,6 +20,8 @@ pub(crate) struct Filters {
     /// In the order they run: the last one added first.
     afters: Vec<Arc<dyn AnyFilter>>,
     on_error: Option<ErrorHandler>,
+    /// Whether there are any of those: looked at for every request.
+    any: bool,
 }
 
 /// Says what a client is told of an error.
@@ -28,16 +30,19 @@ type ErrorHandler = Arc<dyn Fn(Error, &Request) -> Result<Reply, Status> + Send 
 impl Filters {
     pub(crate) fn before(&mut self, filter: impl Filter) {
         self.befores.push(Arc::new(filter));
+        self.any = true;
     }
 
     pub(crate) fn after(&mut self, filter: impl Filter) {
         self.afters.insert(0, Arc::new(filter));
+        self.any = true;
     }
 
     pub(crate) fn both(&mut self, filter: impl Filter) {
         let filter: Arc<dyn AnyFilter> = Arc::new(filter);
         self.befores.push(Arc::clone(&filter));
         self.afters.insert(0, filter);
+        self.any = true;
     }
 
     pub(crate) fn error_handler<R: IntoReply>(
@@ -47,11 +52,12 @@ impl Filters {
         self.on_error = Some(Arc::new(move |error, request| {
             handler(error, request).into_reply()
         }));
+        self.any = true;
     }
 
     /// Whether a request passes them as if there were none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.befores.is_empty() && self.afters.is_empty() && self.on_error.is_none()
+        !self.any
     }
 
     /// Whether a request may have to wait here before its handler.

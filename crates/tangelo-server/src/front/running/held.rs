@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use tangelo_runtime::guard::Guarded;
+use tokio::time::Instant;
 
 use super::{
     Came, Entry, Passage, Request, Running,
@@ -51,8 +52,12 @@ impl Running {
     }
 
     /// It waits for those before it.
-    pub(in super::super) fn hold(&mut self, place: u32, id: u32, request: Request) {
-        let deadline = request.deadline();
+    pub(in super::super) fn hold(
+        &mut self,
+        (id, place): (u32, u32),
+        deadline: Instant,
+        request: Request,
+    ) {
         let request = Box::new(request.unpinned());
         let work = Work::Held { request };
         self.held.get_or_insert_default().waiting.push_back(place);

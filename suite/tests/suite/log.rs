@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
 
 /// Keeps the lines logged in this thread, where all of the test's tasks are.
-pub(super) struct Log {
+pub(crate) struct Log {
     text: Text,
     _here: DefaultGuard,
 }
@@ -15,7 +15,7 @@ pub(super) struct Log {
 struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(super) fn keep() -> Self {
+    pub(crate) fn keep() -> Self {
         let text = Text::default();
         let writer = text.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -29,7 +29,7 @@ impl Log {
     }
 
     /// The lines that have all of these words.
-    pub(super) fn lines(&self, words: &[&str]) -> Vec<String> {
+    pub(crate) fn lines(&self, words: &[&str]) -> Vec<String> {
         let text = String::from_utf8(self.text.0.lock().clone()).unwrap();
         let lines = text.lines().map(str::to_owned);
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
