@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use serde_json::Value;
 use tangelo::{
-    Bootstrap, CallError,
+    Bootstrap, CallError, Mistakes,
     rpc::config::{ClientConfig, RefererConfig},
 };
 
@@ -62,7 +62,7 @@ pub(crate) struct Args {
 }
 
 /// One address; what host and port may be is seen when it is connected to.
-fn address(text: &str) -> Result<String, &'static str> {
+pub(crate) fn address(text: &str) -> Result<String, &'static str> {
     let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && !host.contains(',') && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
@@ -93,7 +93,8 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
         .pool(definitions.pool)
         .client(client(args))
         .referer_with(referer(args, service_id))
-        .start_blocking()?;
+        .start_blocking()
+        .map_err(|mistakes| in_arguments(&mistakes))?;
     let mut callee = app.dynamic(CALLEE)?;
     if let Some(attachment) = &args.attachment {
         callee = callee.with_attachment(attachment);
@@ -109,9 +110,32 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
             CallError::Call(status) => status.reason().to_string(),
             other => other.to_string(),
         };
-        format!("{}: {name}: {words}", args.address)
+        // There is one address, and it is said once.
+        let address = format!("{}: ", args.address);
+        format!("{address}{name}: {}", words.replace(&address, ""))
     })?;
     print(&answer, args.compact)
+}
+
+/// What the settings that arguments become are called here.
+const ARGUMENTS: [(&str, &str); 5] = [
+    ("client.default.tls_ca", "--tls-ca"),
+    ("client.default.tls_cert", "--tls-cert"),
+    ("client.default.tls_key", "--tls-key"),
+    ("client.default.tls_server_name", "--tls-server-name"),
+    ("referer.callee.direct", "ADDRESS"),
+];
+
+/// What is wrong, in words of the command line.
+fn in_arguments(mistakes: &Mistakes) -> String {
+    let told = mistakes.iter().map(|mistake| {
+        let argument = ARGUMENTS.iter().find_map(|(setting, argument)| {
+            let rest = mistake.strip_prefix(setting)?;
+            rest.starts_with(':').then(|| format!("{argument}{rest}"))
+        });
+        argument.unwrap_or_else(|| mistake.to_owned())
+    });
+    told.collect::<Vec<_>>().join("\n")
 }
 
 /// Name of the referer.

@@ -16,7 +16,7 @@ const DIRECTORIES: [&str; 2] = [".", "proto"];
 const OPTIONS: [&str; 2] = ["krpcext.proto", "descriptor.proto"];
 
 /// Where services are defined.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Sources {
     /// Where services are defined: a .proto file, a descriptor set (.proto.pb), or a directory of them; may be repeated.
     /// Default: the directory it is run in, and `proto` in there.
@@ -25,6 +25,14 @@ pub(crate) struct Sources {
     /// A directory to look for imports of .proto files in, before their own; may be repeated.
     #[arg(short = 'I', long = "include", value_name = "DIR")]
     includes: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// The same, and these.
+    pub(crate) fn and(mut self, paths: &[PathBuf]) -> Self {
+        self.proto.extend_from_slice(paths);
+        self
+    }
 }
 
 /// What is known, and why the rest is not.

@@ -129,6 +129,10 @@ fn a_set_is_written_and_a_service_called_by_it() {
     // Nothing else is needed.
     std::fs::remove_file(dir.join("userservice.proto")).unwrap();
     assert_eq!(run(&dir, &["services"], ""), printed(0, listing));
+    let empty = self::dir("no definitions here", &[]);
+    let set = dir.join("userservice.proto.pb");
+    let named = run(&empty, &["services", set.to_str().unwrap()], "");
+    assert_eq!(named, printed(0, listing));
     let login = ["UserService.login", r#"{"userName":"a"}"#];
     assert_eq!(
         served.call(&dir, &login),
@@ -286,6 +290,29 @@ fn what_is_not_known_is_told_with_what_is() {
     assert_eq!(
         run(&empty, &["services"], ""),
         said("no services are defined here: name their files with --proto\n")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_in_the_words_of_the_command_line() {
+    let dir = users("words");
+    for (arguments, told) in [
+        (&["127.0.0.1:1", "--tls-ca", "none"][..], "--tls-ca: none: "),
+        (
+            &["127.0.0.1:1", "--tls-cert", "none"],
+            "--tls-ca: is missing",
+        ),
+        (&["a b:1"], "ADDRESS: expected host:port, found `a b:1`"),
+    ] {
+        let mut all = vec!["call", arguments[0], "100.1"];
+        all.extend(&arguments[1..]);
+        let ran = run(&dir, &all, "");
+        assert!(ran.code == 1 && ran.err.starts_with(told), "{ran:?}");
+    }
+    let ran = run(&dir, &["services", "127.0.0.1:5600"], "");
+    assert!(
+        ran.code == 1 && ran.err.contains("cannot be asked what it offers"),
+        "{ran:?}"
     );
 }
 
@@ -543,7 +570,7 @@ fn a_safe_server_is_called_by_whom_it_knows() {
     assert_eq!(served.call(&dir, &["100.2"]).code, 1);
     let ran = served.call(&dir, &["100.2", "--tls-ca", "none.pem"]);
     assert!(
-        ran.code == 1 && ran.err.contains("tls_ca: none.pem"),
+        ran.code == 1 && ran.err.starts_with("--tls-ca: none.pem"),
         "{ran:?}"
     );
 }

@@ -65,6 +65,10 @@ impl Connector for Hybrid {
             Err(last)
         })
     }
+
+    fn limits_mut(&mut self) -> Option<&mut Limits> {
+        Some(&mut self.limits)
+    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, pin::Pin};
 
-use crate::{Connection, Error};
+use crate::{Connection, Error, Limits};
 
 /// A future of a trait that is used through a pointer.
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -14,6 +14,11 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The address cannot be listened on.
     fn listen<'a>(&'a self, host: &'a str, port: u16) -> Boxed<'a, io::Result<Box<dyn Listener>>>;
+
+    /// Its limits, if it has these: a configuration may change them before it listens. Default: none.
+    fn limits_mut(&mut self) -> Option<&mut Limits> {
+        None
+    }
 }
 
 /// A connector that listens.

@@ -11,6 +11,8 @@ pub struct Instance {
     pub host: String,
     /// Port for other servers; none where nobody calls it.
     pub port: Option<u16>,
+    /// Where it listens for clients, if that is not `host`.
+    pub client_host: Option<String>,
     /// Port for clients; none for a back end.
     pub client_port: Option<u16>,
     /// Whether clients connect to it.

@@ -235,17 +235,27 @@ impl<A> Future for Started<A> {
     }
 }
 
+/// Which of the codes counts that stand beside an answer and in it. The message says what the method has
+/// said; a failure of the framework's, or what stands alone, is told beside it.
+pub(crate) fn settled(beside: Code, within: Code) -> Code {
+    if beside.is_frameworks() || within == Code(0) {
+        beside
+    } else {
+        within
+    }
+}
+
 /// The response message of a reply. One without a body has the code alone.
 ///
 /// A code of the framework is a failure, also when a message came with it.
 pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
-    let is_empty = reply.body.is_empty();
     let mut message = A::decode(reply.body)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
-    if is_empty && reply.ret_code != 0 {
-        message.set_outcome(reply.ret_code, "");
+    let code = settled(Code(reply.ret_code), Code(message.ret_code()));
+    if code != Code(message.ret_code()) {
+        let words = message.ret_msg().to_owned();
+        message.set_outcome(code.0, &words);
     }
-    let code = Code(message.ret_code());
     if !code.is_frameworks() {
         return Ok(message);
     }

@@ -8,6 +8,7 @@
 mod address;
 mod canned;
 mod referer;
+mod reply_codes;
 mod reverse;
 mod targets;
 

@@ -26,7 +26,9 @@ pub use value::FromSetting;
 pub use web_server::WebServerConfig;
 
 pub use crate::policy::{
-    balance::{Balance, ConsistentHash, LeastActive, Random, ResponseTime, RoundRobin},
+    balance::{
+        Balance, ConsistentHash, LeastActive, LoadBalance, Random, ResponseTime, RoundRobin,
+    },
     flow::FlowLimits,
     retry::RetryLevel,
 };

@@ -6,8 +6,8 @@ use tangelo_connector::{Connector, Hybrid};
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, pipeline::Pipeline,
-    remote, rpc, session::Events,
+    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, connections,
+    pipeline::Pipeline, push, remote, rpc, session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -17,7 +17,9 @@ pub struct Blueprint {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) limits: Limits,
     pub(crate) pipeline: Pipeline,
+    pub(crate) pushes: push::Plan,
     pub(crate) states: States,
+    pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Vec<(String, Component)>,
     pub(crate) on_leave: Option<OnLeave>,
@@ -45,7 +47,9 @@ impl Blueprint {
             heartbeat: Some(Duration::from_secs(3)),
             limits: Limits::default(),
             pipeline: Pipeline::default(),
+            pushes: push::Plan::default(),
             states: States::default(),
+            connections: connections::Plan::default(),
             services: Vec::new(),
             components: Vec::new(),
             on_leave: None,
@@ -75,6 +79,29 @@ impl Blueprint {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Changes some of the limits, and leaves the others as they are.
+    #[must_use]
+    pub fn change_limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the limits of the connector. One that has none keeps the server from starting.
+    #[must_use]
+    pub fn change_connector_limits(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Limits),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.limits_mut()) {
+            Some(limits) => change(limits),
+            None => self
+                .mistakes
+                .push("its connector has no limits of packages and buffers".to_owned()),
+        }
         self
     }
 

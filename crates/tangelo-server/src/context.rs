@@ -17,10 +17,11 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Limits, Rpc, Servers, SessionId, Sessions, States,
+    Channels, Connections, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
     handler::Threads,
     pipeline::{Gone, Lines, Pipeline},
+    push::Pushes,
     route::Routes,
     session::SessionIds,
 };
@@ -35,6 +36,7 @@ pub struct Context {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
@@ -46,6 +48,7 @@ pub struct Context {
     pub(crate) threads: Threads,
     /// What runs until the server has left.
     pub(crate) tasks: Tasks,
+    pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
@@ -94,6 +97,10 @@ impl Context {
         &self.states
     }
 
+    pub(crate) fn pushes(&self) -> &Pushes {
+        &self.pushes
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -111,6 +118,8 @@ impl Context {
 
     /// This server closes its doors, and every client's task hears of it.
     pub(crate) fn drain(&self) {
+        // Before anybody leaves who thinks that all has been said.
+        self.pushes.stop();
         self.draining.store(true, Ordering::Release);
         for session in self.sessions.all() {
             session.wake().wake();

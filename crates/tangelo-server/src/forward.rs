@@ -9,7 +9,7 @@ use prost::{
     Message as _,
     encoding::{self, WireType},
 };
-use tangelo_rpc::{Code, Connection, Encoding, Reply, Sequence, Status};
+use tangelo_rpc::{Code, Connection, Encoding, Reply, Sequence, Status, Waiter};
 use tokio::time::Instant;
 
 pub(crate) use self::serve::Forward;
@@ -29,17 +29,16 @@ const KIND: u32 = 2;
 const BODY: u32 = 4;
 const SESSION: u32 = 5;
 
-/// Sends a request to a back end. The answer comes to the session's queue under `token`.
+/// Sends a request to a back end. `waiter` has the answer under `token`.
 pub(crate) fn send(
     connection: &Connection,
-    session: &Arc<FrontSession>,
-    token: u64,
+    session: &FrontSession,
+    (waiter, token): (Arc<dyn Waiter>, u64),
     request: &Request,
     now: Instant,
 ) -> Result<Sequence, Status> {
     let timeout = request.deadline().saturating_duration_since(now);
     let snapshot = session.snapshot();
-    let waiter = Arc::clone(session);
     connection.request(
         FORWARD,
         timeout,

@@ -2,6 +2,7 @@
 //! quota. It never awaits a write, so a client that does not read stops nobody.
 
 mod choices;
+mod owed;
 mod passing;
 mod running;
 mod timer;
@@ -15,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use tangelo_connector::{Connection, Error, Event, Outgoing};
-use tangelo_rpc::{Code, Reply, Status};
+use tangelo_rpc::{Code, Reply, Status, Waiter};
 use tangelo_runtime::LogLines;
 use tangelo_wire::pomelo::{
     handshake::{self, State},
@@ -26,14 +27,17 @@ use tracing::{debug, info, warn};
 
 use self::{
     choices::{BackEnd, Choices, Chosen},
+    owed::Owed,
     running::{Next, Running, Sent},
     timer::Timer,
 };
 use crate::{
     Context, Limits, Request, Session,
     answer::{self, Shown},
+    connections::Admission,
     forward,
     pipeline::Passage,
+    push::{self, Forwarded, Response},
     session::{CloseReason, FrontSession, Item, Kind},
 };
 
@@ -53,9 +57,12 @@ pub(crate) struct Front {
     context: Arc<Context>,
     session: Arc<FrontSession>,
     connection: Option<Box<dyn Connection>>,
+    /// The client counts as connected as long as it has this.
+    admission: Option<Admission>,
     state: State,
     running: Running,
     choices: Choices,
+    owed: Owed,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -110,9 +117,11 @@ impl Front {
         Self {
             running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
             choices: Choices::default(),
+            owed: Owed::default(),
             context,
             session,
             connection: Some(connection),
+            admission: None,
             state: State::default(),
             events: Vec::new(),
             items: Vec::new(),
@@ -123,6 +132,16 @@ impl Front {
             logged: LogLines::default(),
             now: opened,
         }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<FrontSession> {
+        &self.session
+    }
+
+    /// The client counts as connected until its connection ends.
+    pub(crate) fn admitted(mut self, admission: Admission) -> Self {
+        self.admission = Some(admission);
+        self
     }
 
     /// One turn of an open connection; an error when it ends, which is the reason.
@@ -136,7 +155,7 @@ impl Front {
         self.flush(task)?;
 
         let all_said = !self.unwritten && !self.session.queue().is_filled();
-        if self.context.is_draining() && self.running.is_empty() {
+        if self.context.is_draining() && self.running.is_empty() && self.owed.is_empty() {
             if all_said {
                 return Err(End::Leaving);
             }
@@ -183,6 +202,10 @@ impl Front {
                 told = told.and(self.take(place, entry, came));
             }
             told?;
+            while let Some(id) = self.owed.expire(self.now) {
+                let message = "the push scheduler has kept the answer for too long";
+                self.refuse(id, &Status::new(Code::RPC_TIMEOUT, message))?;
+            }
             self.release()?;
             if self.now >= self.patience {
                 return Err(match self.state {
@@ -190,11 +213,9 @@ impl Front {
                     State::Inited | State::WaitAck => End::HandshakeTimeout,
                 });
             }
-            let next = self
-                .running
-                .next_deadline()
-                .map_or(self.patience, |at| at.min(self.patience));
-            self.timer.set(next);
+            let deadlines = self.running.next_deadline().into_iter();
+            let deadlines = deadlines.chain(self.owed.next_deadline());
+            self.timer.set(deadlines.fold(self.patience, Instant::min));
             self.release_buffers();
         }
         Ok(())
@@ -205,6 +226,7 @@ impl Front {
         self.events = Vec::new();
         self.items = Vec::new();
         self.session.queue().shrink();
+        self.owed.shrink();
     }
 
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
@@ -225,16 +247,31 @@ impl Front {
     fn tell(&mut self, item: Item) -> Result<(), End> {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
-            Item::Push(push) if self.state == State::Working => {
+            Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
                 self.queue(Outgoing::Push(&push))?;
             }
-            Item::Push(_) => {}
+            Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {
                 if let Some((place, entry)) = self.running.forwarded(token) {
                     self.hand_on(place, entry, forward::answer(outcome))?;
                 }
             }
             Item::Response { id, body } => self.respond(id, &body)?,
+            Item::Scheduled { token } => {
+                if let Some(id) = self.running.scheduled(token) {
+                    self.owe(token, id);
+                }
+            }
+            Item::HandedOn { token, outcome } => {
+                if let Some((place, entry)) = self.running.forwarded(token) {
+                    self.handed_on(place, entry, &outcome);
+                }
+            }
+            Item::Answer { token, body } => {
+                if let Some(id) = self.owed.take(token) {
+                    self.respond(id, &body)?;
+                }
+            }
             Item::Kick(reason) => return Err(End::Kicked(reason)),
         }
         Ok(())
@@ -463,8 +500,18 @@ impl Front {
             forward::tell(&chosen.connection, &self.session, request)?;
             return Ok(None);
         }
-        let connection = &chosen.connection;
-        let sequence = forward::send(connection, &self.session, token, request, self.now)?;
+        let waiter: Arc<dyn Waiter> = if self.context.pushes().is_direct() {
+            Arc::clone(&self.session) as Arc<dyn Waiter>
+        } else {
+            Arc::new(Forwarded {
+                session: Arc::clone(&self.session),
+                id,
+                route: request.route().into(),
+                filtered: !self.context.pipeline.is_plain(),
+            })
+        };
+        let (connection, waiter) = (&chosen.connection, (waiter, token));
+        let sequence = forward::send(connection, &self.session, waiter, request, self.now)?;
         Ok(Some(Sent { chosen, sequence }))
     }
 
@@ -477,6 +524,11 @@ impl Front {
         if id == 0 {
             return Ok(());
         }
+        if !self.context.pushes().is_direct() {
+            self.schedule(id, route, outcome);
+            // What it has handed on makes room for the next, as long as the client keeps up.
+            return self.tell_queued();
+        }
         self.tell_queued()?;
         let body = answer::body(outcome);
         if self.unwritten || self.session.queue().is_filled() {
@@ -485,6 +537,34 @@ impl Front {
             return Ok(());
         }
         self.respond(id, &body)
+    }
+
+    /// The push scheduler hands it on when it likes.
+    fn schedule(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) {
+        let token = self.running.token(0);
+        self.owe(token, id);
+        let response = Response {
+            id,
+            token,
+            route: String::from_utf8_lossy(route).into(),
+            body: Bytes::copy_from_slice(&answer::body(outcome)),
+        };
+        let session = Arc::clone(&self.session);
+        let options = push::options(outcome);
+        self.context.pushes().respond(session, response, options);
+    }
+
+    fn owe(&mut self, token: u64, id: u32) {
+        let deadline = Instant::now() + self.context.limits().deadline;
+        self.owed.add(token, id, deadline);
+        self.timer.at_latest(deadline);
+    }
+
+    /// Answers at once, past the push scheduler.
+    fn refuse(&mut self, id: u32, status: &Status) -> Result<(), End> {
+        self.log(id, b"", status);
+        let failed = Err(status.clone());
+        self.respond(id, &answer::body(&failed))
     }
 
     fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
@@ -560,13 +640,19 @@ impl Front {
         }
         self.context.sessions().close(&self.session, end.reason());
         self.end_with_client();
+        self.owed.clear();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);
         if matches!(end, End::Connection(_)) {
             // There is nobody to say goodbye to.
-            self.connection = None;
+            self.hang_up();
         }
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.admission = None;
     }
 
     /// After the end: the connection closes, and handlers finish within their deadlines.
@@ -574,7 +660,7 @@ impl Front {
         if let Some(connection) = &mut self.connection
             && connection.poll_close(task).is_ready()
         {
-            self.connection = None;
+            self.hang_up();
         }
         let mut ready = self.session.wake().take_ready();
         while ready != 0 {
@@ -590,7 +676,7 @@ impl Front {
                 self.take_last(place, came);
             }
             if self.now >= self.patience {
-                self.connection = None;
+                self.hang_up();
             }
             let goodbye = self.connection.as_ref().map(|_| self.patience);
             let next = goodbye

@@ -7,9 +7,11 @@
 //!
 //! A [`Server`] is all of this for one server of a [`Blueprint`].
 
+mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod connections;
 mod context;
 mod error;
 mod fields;
@@ -34,6 +36,7 @@ mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod push;
 mod remote;
 mod request;
 mod route;
@@ -44,6 +47,7 @@ mod state;
 
 pub use blueprint::{Blueprint, Component};
 pub use channel::{Channel, Channels, Member};
+pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
@@ -52,6 +56,9 @@ pub use handler::{
     Json, Options, State, WithOptions,
 };
 pub use limits::Limits;
+pub use push::{
+    Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
+};
 pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};

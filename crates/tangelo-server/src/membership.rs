@@ -14,10 +14,11 @@ use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service,
 use tracing::{debug, warn};
 
 use crate::{
-    Sessions,
+    OutboundKind, Sessions,
     channel::{JOINED, LEFT, PUSH, RESTORE},
     generated::channel::{JoinedReq, LeftReq, Membership, PushReq, RestoreReq},
     generated::session::ClosedReq,
+    push::Pushes,
     session::SessionId,
 };
 
@@ -184,6 +185,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
 #[derive(Debug)]
 pub(crate) struct ChannelOnFrontEnd {
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) pushes: Arc<Pushes>,
 }
 
 impl Definition for ChannelOnFrontEnd {
@@ -224,12 +226,9 @@ impl ChannelOnFrontEnd {
         let body = Bytes::copy_from_slice(&message.body);
         let push = tangelo_connector::Push::new(message.route, body)
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        let push = Arc::new(push);
-        for sid in message.sids {
-            if let Some(session) = self.sessions.find(SessionId(sid)) {
-                session.push(Arc::clone(&push));
-            }
-        }
+        let sids = message.sids.into_iter().map(SessionId);
+        let sessions = sids.filter_map(|sid| self.sessions.find(sid));
+        self.pushes.push(OutboundKind::Push, push, None, sessions);
         Ok(())
     }
 

@@ -7,22 +7,20 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::{Listener, Opening};
+use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{
     Acceptor, Cluster, Services,
     link::{Identity, Peers},
 };
 use tangelo_runtime::{Stop, Tasks};
-use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span, debug, error_span, info, info_span, warn};
+use tracing::{Instrument, Span, error_span, info, info_span, warn};
 
 use crate::{
-    Blueprint, Channels, Component, Context, Limits, Routes, Rpc, Sessions,
+    Blueprint, Channels, Component, Connections, Context, Limits, Routes, Rpc, Sessions, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, SessionOnBackEnd},
     forward::Forward,
-    front::Front,
     handler::Threads,
     membership::ChannelOnFrontEnd,
     peers::{BackEnds, Callers},
@@ -33,8 +31,6 @@ use crate::{
 
 /// The most connections kept to another server, however many cores there are.
 const MOST_LANES: usize = 16;
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// One server, running, its doors open.
 #[derive(Debug)]
@@ -82,7 +78,7 @@ impl Server {
     }
 
     async fn start_within(
-        blueprint: Blueprint,
+        mut blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
@@ -90,6 +86,8 @@ impl Server {
         if !blueprint.mistakes.is_empty() {
             return Err(Problem(blueprint.mistakes.join("; "), None));
         }
+        let configured = blueprint.connections.configured(&instance);
+        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
@@ -107,7 +105,7 @@ impl Server {
         }
         if let Some(listener) = listener {
             info!(address = %listener.address(), "listening for clients");
-            let run = accept(listener, Arc::clone(&context), front.clone());
+            let run = accept::run(listener, Arc::clone(&context), front.clone());
             front.spawn(info_span!("door"), run);
         }
         registry.register(instance);
@@ -176,8 +174,8 @@ impl Server {
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
 
-fn cannot_listen(instance: &Instance, port: u16, error: std::io::Error) -> Problem {
-    let problem = format!("cannot listen on {}:{port}: {error}", instance.host);
+fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
+    let problem = format!("cannot listen on {host}:{port}: {error}");
     Problem(problem, Some(error.into()))
 }
 
@@ -189,7 +187,7 @@ async fn bind_for_servers(
     };
     let bound = Acceptor::bind(&instance.host, port).await;
     let bound = bound.and_then(|acceptor| acceptor.address().map(|address| (acceptor, address)));
-    let (acceptor, address) = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let (acceptor, address) = bound.map_err(|error| cannot_listen(&instance.host, port, error))?;
     instance.port = Some(address.port());
     Ok(Some((acceptor, address)))
 }
@@ -201,8 +199,9 @@ async fn bind_for_clients(
     let Some(port) = instance.client_port.filter(|_| instance.frontend) else {
         return Ok(None);
     };
-    let bound = blueprint.connector.listen(&instance.host, port).await;
-    let listener = bound.map_err(|error| cannot_listen(instance, port, error))?;
+    let host = instance.client_host.as_ref().unwrap_or(&instance.host);
+    let bound = blueprint.connector.listen(host, port).await;
+    let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
     instance.client_port = Some(listener.address().port());
     Ok(Some(listener))
 }
@@ -219,7 +218,9 @@ fn assemble(
         heartbeat,
         limits,
         pipeline,
+        pushes,
         states,
+        connections,
         services,
         components,
         on_leave,
@@ -229,6 +230,7 @@ fn assemble(
         ..
     } = blueprint;
     let sessions = Arc::new(Sessions::new(events));
+    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -248,6 +250,7 @@ fn assemble(
         heartbeat,
         session_ids,
         sessions,
+        connections,
         channels: Channels::new(on_leave),
         cluster,
         routes,
@@ -257,6 +260,7 @@ fn assemble(
         tasks: back.clone(),
         rpc,
         pipeline,
+        pushes: Arc::new(pushes.start(back)),
         states,
         failures: Mutex::default(),
         farewells: Mutex::default(),
@@ -307,6 +311,7 @@ fn serve_others(
     context.rpc.answers_itself(&own);
     let services = offered.with(ChannelOnFrontEnd {
         sessions: Arc::clone(&context.sessions),
+        pushes: Arc::clone(&context.pushes),
     });
     let cluster = context.cluster.clone();
     let run = cluster.run(services, wanted(&context.instance), back.clone());
@@ -370,45 +375,4 @@ fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
             && instance.server_type != own_type
             && (frontend || !instance.frontend)
     }
-}
-
-/// Lets clients in until the server drains.
-async fn accept(mut listener: Box<dyn Listener>, context: Arc<Context>, tasks: Tasks) {
-    let stop = tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
-                Err(error) => {
-                    warn!(%error, "cannot accept a client");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
-}
-
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
-    let Opening { peer, connection } = opening;
-    let (context, stop) = (Arc::clone(context), tasks.stop().clone());
-    let opened = Instant::now();
-    tasks.spawn(
-        info_span!(parent: None, "client", server = context.server_id()),
-        async move {
-            let connection = tokio::select! {
-                connection = timeout_at(opened + Limits::HANDSHAKE, connection) => connection,
-                () = stop.draining() => return,
-            };
-            match connection {
-                Ok(Ok(connection)) => Front::new(connection, opened, context).await,
-                Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-                Ok(Err(error)) => info!(%peer, %error, "client refused"),
-                Err(_) => info!(%peer, "client said nothing"),
-            }
-        },
-    );
 }

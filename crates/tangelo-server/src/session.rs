@@ -5,6 +5,7 @@ mod events;
 mod frontend;
 mod queue;
 mod table;
+mod waiting;
 mod wake;
 
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -116,7 +117,7 @@ impl Session {
     pub fn push<T: Serialize + ?Sized>(&self, route: &str, message: &T) -> Result<(), Error> {
         let push = encode(route, message)?;
         match &self.0 {
-            Kind::Front(session) => session.push(Arc::new(push)),
+            Kind::Front(session) => session.push(push),
             Kind::Back(session) => session.push(&push)?,
         }
         Ok(())

@@ -9,23 +9,28 @@ use std::{
 };
 
 use clap::Parser;
-use tangelo_registry::{Fixed, Instance, Memory, Registry};
+use tangelo_registry::{Fixed, Memory, Registry};
 use tangelo_server::{Blueprint, Candidates, Result, RouteRule, RouteTo, Routes, Session, States};
 use tracing::warn;
 
 use crate::{
-    Bootstrap, ConfigError, Running, StartError,
-    args::{Args, Change},
-    config,
+    Bootstrap, Config, Mistakes, Running, StartError,
+    args::Args,
+    bootstrap::Plan as RpcPlan,
+    config::{self, Asked, Loaded, Server},
+    outside::Variables,
     process::{self, PATIENCE},
-    running::{self, Planned},
+    running::{self, Planned, Start},
 };
 
 /// An application: its server types, what they are made of, and which of its servers run here.
 #[derive(Default)]
 pub struct App {
     args: Args,
-    default_config: Option<PathBuf>,
+    places: Vec<PathBuf>,
+    env: Option<String>,
+    variables: Option<Variables>,
+    changes: Vec<(String, String, serde_json::Value)>,
     blueprints: BTreeMap<String, Make>,
     routes: Routes,
     on_ready: Option<OnReady>,
@@ -37,46 +42,68 @@ type OnReady = Box<dyn FnOnce(&Running)>;
 type Make = Box<dyn Fn(Blueprint) -> Blueprint>;
 
 impl App {
-    /// An application that runs every server of `config/servers.json` in this process.
+    /// An application that runs every server of its configuration in this process.
     pub fn new() -> Self {
-        Self {
-            args: Args::parse_from(["tangelo"]),
-            ..Self::default()
-        }
+        Self::default()
     }
 
-    /// An application that does what the command line says: `--id`, `--env`, `--config`, `--set`;
-    /// `--help` tells. A mistake there ends the process.
+    /// An application that does what the command line says: `--id`, `--type`, `--env`, `--config`,
+    /// `--set`; `--help` tells. A mistake there ends the process. It takes variables of the
+    /// [environment](Self::environment) too.
     pub fn from_args() -> Self {
         Self {
             args: Args::parse(),
             ..Self::default()
         }
+        .environment()
     }
 
-    /// Folder of the configuration unless the command line names one. Default `config`.
+    /// Where the configuration is, unless the command line says it: a folder of Pomelo's files, a file
+    /// such as `tangelo.toml`, or one after the other. Default: `config` and `tangelo.toml` of the
+    /// working directory, of which one may be missing.
     #[must_use]
-    pub fn config(mut self, folder: impl AsRef<Path>) -> Self {
-        self.default_config = Some(folder.as_ref().to_path_buf());
+    pub fn config(mut self, path: impl AsRef<Path>) -> Self {
+        self.places.push(path.as_ref().to_path_buf());
         self
     }
 
-    /// Runs only the server of this id here, as `--id` does. The others are in processes of their own.
+    /// The environment, unless a variable or the command line says it: the section of the configuration
+    /// that counts. Default `development`.
+    #[must_use]
+    pub fn env(mut self, env: &str) -> Self {
+        self.env = Some(env.to_owned());
+        self
+    }
+
+    /// Takes settings from variables of the environment: `TANGELO__SERVERS__CHAT_SERVER_1__PORT=7000`, by a
+    /// server's id or by its type, and `TANGELO__ENV=production`. What a variable's name cannot hold is
+    /// `_` in an id. They overrule files; one of this form that fits nothing is a mistake.
+    #[must_use]
+    pub fn environment(mut self) -> Self {
+        self.variables = Some(Variables::of_this_process());
+        self
+    }
+
+    /// Runs only the server of this id here, as `--id` does; several, if it is said several times. The
+    /// others are in processes of their own.
     #[must_use]
     pub fn only(mut self, id: &str) -> Self {
-        self.args.id = Some(id.to_owned());
+        self.args.id.push(id.to_owned());
+        self
+    }
+
+    /// Runs only the servers of this type here, as `--type` does.
+    #[must_use]
+    pub fn only_type(mut self, server_type: &str) -> Self {
+        self.args.types.push(server_type.to_owned());
         self
     }
 
     /// Changes a setting of a server, or of all of a type, as `--set` does.
     #[must_use]
     pub fn set(mut self, server: &str, key: &str, value: impl Into<serde_json::Value>) -> Self {
-        let change = Change {
-            server: server.to_owned(),
-            key: key.to_owned(),
-            value: value.into(),
-        };
-        self.args.set.push(change);
+        let change = (server.to_owned(), key.to_owned(), value.into());
+        self.changes.push(change);
         self
     }
 
@@ -183,49 +210,91 @@ impl App {
     /// [`Running::shutdown`].
     ///
     /// # Errors
-    /// A mistake in the configuration, or a server that does not start; those that did are stopped.
+    /// All mistakes in the configuration at once, or a server that does not start; those that did are
+    /// stopped.
     pub async fn start(mut self) -> Result<Running, StartError> {
-        let folder = self.args.config.clone().or(self.default_config.clone());
-        let folder = folder.unwrap_or_else(|| PathBuf::from("config"));
-        let all = config::load(&folder, &self.args.env, &self.args.set)?;
-        let rpc = match self.rpc.take() {
-            Some(bootstrap) => Some(bootstrap.start().await?),
+        let (config, plan) = self.plan()?;
+        for notice in config.notices() {
+            warn!("{notice}");
+        }
+        let rpc = match plan.rpc {
+            Some(rpc) => Some(rpc.start().await.map_err(StartError::Rpc)?),
             None => None,
         };
         if let Some(app) = &rpc {
             self.states.insert(app.clone());
         }
-        let started = match self.here(all) {
-            Ok((here, registry)) => running::start(here, registry, self.routes, rpc.clone()).await,
-            Err(error) => Err(error),
-        };
+        self.states.insert(config.clone());
+        let blueprints = plan.here.into_iter();
+        let here =
+            blueprints.map(|(blueprint, instance)| (blueprint.states(&self.states), instance));
+        let started = running::start(Start {
+            config,
+            here: here.collect(),
+            registry: plan.registry,
+            routes: self.routes,
+            rpc: rpc.clone(),
+        });
+        let started = started.await;
         if let (Err(_), Some(app)) = (&started, &rpc) {
             app.stop(Duration::ZERO).await;
         }
         started
     }
 
-    /// The servers that run in this process, back ends first, and how they find each other.
-    fn here(&self, all: Vec<Instance>) -> Result<(Vec<Planned>, Arc<dyn Registry>), StartError> {
-        let mut here: Vec<Instance> = match &self.args.id {
-            Some(id) => all
-                .iter()
-                .filter(|instance| instance.id == *id)
-                .cloned()
-                .collect(),
-            None => all.clone(),
-        };
-        if here.is_empty() {
-            let ids: Vec<_> = all.iter().map(|instance| instance.id.as_str()).collect();
-            return Err(match &self.args.id {
-                Some(id) if !ids.is_empty() => StartError::NoSuchServer(id.clone(), ids.join(", ")),
-                _ => StartError::NoServer,
-            });
+    /// Reads the configuration, and checks everything before anything runs.
+    fn plan(&mut self) -> Result<(Config, Plan), Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let loaded = config::load(&self.asked(), &mut mistakes);
+        let planned = loaded.and_then(|loaded| {
+            let config = loaded.config.clone();
+            let rpc = self.rpc.take();
+            let rpc = rpc.map(|rpc| rpc.within(loaded.krpc.clone()).plan());
+            let rpc = rpc.and_then(|rpc| rpc.map_err(|wrong| mistakes.append(wrong)).ok());
+            let (here, registry) = self.here(&loaded, &mut mistakes)?;
+            let plan = Plan {
+                rpc,
+                here,
+                registry,
+            };
+            Some((config, plan))
+        });
+        match planned {
+            Some(planned) if mistakes.is_empty() => Ok(planned),
+            _ => {
+                mistakes.sort();
+                Err(mistakes)
+            }
         }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            places: match &self.args.config[..] {
+                [] => &self.places,
+                named => named,
+            },
+            beside: PathBuf::new(),
+            env: [self.env.as_deref(), self.args.env.as_deref()],
+            variables: self.variables.as_ref(),
+            changes: &self.changes,
+            assignments: &self.args.set,
+            krpc: self.rpc.is_some(),
+        }
+    }
+
+    /// The servers that run in this process, back ends first, and how they find each other.
+    fn here(
+        &self,
+        loaded: &Loaded,
+        mistakes: &mut Mistakes,
+    ) -> Option<(Vec<Planned>, Arc<dyn Registry>)> {
+        let all = &loaded.servers;
+        let mut here = self.chosen(all, mistakes)?;
         for server_type in self.blueprints.keys().chain(self.routes.types()) {
             if !all
                 .iter()
-                .any(|instance| instance.server_type == *server_type)
+                .any(|server| server.instance.server_type == *server_type)
             {
                 warn!(
                     server_type,
@@ -233,26 +302,67 @@ impl App {
                 );
             }
         }
-        here.sort_by_key(|instance| instance.frontend);
-        let planned = here.into_iter().map(|instance| {
-            let make = self.blueprints.get(&instance.server_type).ok_or_else(|| {
-                StartError::UnknownType(instance.id.clone(), instance.server_type.clone())
-            })?;
-            let blueprint = make(Blueprint::new(&instance.server_type)).states(&self.states);
-            Ok((blueprint, instance))
+        here.sort_by_key(|server| server.instance.frontend);
+        let planned = here.into_iter().filter_map(|server| {
+            let Server { instance, at, .. } = server;
+            let server_type = &instance.server_type;
+            let Some(make) = self.blueprints.get(server_type) else {
+                let problem = format!(
+                    "{}: this application has no servers of type `{server_type}`",
+                    instance.id
+                );
+                mistakes.add_at(Some(at), problem);
+                return None;
+            };
+            let blueprint = server.tuning.apply(make(Blueprint::new(server_type)));
+            Some((blueprint, instance.clone()))
         });
-        let planned = planned.collect::<Result<_, StartError>>()?;
-        let registry: Arc<dyn Registry> = match self.args.id {
-            Some(_) => Arc::new(Fixed::new(all)),
-            None => Arc::new(Memory::new()),
+        let planned = planned.collect();
+        let registry: Arc<dyn Registry> = match self.args.runs_all() {
+            true => Arc::new(Memory::new()),
+            false => {
+                let instances = all.iter().map(|server| server.instance.clone());
+                Arc::new(Fixed::new(instances))
+            }
         };
-        Ok((planned, registry))
+        Some((planned, registry))
+    }
+
+    /// The servers that were asked for; none if there is none of a name.
+    fn chosen<'a>(&self, all: &'a [Server], mistakes: &mut Mistakes) -> Option<Vec<&'a Server>> {
+        let Args { id, types, .. } = &self.args;
+        let before = mistakes.len();
+        let ids = all.iter().map(|server| server.instance.id.as_str());
+        names("server", id, ids.collect(), mistakes);
+        let known = all
+            .iter()
+            .map(|server| server.instance.server_type.as_str());
+        names("server type", types, known.collect(), mistakes);
+        let asked = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+        let here = all.iter().filter(|server| {
+            asked(id, &server.instance.id) && asked(types, &server.instance.server_type)
+        });
+        let here: Vec<_> = here.collect();
+        if here.is_empty() && mistakes.is_empty() {
+            mistakes.add("no server is of one of these ids and one of these types");
+        }
+        (mistakes.len() == before).then_some(here)
     }
 }
 
-impl From<ConfigError> for StartError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+/// Everything that will be started.
+struct Plan {
+    rpc: Option<RpcPlan>,
+    here: Vec<Planned>,
+    registry: Arc<dyn Registry>,
+}
+
+/// Names must be among those there are.
+fn names(what: &str, asked: &[String], mut known: Vec<&str>, mistakes: &mut Mistakes) {
+    known.dedup();
+    for name in asked.iter().filter(|name| !known.contains(&name.as_str())) {
+        let known = known.join(", ");
+        mistakes.add(format!("there is no {what} `{name}`; there are: {known}"));
     }
 }
 

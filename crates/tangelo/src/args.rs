@@ -3,49 +3,36 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use serde_json::Value;
+
+use crate::outside::Assignment;
 
 /// What is said on the command line.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(about = "Starts the servers of config/servers.json", long_about = None)]
+#[command(about = "Starts the servers of its configuration", long_about = None)]
 pub(crate) struct Args {
-    /// Start this one server; without it, every server in this process.
-    #[arg(long)]
-    pub(crate) id: Option<String>,
-    /// Section of the configuration files.
-    #[arg(long, default_value = "development")]
-    pub(crate) env: String,
-    /// Folder with servers.json; the application has a default, else `config`.
-    #[arg(long)]
-    pub(crate) config: Option<PathBuf>,
+    /// Start the server of this id alone. May be repeated; without it, every server in this process.
+    #[arg(long, short)]
+    pub(crate) id: Vec<String>,
+    /// Start the servers of this type alone. May be repeated.
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Environment: the section of the configuration that counts. The application has a default, else
+    /// `development`.
+    #[arg(long, short)]
+    pub(crate) env: Option<String>,
+    /// Folder with servers.json, or a file such as tangelo.toml; may be repeated. The application has a
+    /// default, else `config` and `tangelo.toml`.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config: Vec<PathBuf>,
     /// Change a setting of a server, or of all of a type: `chat-server-1.port=7000`. May be repeated.
     #[arg(long, value_name = "SERVER.KEY=VALUE")]
-    pub(crate) set: Vec<Change>,
+    pub(crate) set: Vec<Assignment>,
 }
 
-/// One `--set`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Change {
-    /// A server's id, or a server type.
-    pub(crate) server: String,
-    pub(crate) key: String,
-    pub(crate) value: Value,
-}
-
-impl std::str::FromStr for Change {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "expected SERVER.KEY=VALUE";
-        let (target, value) = text.split_once('=').ok_or(FORM)?;
-        let (server, key) = target.rsplit_once('.').ok_or(FORM)?;
-        // What is no JSON is text, so that nobody has to quote a host name twice.
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        Ok(Self {
-            server: server.to_owned(),
-            key: key.to_owned(),
-            value,
-        })
+impl Args {
+    /// Whether every server runs in this process.
+    pub(crate) fn runs_all(&self) -> bool {
+        self.id.is_empty() && self.types.is_empty()
     }
 }
 
@@ -54,18 +41,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_names_server_key_and_value() {
-        let change: Change = "chat-server-1.port=7000".parse().unwrap();
+    fn the_command_line_has_pomelos_short_names_and_may_repeat_itself() {
+        let said = "x -t chat --type area -i a --id b -e production --config config \
+                    --config tangelo.toml --set a.port=1 --set server.default.port=2";
+        let args = Args::try_parse_from(said.split_whitespace()).unwrap();
         assert_eq!(
-            (change.server.as_str(), change.key.as_str()),
-            ("chat-server-1", "port")
+            (args.types, args.id),
+            (
+                vec!["chat".into(), "area".into()],
+                vec!["a".into(), "b".into()]
+            )
         );
-        assert_eq!(change.value, 7000);
-        assert_eq!(
-            "web.host=0.0.0.0".parse::<Change>().unwrap().value,
-            "0.0.0.0"
-        );
-        assert!("port=7000".parse::<Change>().is_err());
-        assert!("chat.port".parse::<Change>().is_err());
+        assert_eq!(args.env.as_deref(), Some("production"));
+        assert_eq!(args.config.len(), 2);
+        let keys: Vec<_> = args.set.iter().map(|set| set.key.as_str()).collect();
+        assert_eq!(keys, ["a.port", "server.default.port"]);
+        assert!(Args::try_parse_from(["x"]).unwrap().runs_all());
+        assert!(Args::try_parse_from(["x", "--set", "port=1"]).is_err());
     }
 }

@@ -5,7 +5,6 @@ mod arguments;
 mod check;
 mod elements;
 mod host;
-mod mistakes;
 mod plan;
 mod settings;
 mod start;
@@ -31,12 +30,15 @@ use tangelo_rpc::{
 };
 
 use arguments::Arguments;
-use mistakes::At;
-pub use mistakes::Mistakes;
-use settings::Variables;
+pub(crate) use elements::Chapter;
+pub(crate) use plan::Plan;
+pub(crate) use settings::{DESCRIPTORS, json as json_of};
 
 use crate::{
-    BlockingApp, RpcApp,
+    BlockingApp, Mistakes, RpcApp,
+    config::Krpc,
+    mistakes::At,
+    outside::Variables,
     process::{self, PATIENCE},
 };
 
@@ -77,6 +79,7 @@ pub struct Bootstrap {
     variables: Variables,
     changes: Vec<(String, serde_json::Value)>,
     arguments: Option<Arguments>,
+    within: Option<Krpc>,
     mistakes: Mistakes,
 }
 
@@ -107,6 +110,12 @@ impl Bootstrap {
     /// names no file. What the command line says overrules all else.
     pub fn from_args() -> Self {
         Self::default().environment().arguments(Arguments::parse())
+    }
+
+    /// It is a part of an application, whose configuration says this of it.
+    pub(crate) fn within(mut self, krpc: Krpc) -> Self {
+        self.within = Some(krpc);
+        self
     }
 
     fn arguments(mut self, arguments: Arguments) -> Self {
@@ -339,7 +348,7 @@ impl Bootstrap {
     /// Every mistake in the settings at once; or an address that cannot be listened on, and nothing
     /// runs then.
     pub async fn start(self) -> Result<RpcApp, Mistakes> {
-        start::start(self.plan()?).await
+        self.plan()?.start().await
     }
 
     /// Starts it with a runtime of its own, for a program without one.

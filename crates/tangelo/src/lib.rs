@@ -30,14 +30,19 @@
 mod app;
 mod args;
 mod bootstrap;
-mod config;
+pub mod config;
+mod mistakes;
+mod outside;
 mod process;
 mod rpc_app;
 mod running;
+#[cfg(test)]
+mod test_folder;
 
 pub use app::App;
-pub use bootstrap::{Bootstrap, Mistakes};
-pub use config::ConfigError;
+pub use bootstrap::Bootstrap;
+pub use config::Config;
+pub use mistakes::Mistakes;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
@@ -55,9 +60,10 @@ pub mod prelude {
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Answered, Body, Channel, Channels, Extension, FailMode, Filter, FrontendSession,
-            HandlerExt, IntoReply, Json, Member, Request, RouteRule, RouteTo, Rpc, RpcLog, Servers,
-            Session, SessionId, State,
+            Answered, Body, Buffered, Channel, Channels, Connections, Direct, Extension, FailMode,
+            Filter, FrontendSession, HandlerExt, HostFilter, IntoReply, Json, Member,
+            PushSchedulers, Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId,
+            State,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

@@ -8,7 +8,7 @@ use tangelo_server::{Blueprint, Routes, Server};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use crate::{ConfigError, Mistakes, RpcApp};
+use crate::{Config, Mistakes, RpcApp};
 
 /// How long servers of one process may take to meet.
 const MEETING: Duration = Duration::from_secs(5);
@@ -16,6 +16,7 @@ const MEETING: Duration = Duration::from_secs(5);
 /// The servers of this process while they run.
 #[derive(Debug)]
 pub struct Running {
+    config: Config,
     servers: Vec<Arc<Server>>,
     rpc: Option<RpcApp>,
 }
@@ -23,21 +24,12 @@ pub struct Running {
 /// Why an application does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration has mistakes.
+    /// The configuration has mistakes: all of them.
     #[error(transparent)]
-    Config(ConfigError),
-    /// The settings of its krpc services have mistakes.
+    Config(#[from] Mistakes),
+    /// Its krpc services do not start.
     #[error(transparent)]
-    Rpc(#[from] Mistakes),
-    /// `--id` names no server: what it said, and what there is.
-    #[error("no server `{0}`; there are: {1}")]
-    NoSuchServer(String, String),
-    /// The configuration names no server at all.
-    #[error("the configuration names no server")]
-    NoServer,
-    /// The configuration names a server of a type the application does not have.
-    #[error("{0}: this application has no servers of type `{1}`")]
-    UnknownType(String, String),
+    Rpc(Mistakes),
     /// A server does not start.
     #[error(transparent)]
     Server(#[from] tangelo_server::StartError),
@@ -46,19 +38,24 @@ pub enum StartError {
 /// A server to be, and what it is made of.
 pub(crate) type Planned = (Blueprint, Instance);
 
-pub(crate) async fn start(
-    planned: Vec<Planned>,
-    registry: Arc<dyn Registry>,
-    routes: Routes,
-    rpc: Option<RpcApp>,
-) -> Result<Running, StartError> {
+/// What is started.
+pub(crate) struct Start {
+    pub(crate) config: Config,
+    pub(crate) here: Vec<Planned>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) routes: Routes,
+    pub(crate) rpc: Option<RpcApp>,
+}
+
+pub(crate) async fn start(start: Start) -> Result<Running, StartError> {
+    let is_whole = start.here.len() == start.config.servers().len();
     let mut running = Running {
+        config: start.config,
         servers: Vec::new(),
-        rpc,
+        rpc: start.rpc,
     };
-    let one_process = planned.len() > 1;
-    for (blueprint, instance) in planned {
-        let (registry, routes) = (Arc::clone(&registry), routes.clone());
+    for (blueprint, instance) in start.here {
+        let (registry, routes) = (Arc::clone(&start.registry), start.routes.clone());
         match Server::start(blueprint, instance, registry, routes).await {
             Ok(server) => running.servers.push(Arc::new(server)),
             Err(error) => {
@@ -68,7 +65,7 @@ pub(crate) async fn start(
         }
     }
     // Servers in other processes may come later; those in this one are here, so they are waited for.
-    if one_process {
+    if is_whole {
         let meet = async {
             for server in &running.servers {
                 server.connected().await;
@@ -82,6 +79,11 @@ pub(crate) async fn start(
 }
 
 impl Running {
+    /// What the configuration says.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The servers.
     pub fn servers(&self) -> &[Arc<Server>] {
         &self.servers

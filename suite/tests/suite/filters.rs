@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tangelo::{
     Error, Result,
     rpc::{Code, Status},
     server::{
         Answered, Blueprint, Context, Extension, Filter, FrontendSession, Handlers, IntoReply,
-        Json, Limits, Request, RouteTo, Routes, Session,
+        Json, Limits, Outbound, PushScheduler, PushSender, Request, RouteTo, Routes, Session,
     },
 };
 
@@ -376,6 +377,58 @@ async fn what_an_after_filter_says_comes_behind_the_reply() {
                 }
                 assert!(answered >= 0, "a push before its reply");
             }
+        }
+    }
+}
+
+/// A push scheduler that keeps all until it is told to hand it on.
+#[derive(Clone, Default)]
+struct Keeps(Arc<Mutex<Vec<(Outbound, PushSender)>>>);
+
+impl PushScheduler for Keeps {
+    fn schedule(&self, message: Outbound, sender: &PushSender) {
+        self.0.lock().push((message, sender.clone()));
+    }
+}
+
+#[tokio::test]
+async fn after_filters_run_when_a_push_scheduler_has_the_reply_and_not_when_the_client_has() {
+    async fn fails() -> Result<()> {
+        Err(Error::new("on purpose").with_options(json!("error")))
+    }
+    async fn fine() -> impl IntoReply {
+        Json(1).with_options(json!("reply"))
+    }
+    let (keeps, mut heard) = (Keeps::default(), Heard::new());
+    let kept = keeps.clone();
+    let tell = heard.teller();
+    let handlers = || Handlers::new().add("fails", fails).add("fine", fine);
+    let front = connector(handlers())
+        .push_scheduler(keeps.clone())
+        .global_error_handler(|error: Error, _: &Request| Json(error.code()))
+        .global_after(move |answered: Answered| {
+            let error = answered.error().map(Error::code);
+            tell((error, kept.0.lock().len()));
+            std::future::ready(())
+        });
+    let (server, _back) = pair(front, chat(handlers())).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        for (route, error, options) in [
+            ("connector.main.fine", None, Some(json!("reply"))),
+            ("chat.main.fine", None, Some(json!("reply"))),
+            ("connector.main.fails", Some(500), Some(json!("error"))),
+            ("chat.main.fails", Some(500), Some(json!("error"))),
+            ("chat.main.nothing", Some(404), None),
+            ("nobody.main.echo", Some(404), None),
+        ] {
+            let id = client.request(route, &json!({})).await;
+            let told = heard.next("the after filter").await;
+            assert_eq!(told, (error, 1), "{route}");
+            let (message, sender) = keeps.0.lock().pop().unwrap();
+            assert_eq!(message.options().cloned(), options, "{route}");
+            sender.send(message);
+            client.reply(id).await;
         }
     }
 }

@@ -25,6 +25,18 @@ const CALCULATOR: i32 = 100;
 const ADD: i32 = 1;
 const PANIC: i32 = 3;
 
+/// The meta of the answer to a request.
+pub(crate) fn answer_to(request: &Meta, ret_code: i32) -> Meta {
+    Meta {
+        direction: Direction::Response,
+        service_id: request.service_id,
+        msg_id: request.msg_id,
+        sequence: request.sequence,
+        ret_code,
+        ..Meta::default()
+    }
+}
+
 /// A connection to a server's port for servers.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,

@@ -6,6 +6,7 @@ mod breaker;
 mod calls;
 mod canned;
 mod chain;
+mod codes;
 mod connections;
 mod local;
 mod node;

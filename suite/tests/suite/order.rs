@@ -1,12 +1,15 @@
 //! What a session is told arrives in the order it was produced, also under load.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tangelo::{
     Result,
-    server::{Channels, FrontendSession, Handlers, Json, Server, Session},
+    server::{
+        Blueprint, Buffered, Channels, FrontendSession, Handlers, Json, Outbound, PushScheduler,
+        PushSender, Server, Session,
+    },
 };
 use tangelo_runtime::{Stop, Tasks};
 use tracing::Span;
@@ -73,7 +76,7 @@ fn shout() -> Handlers {
     produce("there").add("join", join).add("shout", shout)
 }
 
-async fn servers() -> (Vec<Server>, Server) {
+async fn servers(scheduled: impl Fn(Blueprint) -> Blueprint) -> (Vec<Server>, Server) {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
         session.bind(&uid)
     }
@@ -82,7 +85,7 @@ async fn servers() -> (Vec<Server>, Server) {
     let mut fronts = Vec::new();
     for id in ["connector-1", "connector-2"] {
         let blueprint = connector(produce("here").add("bind", bind));
-        let front = world.front(id, blueprint).await;
+        let front = world.front(id, scheduled(blueprint)).await;
         soon("the servers meet", front.connected()).await;
         fronts.push(front);
     }
@@ -91,7 +94,31 @@ async fn servers() -> (Vec<Server>, Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pushes_and_replies_of_every_session_keep_their_order_under_load() {
-    let (fronts, _back) = servers().await;
+    keep_their_order(|blueprint| blueprint).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn also_when_they_are_buffered() {
+    let interval = Duration::from_millis(2);
+    keep_their_order(|front| front.push_scheduler(Buffered::new().flush_interval(interval))).await;
+}
+
+/// A scheduler of an application's own that hands everything on at once.
+struct AtOnce;
+
+impl PushScheduler for AtOnce {
+    fn schedule(&self, message: Outbound, sender: &PushSender) {
+        sender.send(message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn also_when_they_pass_a_scheduler_that_hands_them_on_at_once() {
+    keep_their_order(|front| front.push_scheduler(AtOnce)).await;
+}
+
+async fn keep_their_order(scheduled: impl Fn(Blueprint) -> Blueprint) {
+    let (fronts, _back) = servers(scheduled).await;
     let mut clients = Vec::new();
     for number in 0..SESSIONS {
         let front = fronts.get(number % 2).unwrap();

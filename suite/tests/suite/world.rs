@@ -14,7 +14,7 @@ use serde_json::Value;
 use tangelo::{
     connector::{self, Hybrid},
     registry::{Fixed, Instance, Memory, Registry},
-    server::{Blueprint, Handlers, Json, Limits, Routes, Server},
+    server::{Blueprint, Handlers, Json, Limits, Routes, Server, StartError},
 };
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -97,6 +97,16 @@ impl World {
         Server::start(blueprint, instance, registry, routes)
             .await
             .unwrap()
+    }
+
+    /// Starts a back end, or fails to.
+    pub(crate) async fn try_back(
+        &self,
+        id: &str,
+        blueprint: Blueprint,
+    ) -> Result<Server, StartError> {
+        let (registry, routes) = (Arc::clone(&self.registry), self.routes.clone());
+        Server::start(blueprint, back(id), registry, routes).await
     }
 
     /// Starts a front end.

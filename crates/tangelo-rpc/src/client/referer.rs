@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::select_all;
 use parking_lot::RwLock;
+use tangelo_reflect::MethodInfo;
 use tokio::{
     task::coop::consume_budget,
     time::{Instant, timeout_at},
@@ -11,10 +12,11 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    Client,
+    Balance, Client,
     breaker::BreakerConfig,
     canned::Answers,
     node::Outcome,
+    reply_codes::ReplyCodes,
     retry::{RetryBudget, RetryLevel},
     route::{Admitted, RouteRules},
     targets::{Target, Targets},
@@ -53,6 +55,8 @@ pub struct RefererSettings {
     pub tracer: Option<Arc<dyn Tracer>>,
     /// Calls out of a hundred that may be sampled.
     pub sample_rate: u32,
+    /// What is known of the methods.
+    pub methods: Vec<MethodInfo>,
     /// Name of the application, for routing rules.
     pub application: String,
     /// This machine's address, for routing rules.
@@ -77,10 +81,12 @@ struct Shared {
     config: RefererConfig,
     client: Client,
     settings: RefererSettings,
+    balance: Arc<dyn Balance>,
     breaker: Option<BreakerConfig>,
     zip: Option<Zip>,
     own: Policy,
     methods: HashMap<i32, Policy, foldhash::fast::RandomState>,
+    codes: ReplyCodes,
     rules: Option<Rules>,
     targets: RwLock<Arc<Targets>>,
     budget: RetryBudget,
@@ -141,11 +147,15 @@ impl Referer {
         let rules = rules.transpose().map_err(|error| error.to_string())?;
         let breaker = config.breaker()?;
         let zip = Zip::named(&settings.codecs, &config)?;
+        let balance = config.load_balance.balance();
+        let balance = Arc::clone(balance.map_err(ToString::to_string)?);
         Ok(Self {
             shared: Arc::new(Shared {
+                balance,
                 zip,
                 own,
                 methods,
+                codes: ReplyCodes::new(&settings.methods),
                 rules,
                 targets: RwLock::default(),
                 budget: RetryBudget::new(Instant::now()),
@@ -379,6 +389,7 @@ impl Call {
         let (sequence, outcome) = loop {
             log.goes_over(&connection);
             let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
+            let outcome = outcome.and_then(|reply| shared.codes.settle(request.msg_id, reply));
             // One that breaks at this moment leaves the address its others.
             let other = match &outcome {
                 Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
@@ -426,7 +437,7 @@ impl Call {
         let shared = &self.shared;
         let key = request.headers.as_ref().map(|headers| &*headers.key);
         let key = key.filter(|key| !key.is_empty());
-        let (balance, lazy) = (&*shared.config.load_balance, shared.client.config().lazy);
+        let (balance, lazy) = (&*shared.balance, shared.client.config().lazy);
         let call = (key, request.msg_id, Instant::now());
         targets.pick(balance, call, tried, lazy, |node| {
             admitted.admits(node.address())

@@ -1,16 +1,11 @@
 //! The chapter `referer`.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use super::MethodConfig;
 use crate::{
     Definition, Method,
-    policy::{
-        balance::{Balance, RoundRobin},
-        breaker::BreakerConfig,
-        retry::RetryLevel,
-        route::RouteConfig,
-    },
+    policy::{balance::LoadBalance, breaker::BreakerConfig, retry::RetryLevel, route::RouteConfig},
 };
 
 super::settings! {
@@ -40,7 +35,7 @@ super::settings! {
         retry_count: u32 = 0;
         /// Who of several servers is called: `rr`, `random`, `responsetime`, `leastactive`, or
         /// `hash:hashField=x`, of which equal values go to the same. All mind weights.
-        load_balance: Arc<dyn Balance> = Arc::new(RoundRobin::default()) => "\"rr\"";
+        load_balance: LoadBalance = LoadBalance::default() => "\"rr\"";
         /// How requests are compressed: `none`, `zlib`, `snappy`, krpc's numbers for these as texts, or the
         /// name of a codec of the application's own.
         zip: String = "none".to_owned();

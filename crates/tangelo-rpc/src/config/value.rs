@@ -1,12 +1,12 @@
 //! Values of settings files.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use serde_json::Value;
 
 use super::Pattern;
 use crate::policy::{
-    balance::{self, Balance},
+    balance::{self, LoadBalance},
     flow::FlowLimits,
     retry::RetryLevel,
 };
@@ -97,9 +97,10 @@ macro_rules! texts {
 }
 texts!(RetryLevel, FlowLimits);
 
-impl FromSetting for Arc<dyn Balance> {
+impl FromSetting for LoadBalance {
     fn from_setting(value: &Value) -> Result<Self, String> {
-        balance::by_name(text(value)?).map_err(|error| error.to_string())
+        let balance = balance::by_name(text(value)?).map_err(|error| error.to_string())?;
+        Ok(balance.into())
     }
 }
 

@@ -83,6 +83,55 @@ pub fn by_name(spec: &str) -> Result<Arc<dyn Balance>, UnknownBalance> {
     }
 }
 
+/// What a referer balances with: a [`Balance`], or a name that [`by_name`] knows.
+#[derive(Clone, Debug)]
+pub struct LoadBalance(Result<Arc<dyn Balance>, UnknownBalance>);
+
+impl LoadBalance {
+    /// The balance.
+    ///
+    /// # Errors
+    /// There is none of the name it was given.
+    pub fn balance(&self) -> Result<&Arc<dyn Balance>, &UnknownBalance> {
+        self.0.as_ref()
+    }
+
+    /// The name of the request's field that it wants as [`Choice::key`]; none if it needs no key.
+    pub fn key_field(&self) -> Option<&str> {
+        self.0.as_ref().ok()?.key_field()
+    }
+}
+
+impl Default for LoadBalance {
+    fn default() -> Self {
+        Arc::new(RoundRobin::default()).into()
+    }
+}
+
+impl From<&str> for LoadBalance {
+    fn from(name: &str) -> Self {
+        Self(by_name(name))
+    }
+}
+
+impl From<String> for LoadBalance {
+    fn from(name: String) -> Self {
+        Self(by_name(&name))
+    }
+}
+
+impl From<Arc<dyn Balance>> for LoadBalance {
+    fn from(balance: Arc<dyn Balance>) -> Self {
+        Self(Ok(balance))
+    }
+}
+
+impl<B: Balance> From<Arc<B>> for LoadBalance {
+    fn from(balance: Arc<B>) -> Self {
+        Self(Ok(balance))
+    }
+}
+
 /// The field in `hashField=x`.
 fn hash_field(parameters: &str) -> Option<&str> {
     let (name, field) = parameters.split_once('=')?;

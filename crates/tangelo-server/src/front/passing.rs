@@ -12,7 +12,7 @@ use super::{
     running::{Came, Entry, Found, Passing},
 };
 use crate::{
-    Context, Request, forward,
+    Context, Request, answer, forward,
     pipeline::{Bounds, Passage, Step, Turn, client_gone},
     route::Asking,
 };
@@ -166,11 +166,31 @@ impl Front {
                 told.inspect_err(|status| self.log(entry.id, entry.route(), status))
             }
         };
-        let said = self.respond(entry.id, &crate::answer::body(&outcome));
+        let said = if self.context.pushes().is_direct() {
+            self.respond(entry.id, &answer::body(&outcome))
+        } else {
+            self.schedule(entry.id, entry.route(), &outcome);
+            Ok(())
+        };
         if let Some(passage) = passage {
             self.begin_afterwards(place, passage, &outcome);
         }
         said
+    }
+
+    /// What a back end has answered is with the push scheduler.
+    pub(super) fn handed_on(
+        &mut self,
+        place: u32,
+        mut entry: Entry,
+        outcome: &Result<Reply, Status>,
+    ) {
+        if let Some(mut passage) = entry.take_passage() {
+            if let Err(status) = outcome {
+                passage.failed(status.clone());
+            }
+            self.begin_afterwards(place, passage, outcome);
+        }
     }
 
     /// The reply has been handed on: after filters begin, in the place that the request had.

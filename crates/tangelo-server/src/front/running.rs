@@ -154,6 +154,25 @@ impl Running {
         Some((place, entry))
     }
 
+    /// The push scheduler has the answer to this request, whose id is returned; none if it was given up.
+    /// Its place is free, unless its filters are to hear of the answer.
+    pub(super) fn scheduled(&mut self, token: u64) -> Option<u32> {
+        let slot = self.places.get_mut(place_of(token) as usize)?;
+        match slot.entry.as_mut()? {
+            Entry {
+                id,
+                work:
+                    Work::Forwarded {
+                        token: known,
+                        passage: Some(_),
+                        ..
+                    },
+                ..
+            } if *known == token => Some(std::mem::take(id)),
+            _ => self.forwarded(token).map(|(_, entry)| entry.id),
+        }
+    }
+
     /// Polls what is in this place; `Some` when it has come to something.
     pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Came)> {
         let slot = self.places.get_mut(place as usize)?;

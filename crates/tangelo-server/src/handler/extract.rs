@@ -12,7 +12,7 @@ use crate::{Channels, Context, Error, FrontendSession, Request, Result, Rpc, Ser
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method is called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method is called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.

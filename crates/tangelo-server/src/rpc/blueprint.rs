@@ -8,7 +8,7 @@ use super::{
     FailMode, RpcCall, RpcFilter,
     filter::{AfterFn, BeforeFn, ErasedFilter},
 };
-use crate::{Blueprint, Result};
+use crate::{Blueprint, Error, IntoReply, Result};
 
 /// What the servers of a type say about the calls they make.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Settings {
     }
 }
 
-type OnError = Arc<dyn Fn(&RpcCall, Status) -> Result<Reply> + Send + Sync>;
+type OnError = Arc<dyn Fn(Error, &RpcCall) -> Result<Reply, Status> + Send + Sync>;
 
 impl Blueprint {
     /// A filter around the calls that servers of this type make: Pomelo's `app.rpcFilter`.
@@ -54,13 +54,14 @@ impl Blueprint {
     }
 
     /// Has the last word on each call that failed, before the filters hear of it: Pomelo's
-    /// `rpcErrorHandler`. It may say something else, or answer in the server's place, for a remote with
-    /// [`Reply::json`]. Default: the caller is told as it is.
+    /// `rpcErrorHandler`. What it returns is what the caller is told: another error, or an answer in the
+    /// server's place, for a remote such as `Json`. Default: the caller is told as it is.
     #[must_use]
-    pub fn rpc_error_handler(
+    pub fn rpc_error_handler<R: IntoReply>(
         mut self,
-        on_error: impl Fn(&RpcCall, Status) -> Result<Reply> + Send + Sync + 'static,
+        handler: impl Fn(Error, &RpcCall) -> R + Send + Sync + 'static,
     ) -> Self {
+        let on_error = move |error, call: &_| handler(error, call).into_reply();
         self.rpc.on_error = Some(Arc::new(on_error));
         self
     }

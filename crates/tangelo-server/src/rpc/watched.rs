@@ -5,7 +5,7 @@ use tangelo_runtime::guard;
 use tracing::error;
 
 use super::{Rpc, RpcCall};
-use crate::{Error, Result, pipeline::failed};
+use crate::{Result, pipeline::failed};
 
 /// A call that is watched. Its filters hear of its end, also if nobody waits for that.
 pub(super) struct Watched<'a> {
@@ -27,9 +27,8 @@ impl<'a> Watched<'a> {
     pub(super) fn end(mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         let outcome = match (outcome, &self.rpc.shared.settings.on_error) {
             (Err(status), Some(on_error)) => {
-                let said = guard::catch(|| on_error(&self.call, status));
-                said.unwrap_or_else(|panicked| Err(failed(panicked).into()))
-                    .map_err(Error::into_status)
+                let said = guard::catch(|| on_error(status.into(), &self.call));
+                said.unwrap_or_else(|panicked| Err(failed(panicked)))
             }
             (outcome, _) => outcome,
         };

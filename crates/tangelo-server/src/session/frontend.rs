@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -21,7 +22,9 @@ use super::{
     Item, Kind, Queue, Session, SessionId, Wake,
     events::{Event, Untold},
 };
-use crate::{Context, Error, generated::forward, membership::Memberships, route::Homes};
+use crate::{
+    Context, Error, OutboundKind, generated::forward, membership::Memberships, route::Homes,
+};
 
 /// A session on the front end its client is connected to: what [`Session`] offers, and what only
 /// the front end can do. As a handler's argument it is refused on a back end.
@@ -73,7 +76,7 @@ impl FrontendSession {
 
     /// Tells the client why, then closes its connection.
     pub fn kick(&self, reason: &str) {
-        self.front.add(Item::Kick(reason.to_owned()));
+        self.front.kick(reason);
     }
 
     /// The client's address.
@@ -106,6 +109,8 @@ pub(crate) struct FrontSession {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) uid: Option<Arc<str>>,
+    /// When the user was bound.
+    pub(super) bound_at: Option<SystemTime>,
     settings: Map<String, Value>,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
@@ -162,16 +167,33 @@ impl FrontSession {
         self.state.lock().uid.clone()
     }
 
+    /// The user bound to it, and since when.
+    pub(crate) fn login(&self) -> Option<(Arc<str>, SystemTime)> {
+        let state = self.state.lock();
+        Some((Arc::clone(state.uid.as_ref()?), state.bound_at?))
+    }
+
     pub(crate) fn setting(&self, key: &str) -> Option<Value> {
         self.state.lock().settings.get(key).cloned()
     }
 
-    pub(crate) fn push(&self, push: Arc<Push>) {
-        self.add(Item::Push(push));
+    pub(crate) fn push(self: &Arc<Self>, push: Push) {
+        let pushes = self.context.pushes();
+        pushes.push(OutboundKind::Push, push, None, [Arc::clone(self)]);
     }
 
     pub(crate) fn add(&self, item: Item) {
         self.queue.add(item, &self.wake);
+    }
+
+    pub(crate) fn add_all(&self, items: Vec<Item>) {
+        self.queue.add_all(items, &self.wake);
+    }
+
+    /// Tells the client why, then closes its connection. What a push scheduler keeps for it goes before.
+    pub(crate) fn kick(&self, reason: &str) {
+        self.context.pushes().closing(self.id);
+        self.add(Item::Kick(reason.to_owned()));
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

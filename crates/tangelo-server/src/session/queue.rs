@@ -1,11 +1,8 @@
 //! What other tasks say to a session's client.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -13,7 +10,7 @@ use parking_lot::Mutex;
 use tangelo_connector::Push;
 use tangelo_rpc::{Reply, Status};
 
-use super::Wake;
+use super::{Wake, waiting::Waiting};
 
 /// What other tasks say to a session's client. Bounded in bytes; many additions cost one wake-up.
 #[derive(Debug)]
@@ -26,8 +23,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    items: VecDeque<Item>,
-    bytes: usize,
+    waiting: Waiting,
     /// Whether the session's task will look here before it sleeps.
     awake: bool,
     /// The client did not read, and something had to be left out.
@@ -40,6 +36,8 @@ struct State {
 pub(crate) enum Item {
     /// Something unasked.
     Push(Arc<Push>),
+    /// Something unasked, in place of what waits under the same key.
+    Replaceable { push: Arc<Push>, key: Arc<str> },
     /// An answer that must not overtake what is here already.
     Response { id: u32, body: Bytes },
     /// A back end's answer to the request under this token.
@@ -47,18 +45,42 @@ pub(crate) enum Item {
         token: u64,
         outcome: Result<Reply, Status>,
     },
+    /// The answer to this request has come and is with the push scheduler.
+    Scheduled { token: u64 },
+    /// This answer to it has been handed to the push scheduler, and its after filters may begin.
+    HandedOn {
+        token: u64,
+        outcome: Result<Reply, Status>,
+    },
+    /// What the push scheduler has handed on as the answer to the request under this token.
+    Answer { token: u64, body: Bytes },
     /// The client has to go, for this reason.
     Kick(String),
 }
 
 impl Item {
-    fn size(&self) -> usize {
+    /// A push that replaces what has the same key, if it has one.
+    pub(crate) fn push(push: &Arc<Push>, key: Option<&Arc<str>>) -> Self {
+        let push = Arc::clone(push);
+        match key {
+            None => Self::Push(push),
+            Some(key) => Self::Replaceable {
+                push,
+                key: Arc::clone(key),
+            },
+        }
+    }
+
+    /// Bytes it takes in a queue.
+    pub(crate) fn size(&self) -> usize {
         const FIXED: usize = std::mem::size_of::<Item>();
         FIXED
             + match self {
                 Self::Push(push) => push.size(),
-                Self::Response { body, .. } => body.len(),
-                Self::Forwarded { outcome, .. } => {
+                Self::Replaceable { push, key } => push.size() + key.len(),
+                Self::Response { body, .. } | Self::Answer { body, .. } => body.len(),
+                Self::Scheduled { .. } => 0,
+                Self::Forwarded { outcome, .. } | Self::HandedOn { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
                 Self::Kick(reason) => reason.len(),
@@ -69,6 +91,9 @@ impl Item {
 impl Item {
     fn unpinned(mut self) -> Self {
         if let Self::Forwarded {
+            outcome: Ok(reply), ..
+        }
+        | Self::HandedOn {
             outcome: Ok(reply), ..
         } = &mut self
         {
@@ -85,8 +110,7 @@ impl Queue {
     /// A queue of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let state = State {
-            items: VecDeque::new(),
-            bytes: 0,
+            waiting: Waiting::default(),
             awake: false,
             overflown: false,
             closed: false,
@@ -100,21 +124,27 @@ impl Queue {
 
     /// Adds something. Once the limit is passed nothing more is taken, and the session ends.
     pub(crate) fn add(&self, item: Item, wake: &Wake) {
+        self.add_all([item], wake);
+    }
+
+    /// Adds these, and the session's task finds them all at once.
+    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) {
         let mut state = self.state.lock();
         if state.closed || state.overflown {
             return;
         }
-        // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
-        let item = if state.bytes > COPIED_BEYOND {
-            item.unpinned()
-        } else {
-            item
-        };
-        state.bytes += item.size();
-        if state.bytes > self.limit {
-            state.overflown = true;
-        } else {
-            state.items.push_back(item);
+        for item in items {
+            // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
+            let item = if state.waiting.bytes() > COPIED_BEYOND {
+                item.unpinned()
+            } else {
+                item
+            };
+            state.waiting.push(item);
+            if state.waiting.bytes() > self.limit {
+                state.overflown = true;
+                break;
+            }
         }
         self.filled.store(true, Ordering::Release);
         // While its client does not read, the task sleeps though something is here; that it ends it
@@ -139,7 +169,7 @@ impl Queue {
         let mut state = self.state.lock();
         state.awake = true;
         if state.overflown {
-            Err(state.bytes)
+            Err(state.waiting.bytes())
         } else {
             Ok(())
         }
@@ -148,7 +178,7 @@ impl Queue {
     /// Whether all has been taken; if so, the next addition wakes the task.
     pub(crate) fn rest(&self) -> bool {
         let mut state = self.state.lock();
-        state.awake = !state.items.is_empty() || state.overflown;
+        state.awake = !state.waiting.is_empty() || state.overflown;
         !state.awake
     }
 
@@ -159,13 +189,10 @@ impl Queue {
     pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
         let mut state = self.state.lock();
         if state.overflown {
-            return Err(state.bytes);
+            return Err(state.waiting.bytes());
         }
-        let count = state.items.len().min(most);
-        let taken = into.len();
-        into.extend(state.items.drain(..count));
-        state.bytes -= into.iter().skip(taken).map(Item::size).sum::<usize>();
-        if state.items.is_empty() {
+        state.waiting.take(into, most);
+        if state.waiting.is_empty() {
             self.filled.store(false, Ordering::Release);
         }
         Ok(())
@@ -173,14 +200,14 @@ impl Queue {
 
     /// Gives back room that nothing is in.
     pub(crate) fn shrink(&self) {
-        self.state.lock().items.shrink_to_fit();
+        self.state.lock().waiting.shrink();
     }
 
     /// Nothing is taken any more.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        state.items = VecDeque::new();
+        state.waiting = Waiting::default();
     }
 }
 

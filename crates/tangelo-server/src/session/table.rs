@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -79,6 +80,16 @@ impl Sessions {
             .collect()
     }
 
+    /// How many users are bound to sessions here.
+    pub(crate) fn users(&self) -> usize {
+        self.by_uid.lock().len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn bound(&self) -> Vec<Arc<FrontSession>> {
+        self.by_uid.lock().values().flatten().cloned().collect()
+    }
+
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
@@ -111,6 +122,7 @@ impl Sessions {
             )
             .into()),
             None => {
+                state.bound_at = Some(SystemTime::now());
                 let uid = Arc::clone(state.uid.insert(Arc::from(uid)));
                 self.note(state, Event::Bound(Arc::clone(&uid)));
                 Ok(Some(uid))
@@ -126,6 +138,7 @@ impl Sessions {
 
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        session.context().pushes().closing(session.id());
         let Some((uid, memberships)) = session.close(self.worth_telling(Event::Closed(reason)))
         else {
             return;

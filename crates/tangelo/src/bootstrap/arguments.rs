@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::settings::Assignment;
+use crate::outside::Assignment;
 
 /// What is said on the command line.
 #[derive(Clone, Debug, Default, Parser)]

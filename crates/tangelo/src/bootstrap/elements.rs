@@ -12,7 +12,7 @@ use super::Bootstrap;
 
 /// A chapter of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Chapter {
+pub(crate) enum Chapter {
     Application,
     Monitor,
     Registry,
@@ -39,7 +39,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Chapter {
-    pub(super) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Application,
         Self::Monitor,
         Self::Registry,
@@ -50,11 +50,11 @@ impl Chapter {
         Self::Referer,
     ];
 
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|chapter| chapter.name() == name)
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Application => "application",
             Self::Monitor => "monitor",
@@ -68,7 +68,7 @@ impl Chapter {
     }
 
     /// Whether there is one element in it, which has no id.
-    pub(super) fn is_one(self) -> bool {
+    pub(crate) fn is_one(self) -> bool {
         matches!(self, Self::Application | Self::Monitor)
     }
 

@@ -16,10 +16,11 @@ use tangelo_rpc::{
     server::ErrorTexts,
 };
 
-use super::{Bootstrap, Brought, Mistakes, check, settings::Origins};
+use super::{Bootstrap, Brought, Mistakes, check, settings::Origins, start};
+use crate::RpcApp;
 
 /// What will be started.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) application: ApplicationConfig,
     pub(super) monitor: MonitorConfig,
     pub(super) servers: Vec<ServerConfig>,
@@ -35,9 +36,16 @@ pub(super) struct Plan {
     pub(super) fallback: Option<Fallback>,
 }
 
+impl Plan {
+    /// Starts it.
+    pub(crate) async fn start(self) -> Result<RpcApp, Mistakes> {
+        start::start(self).await
+    }
+}
+
 impl Bootstrap {
     /// From what was said to what will be started.
-    pub(super) fn plan(mut self) -> Result<Plan, Mistakes> {
+    pub(crate) fn plan(mut self) -> Result<Plan, Mistakes> {
         let mut origins = Origins::default();
         self.describe();
         let all_read = self.read_files(&mut origins);

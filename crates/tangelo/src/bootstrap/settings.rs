@@ -8,8 +8,9 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-pub(super) use changes::{Assignment, Variables};
+pub(crate) use file::DESCRIPTORS;
 pub(super) use origins::Origins;
+pub(crate) use value::json;
 
 use super::Bootstrap;
 
@@ -21,7 +22,15 @@ impl Bootstrap {
     /// not be read at all: what else is wrong cannot be told.
     pub(super) fn read_files(&mut self, origins: &mut Origins) -> Option<()> {
         let mut all_read = Some(());
-        for (number, path) in self.take_files(DEFAULT_FILE).iter().enumerate() {
+        let mut first = 0;
+        if let Some(krpc) = &self.within {
+            let krpc = krpc.clone();
+            for file in &krpc.files {
+                first = first.max(file.number + 1);
+                file::read_shared(self, file, &krpc.env, origins);
+            }
+        }
+        for (number, path) in (first..).zip(&self.take_files(DEFAULT_FILE)) {
             let read = file::read(self, (number, path), origins);
             all_read = all_read.and(read);
         }
@@ -37,6 +46,8 @@ impl Bootstrap {
         };
         match &arguments.config {
             Some(file) => files.push(file.clone()),
+            // That of the application is read already.
+            None if self.within.is_some() => {}
             None if files.is_empty() && default.as_ref().exists() => {
                 files.push(default.as_ref().to_path_buf());
             }

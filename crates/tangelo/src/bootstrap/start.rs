@@ -344,6 +344,9 @@ impl Parts {
             log: self.log.clone(),
             tracer: plan.brought.tracer.clone(),
             sample_rate: rate,
+            methods: service
+                .map(|service| service.methods.to_vec())
+                .unwrap_or_default(),
             application: plan.application.name.clone(),
             own_host: own_host(),
         };

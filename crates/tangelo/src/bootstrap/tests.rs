@@ -10,7 +10,6 @@ mod wrong_file;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tangelo_rpc::{
@@ -19,33 +18,7 @@ use tangelo_rpc::{
 };
 
 use super::{Bootstrap, plan::Plan};
-
-/// A folder of files for one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tangelo-settings-{}-{number}", std::process::id());
-        let folder = Self(std::env::temp_dir().join(name));
-        fs::create_dir_all(&folder.0).unwrap();
-        for (name, text) in files {
-            fs::write(folder.path(name), text).unwrap();
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::test_folder::Folder;
 
 /// An application of one service, `Users` (100): login = 1, logout = 2, update = 3.
 fn users() -> Bootstrap {

@@ -120,8 +120,8 @@ impl DynamicReferer {
     }
 }
 
-/// The response message; one that came without a body has the code alone. A code of the framework is
-/// a failure, also when a message came with it.
+/// The response message, with the code that the reply has. A code of the framework is a failure, also when
+/// a message came with it.
 fn complete(method: &MethodInfo, reply: Reply) -> Result<bytes::Bytes, Status> {
     let code = Code(reply.ret_code);
     if code.is_frameworks() {
@@ -133,14 +133,14 @@ fn complete(method: &MethodInfo, reply: Reply) -> Result<bytes::Bytes, Status> {
             _ => code.into(),
         });
     }
-    if reply.ret_code == 0 || !reply.body.is_empty() {
-        return Ok(reply.body);
+    match message::int32(&reply.body, method.ret_code) {
+        Ok(told) if told.unwrap_or_default() != reply.ret_code => Ok(message::fill_int32(
+            reply.body,
+            method.ret_code,
+            reply.ret_code,
+        )),
+        _ => Ok(reply.body),
     }
-    Ok(message::fill_int32(
-        reply.body,
-        method.ret_code,
-        reply.ret_code,
-    ))
 }
 
 impl fmt::Debug for DynamicReferer {

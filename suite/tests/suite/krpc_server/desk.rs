@@ -20,15 +20,13 @@ use tangelo::{
         config::{ServerConfig, ServiceConfig},
     },
 };
-use tangelo_wire::krpc::{
-    frame,
-    meta::{Direction, Meta},
-};
+use tangelo_wire::krpc::{frame, meta::Meta};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
+pub(crate) use crate::krpc::answer_to;
 use crate::{
     krpc::{Peer, call},
     world::{Hold, soon},
@@ -219,18 +217,6 @@ pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
 /// Whoever has connected.
 pub(crate) async fn accepted(listener: &TcpListener) -> Peer {
     Peer::over(soon("a client", listener.accept()).await.unwrap().0)
-}
-
-/// The meta of the answer to a request.
-pub(crate) fn answer_to(request: &Meta, ret_code: i32) -> Meta {
-    Meta {
-        direction: Direction::Response,
-        service_id: request.service_id,
-        msg_id: request.msg_id,
-        sequence: request.sequence,
-        ret_code,
-        ..Meta::default()
-    }
 }
 
 /// A new file in the tests' own folder, with this text.

@@ -90,6 +90,9 @@ impl Check<'_> {
 
     /// Who of several addresses is called.
     fn choice(&mut self, place: Place, referer: &RefererConfig) {
+        if let Err(unknown) = referer.load_balance.balance() {
+            self.wrong(place, "load_balance", unknown.to_string());
+        }
         let service = self.all.pool.service(referer.service_id);
         if let (Some(field), Some(service)) = (referer.load_balance.key_field(), service)
             && let Err(problem) = KeyField::find(service, field)

@@ -12,14 +12,17 @@ use toml::{
 };
 
 use super::{Origins, value::json};
-use crate::bootstrap::{
-    Bootstrap,
-    elements::{Chapter, Place, listed},
+use crate::{
+    bootstrap::{
+        Bootstrap,
+        elements::{Chapter, Place, listed},
+    },
+    config::{ENV, OURS, TomlFile},
     mistakes::At,
 };
 
 /// Lists of services known at run time; no chapter, but beside them.
-const DESCRIPTORS: &str = "descriptors";
+pub(crate) const DESCRIPTORS: &str = "descriptors";
 
 type Key<'a> = Spanned<Cow<'a, str>>;
 type Entry<'a, 'b> = (&'b Key<'a>, &'b Spanned<DeValue<'a>>);
@@ -60,10 +63,47 @@ pub(super) fn read(
         origins,
         lines,
         folder: path.parent().unwrap_or(Path::new("")),
+        is_shared: false,
         seen: HashSet::new(),
     };
     reader.whole(table.get_ref());
     Some(())
+}
+
+/// Reads what is for krpc services in a file of an application, which read and judged the rest. What is
+/// different in this environment comes last.
+pub(super) fn read_shared(
+    bootstrap: &mut Bootstrap,
+    file: &TomlFile,
+    env: &str,
+    origins: &mut Origins,
+) {
+    let name = file.path.display().to_string();
+    // The application has told what is wrong with it.
+    let (table, _) = DeTable::parse_recoverable(&file.text);
+    let mut reader = Reader {
+        bootstrap,
+        origins,
+        lines: Lines {
+            number: file.number,
+            name: &name,
+            text: &file.text,
+        },
+        folder: file.path.parent().unwrap_or(Path::new("")),
+        is_shared: true,
+        seen: HashSet::new(),
+    };
+    reader.whole(table.get_ref());
+    let envs = table.get_ref().get(ENV).map(Spanned::get_ref);
+    let section = match envs {
+        Some(DeValue::Table(envs)) => envs.get(env).map(Spanned::get_ref),
+        _ => None,
+    };
+    if let Some(DeValue::Table(section)) = section {
+        // Here it is no second time.
+        reader.seen.clear();
+        reader.whole(section);
+    }
 }
 
 /// The text of a file, for positions in it.
@@ -93,6 +133,8 @@ struct Reader<'a> {
     origins: &'a mut Origins,
     lines: Lines<'a>,
     folder: &'a Path,
+    /// Whether the file is an application's, with chapters of its own.
+    is_shared: bool,
     /// The elements that it has said something of.
     seen: HashSet<Place>,
 }
@@ -126,6 +168,9 @@ impl Reader<'_> {
             return;
         }
         let Some(chapter) = Chapter::named(name) else {
+            if self.is_shared {
+                return;
+            }
             return self.wrong(&at, name, no_chapter(name));
         };
         match value.get_ref() {
@@ -179,6 +224,9 @@ fn no_chapter(name: &str) -> String {
         Some(chapter) => format!("is written [[{chapter}]] here"),
         None if plain == "method" || plain == "methods" => {
             "belongs to a service or referer: [[service.method]], [[referer.method]]".to_owned()
+        }
+        None if OURS.contains(&name) => {
+            "is of an application with servers for clients (App), which this one is not".to_owned()
         }
         None => {
             let known: Vec<_> = Chapter::ALL.map(Chapter::name).into();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::bootstrap::{elements::Place, mistakes::At};
+use crate::{bootstrap::elements::Place, mistakes::At};
 
 /// Where settings were said.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toml::{Spanned, de::DeValue};
 
-pub(super) fn json(value: &Spanned<DeValue<'_>>) -> Value {
+pub(crate) fn json(value: &Spanned<DeValue<'_>>) -> Value {
     match value.get_ref() {
         DeValue::String(text) => Value::from(text.as_ref()),
         DeValue::Boolean(value) => Value::from(*value),

@@ -657,6 +657,20 @@ fn a_balance_of_the_applications_own_is_taken() {
 }
 
 #[test]
+fn a_balance_can_be_given_by_its_name() {
+    for (name, kind) in [("rr", "RoundRobin"), ("leastActive", "LeastActive")] {
+        let plan = planned(app().referer_with(referer("us").load_balance(name)));
+        assert!(format!("{:?}", plan.referers[0].load_balance).contains(kind));
+    }
+    let told = mistakes(app().referer_with(referer("us").load_balance("best".to_owned())));
+    let [told] = &told[..] else {
+        panic!("{told:?}")
+    };
+    let words = "referer.us.load_balance: no balance is called `best`; there are: roundrobin, rr";
+    assert!(told.starts_with(words), "{told}");
+}
+
+#[test]
 fn one_mistake_is_a_line_and_several_are_a_list() {
     let one = users().server(ServerConfig::default().threads(-2));
     let Err(told) = one.plan() else {

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::*;
-use crate::bootstrap::{arguments::Arguments, settings::Variables};
+use crate::{bootstrap::arguments::Arguments, outside::Variables};
 
 fn port(plan: &Plan) -> u16 {
     plan.servers[0].port

@@ -10,8 +10,8 @@ use toml::{
 };
 
 use super::{Reader, in_order, json};
-use crate::bootstrap::{
-    elements::{Chapter, Named, Place, listed},
+use crate::{
+    bootstrap::elements::{Chapter, Named, Place, listed},
     mistakes::At,
 };
 

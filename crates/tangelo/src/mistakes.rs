@@ -65,6 +65,15 @@ impl Mistakes {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds those of another.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
 }
 
 impl fmt::Display for At {

@@ -1,0 +1,298 @@
+//! What can be said of a server: one list gives a key its names, its default, its meaning and its form.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use serde_json::Value;
+use tangelo_rpc::config::FromSetting;
+use tangelo_server::Limits;
+
+/// The most servers one entry may stand for.
+pub(super) const MOST_IN_CLUSTER: u32 = 1000;
+/// The most bytes of a package's body: its length has three bytes.
+const MOST_IN_PACKAGE: usize = (1 << 24) - 1;
+
+/// What a configuration says of a server, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Said {
+    pub(super) id: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) client_host: Option<String>,
+    pub(super) client_port: Option<u16>,
+    pub(super) frontend: Option<bool>,
+    pub(super) cluster_count: Option<u32>,
+    pub(super) tuning: Tuning,
+}
+
+/// What a configuration says of how a server works. It overrules the code.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Tuning {
+    pub(crate) max_connections: Option<u32>,
+    /// 0: none.
+    pub(crate) heartbeat_seconds: Option<u32>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_queue: Option<usize>,
+    pub(crate) max_package: Option<usize>,
+    pub(crate) max_outgoing: Option<usize>,
+}
+
+/// What can be said of a server.
+#[derive(Debug)]
+pub struct Key {
+    name: &'static str,
+    pomelo: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+    take: fn(&mut Said, &Value) -> Result<(), String>,
+}
+
+/// Keys that one entry says of itself alone.
+pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
+
+const KEYS: [Key; 14] = [
+    Key {
+        name: "id",
+        pomelo: "id",
+        default: "",
+        meaning: "Its name, which no other server has. Required, where there is no `cluster_count`.",
+        take: |said, value| {
+            let id = String::from_setting(value)?;
+            if id.is_empty() {
+                return Err("expected a name, found \"\"".to_owned());
+            }
+            said.id = Some(id);
+            Ok(())
+        },
+    },
+    Key {
+        name: "cluster_count",
+        pomelo: "clusterCount",
+        default: "",
+        meaning: "So many servers, 1 to 1000, `cluster-server-<type>-0` and so on. A value that ends in `++` is one more for each of them: `port = \"3150++\"`.",
+        take: |said, value| set_within(&mut said.cluster_count, value, 1..=MOST_IN_CLUSTER),
+    },
+    Key {
+        name: "host",
+        pomelo: "host",
+        default: "\"127.0.0.1\"",
+        meaning: "Where it listens, and where other servers reach it.",
+        take: |said, value| set(&mut said.host, value),
+    },
+    Key {
+        name: "port",
+        pomelo: "port",
+        default: "",
+        meaning: "Port for other servers; none: they cannot call it.",
+        take: |said, value| set(&mut said.port, value),
+    },
+    Key {
+        name: "client_host",
+        pomelo: "clientHost",
+        default: "",
+        meaning: "Where it listens for clients, if that is not `host`: `0.0.0.0` is everywhere.",
+        take: |said, value| set(&mut said.client_host, value),
+    },
+    Key {
+        name: "client_port",
+        pomelo: "clientPort",
+        default: "",
+        meaning: "Port for clients. Required of a front end; of another server it is the application's.",
+        take: |said, value| set(&mut said.client_port, value),
+    },
+    Key {
+        name: "frontend",
+        pomelo: "frontend",
+        default: "false",
+        meaning: "Whether clients connect to it.",
+        take: |said, value| set(&mut said.frontend, value),
+    },
+    Key {
+        name: "max_connections",
+        pomelo: "max-connections",
+        default: "",
+        meaning: "Clients at once; those beyond are closed when they connect. None: no limit.",
+        take: |said, value| set_some(&mut said.tuning.max_connections, value),
+    },
+    Key {
+        name: "heartbeat_seconds",
+        pomelo: "",
+        default: "3",
+        meaning: "Seconds between the heartbeats of clients; who is silent for twice as long is gone. 0: no heartbeats.",
+        take: |said, value| set(&mut said.tuning.heartbeat_seconds, value),
+    },
+    Key {
+        name: "deadline",
+        pomelo: "",
+        default: "30000",
+        meaning: "Milliseconds a request may take before it is answered 504.",
+        take: |said, value| set(&mut said.tuning.deadline, value),
+    },
+    Key {
+        name: "max_in_flight",
+        pomelo: "",
+        default: "64",
+        meaning: "Requests of one session that run at once, 1 to 64; what comes on top is answered 429.",
+        take: |said, value| {
+            let range = 1..=Limits::MOST_IN_FLIGHT;
+            set_within(&mut said.tuning.max_in_flight, value, range)
+        },
+    },
+    Key {
+        name: "max_queue",
+        pomelo: "",
+        default: "1048576",
+        meaning: "Bytes that may wait for one session's turn; past it the session ends.",
+        take: |said, value| set_some(&mut said.tuning.max_queue, value),
+    },
+    Key {
+        name: "max_package",
+        pomelo: "",
+        default: "65536",
+        meaning: "Bytes of a package from a client, 1 to 16777215.",
+        take: |said, value| set_within(&mut said.tuning.max_package, value, 1..=MOST_IN_PACKAGE),
+    },
+    Key {
+        name: "max_outgoing",
+        pomelo: "",
+        default: "1048576",
+        meaning: "Bytes that may wait to be written to a client that does not read; past it the connection is cut.",
+        take: |said, value| set_some(&mut said.tuning.max_outgoing, value),
+    },
+];
+
+/// Which spelling a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// That of servers.json, where what is no key is the application's, and a number may be a text.
+    Pomelo,
+    /// That of `tangelo.toml`.
+    Ours,
+}
+
+impl Key {
+    /// All of them.
+    pub const ALL: &'static [Self] = &KEYS;
+
+    /// Its name in `tangelo.toml`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its name in servers.json; empty where Pomelo does not have it.
+    pub fn pomelo(&self) -> &'static str {
+        self.pomelo
+    }
+
+    /// What holds where nobody says it, as `tangelo.toml` would say it; empty if nothing does.
+    pub fn default(&self) -> &'static str {
+        self.default
+    }
+
+    /// Its meaning.
+    pub fn meaning(&self) -> &'static str {
+        self.meaning
+    }
+
+    /// The key of this name, in whatever spelling.
+    pub(super) fn named(key: &str) -> Option<&'static Self> {
+        let is_it = |known: &&Self| known.name == key || (known.pomelo == key && !key.is_empty());
+        KEYS.iter().find(is_it)
+    }
+
+    /// The key of this name in a file: what Pomelo does not know is the application's there.
+    pub(super) fn in_file(key: &str, spelling: Spelling) -> Option<&'static Self> {
+        Self::named(key).filter(|known| match spelling {
+            Spelling::Pomelo => known.pomelo == key,
+            Spelling::Ours => known.name == key,
+        })
+    }
+
+    /// The key that is meant by this, but for its case and the dashes in it.
+    pub(super) fn like(key: &str, spelling: Spelling) -> Option<&'static Self> {
+        let meant = plain(key);
+        let has_it = |known: &&Self| spelling == Spelling::Ours || !known.pomelo.is_empty();
+        let mut known = KEYS.iter().filter(has_it);
+        known.find(|known| plain(known.name) == meant)
+    }
+
+    /// How it is written in this spelling; ours, if Pomelo does not have it.
+    pub(super) fn written(&self, spelling: Spelling) -> &'static str {
+        match spelling {
+            Spelling::Pomelo if !self.pomelo.is_empty() => self.pomelo,
+            _ => self.name,
+        }
+    }
+
+    /// Takes its value.
+    pub(super) fn take(
+        &self,
+        said: &mut Said,
+        value: &Value,
+        spelling: Spelling,
+    ) -> Result<(), String> {
+        let taken = (self.take)(said, value);
+        match (taken, spelling) {
+            (Err(problem), Spelling::Pomelo) => match untexted(value) {
+                Some(value) => (self.take)(said, &value).map_err(|_| problem),
+                None => Err(problem),
+            },
+            (taken, _) => taken,
+        }
+    }
+}
+
+/// How a key of ours is written in this spelling.
+pub(super) fn written(name: &'static str, spelling: Spelling) -> &'static str {
+    Key::named(name).map_or(name, |key| key.written(spelling))
+}
+
+/// Whether this is a word of Pomelo for what no engine does here yet.
+pub(super) fn has_no_engine(key: &str) -> bool {
+    ["args", "auto-restart", "cpu", "restart-force"].contains(&key)
+}
+
+fn plain(key: &str) -> String {
+    key.replace(['_', '-'], "").to_ascii_lowercase()
+}
+
+/// Pomelo hands values to servers as texts, and so takes texts: `"3050"`, `"true"`.
+fn untexted(value: &Value) -> Option<Value> {
+    let text = value.as_str()?;
+    match serde_json::from_str(text).ok()? {
+        value @ (Value::Number(_) | Value::Bool(_)) => Some(value),
+        _ => None,
+    }
+}
+
+fn set<T: FromSetting>(field: &mut Option<T>, value: &Value) -> Result<(), String> {
+    *field = Some(T::from_setting(value)?);
+    Ok(())
+}
+
+fn set_within<T: FromSetting + PartialOrd + std::fmt::Display>(
+    field: &mut Option<T>,
+    value: &Value,
+    range: RangeInclusive<T>,
+) -> Result<(), String> {
+    let number = T::from_setting(value)?;
+    if !range.contains(&number) {
+        let (least, most) = range.into_inner();
+        return Err(format!("expected {least} to {most}, found {number}"));
+    }
+    *field = Some(number);
+    Ok(())
+}
+
+/// Takes a number that is not 0.
+fn set_some<T: FromSetting + PartialEq + Default>(
+    field: &mut Option<T>,
+    value: &Value,
+) -> Result<(), String> {
+    let number = T::from_setting(value)?;
+    if number == T::default() {
+        return Err("expected 1 or more, found 0".to_owned());
+    }
+    *field = Some(number);
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! `tangelo.toml`.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::Key;
+
+#[test]
+fn one_file_holds_types_servers_and_jobs() {
+    let loaded = toml(
+        r#"
+        [types.connector]
+        frontend = true
+        client_host = "0.0.0.0"
+        max_connections = 5000
+        heartbeat_seconds = 0
+        deadline = 2500
+        max_in_flight = 8
+        max_queue = 4096
+        max_package = 131072
+        max_outgoing = 65536
+
+        [servers.connector]
+        cluster_count = 2
+        port = "4050++"
+        client_port = "3050++"
+
+        [[servers.area]]
+        id = "area-1"
+        host = "10.0.0.1"
+        port = 6050
+        settings = { zone = 7, map = ["a", "b"] }
+
+        [[servers.area]]
+        id = "area-2"
+        host = "10.0.0.2"
+        port = 6050
+
+        [[jobs.area]]
+        id = "tidy"
+        time = "0 0/30 * * * *"
+        action = "areaCron.tidy"
+        server_id = "area-1"
+        "#,
+    );
+    let expected = [
+        ("cluster-server-connector-0", Some(4050)),
+        ("cluster-server-connector-1", Some(4051)),
+        ("area-1", Some(6050)),
+        ("area-2", Some(6050)),
+    ];
+    assert_eq!(ports(&loaded), expected);
+    let connector = &loaded.servers[1];
+    assert!(connector.instance.frontend);
+    assert_eq!(connector.instance.client_port, Some(3051));
+    assert_eq!(connector.instance.client_host.as_deref(), Some("0.0.0.0"));
+    let tuning = &connector.tuning;
+    assert_eq!(
+        (tuning.max_connections, tuning.heartbeat_seconds),
+        (Some(5000), Some(0))
+    );
+    assert_eq!(tuning.deadline, Some(Duration::from_millis(2500)));
+    assert_eq!(
+        (tuning.max_in_flight, tuning.max_queue),
+        (Some(8), Some(4096))
+    );
+    assert_eq!(
+        (tuning.max_package, tuning.max_outgoing),
+        (Some(131_072), Some(65_536))
+    );
+    let area = &loaded.servers[2].instance;
+    assert_eq!(json!(area.settings), json!({"zone": 7, "map": ["a", "b"]}));
+}
+
+#[test]
+fn an_environment_overrules_types_key_by_key_and_stands_in_place_of_servers() {
+    let text = r#"
+        [types.chat]
+        deadline = 1000
+        max_queue = 10
+
+        [servers.chat]
+        cluster_count = 2
+        port = "6050++"
+
+        [servers.gate]
+        id = "gate-1"
+
+        [env.production.types.chat]
+        deadline = 5000
+
+        [[env.production.servers.chat]]
+        id = "chat-1"
+        host = "10.0.0.1"
+        port = 6050
+
+        [env.test]
+        "#;
+    let development = toml(text);
+    let ids = |loaded: &Loaded| -> Vec<String> {
+        let servers = loaded.servers.iter();
+        servers.map(|server| server.instance.id.clone()).collect()
+    };
+    assert_eq!(
+        ids(&development),
+        ["cluster-server-chat-0", "cluster-server-chat-1", "gate-1"]
+    );
+    let production = toml_in("production", text);
+    assert_eq!(ids(&production), ["chat-1", "gate-1"]);
+    let tuning = &production.servers[0].tuning;
+    assert_eq!(tuning.deadline, Some(Duration::from_millis(5000)));
+    assert_eq!(tuning.max_queue, Some(10));
+    assert_eq!(ids(&toml_in("test", text)).len(), 3);
+}
+
+#[test]
+fn an_environment_that_the_file_does_not_know_is_a_slip() {
+    let folder = Folder::with(&[(
+        "tangelo.toml",
+        "[servers.chat]\nid = \"a\"\n[env.production]\n[env.test]\n",
+    )]);
+    let told = mistakes(
+        &folder,
+        &Asked {
+            places: &[folder.path("tangelo.toml")],
+            env: [None, Some("prodution")],
+            ..Asked::default()
+        },
+    );
+    assert_eq!(
+        told,
+        ["tangelo.toml: there is no [env.prodution]; there are: production, test"]
+    );
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_line_also_of_other_environments() {
+    let told = wrong_toml(
+        r#"[types.chat]
+id = "x"
+port = "6050"
+
+[types.nobody]
+
+[servers.chat]
+cluster_count = 2
+clientPort = 5
+clint_port = 5
+colour = "red"
+max_in_flight = 65
+max_package = 16777216
+settings = 5
+
+[[servers.area]]
+id = "a"
+cluster_count = 1
+
+[[servers.area]]
+frontend = true
+
+[servers]
+gate = 5
+"a.b" = []
+
+[env.production.servers.chat]
+prot = 1
+
+[env]
+test = 5
+
+[server]
+port = 5600
+
+[service_types]
+
+[jobs]
+chat = [5]
+area = {}
+"#,
+    );
+    assert_eq!(
+        told,
+        [
+            "tangelo.toml:2: types.chat.id: belongs into [servers.chat] or [[servers.chat]]",
+            "tangelo.toml:3: types.chat.port: expected a whole number from 0 to 65535, found \"6050\"",
+            "tangelo.toml:5: types.nobody: there are no servers of this type",
+            "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
+            "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
+            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, and `settings` for what is yours",
+            "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
+            "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
+            "tangelo.toml:14: servers.chat.settings: expected a table",
+            "tangelo.toml:17: area.a.id: give this or cluster_count, not both",
+            "tangelo.toml:20: servers.area[1].id: is missing",
+            "tangelo.toml:24: servers.gate: expected [servers.gate] or [[servers.gate]]",
+            "tangelo.toml:25: servers.a.b: is no server type: a route begins with it, up to a dot",
+            "tangelo.toml:28: servers.chat.prot: unknown key; do you mean `port`? What is yours stands under `settings`",
+            "tangelo.toml:31: env.test: expected a table",
+            "tangelo.toml:33: server: is of krpc services, of which this application has none (App::rpc); servers for clients are [servers.<type>]",
+            "tangelo.toml:36: service_types: unknown chapter; do you mean `service`?",
+            "tangelo.toml:39: jobs.chat[0]: expected a job, found a number",
+            "tangelo.toml:40: jobs.area: expected a list of jobs, found a table",
+        ],
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn every_limit_is_taken_at_its_ends_and_not_beyond() {
+    let with = |line: &str| format!("[servers.chat]\nid = \"a\"\n{line}\n");
+    for (key, ends, beyond) in [
+        ("max_connections", ["1", "4294967295"], ["0", "4294967296"]),
+        ("max_in_flight", ["1", "64"], ["0", "65"]),
+        ("max_queue", ["1", "9223372036854775807"], ["0", "-1"]),
+        ("max_package", ["1", "16777215"], ["0", "16777216"]),
+        ("max_outgoing", ["1", "9223372036854775807"], ["0", "-1"]),
+        ("deadline", ["1", "9223372036854775807"], ["0", "-1"]),
+        (
+            "heartbeat_seconds",
+            ["0", "4294967295"],
+            ["-1", "4294967296"],
+        ),
+        ("port", ["0", "65535"], ["-1", "65536"]),
+    ] {
+        for end in ends {
+            toml(&with(&format!("{key} = {end}")));
+        }
+        for past in beyond {
+            let told = wrong_toml(&with(&format!("{key} = {past}")));
+            assert!(
+                told[0].contains(&format!("chat.a.{key}: expected ")),
+                "{told:?}"
+            );
+            assert!(told[0].ends_with(&format!("found {past}")), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn no_two_keys_have_one_name_and_each_says_what_it_means() {
+    let mut names: Vec<_> = Key::ALL.iter().map(Key::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), Key::ALL.len());
+    assert!(Key::ALL.iter().all(|key| key.meaning().ends_with('.')));
+}
+
+#[test]
+fn chapters_of_krpc_services_are_for_an_application_that_has_some() {
+    let text = "[servers.chat]\nid = \"a\"\n[application]\nname = \"x\"\n[[server]]\nport = 1\n";
+    let told = wrong_toml(text);
+    assert_eq!(
+        told,
+        [
+            "tangelo.toml:3: application: is of krpc services, of which this application has none (App::rpc)",
+            "tangelo.toml:5: server: is of krpc services, of which this application has none (App::rpc); \
+             servers for clients are [servers.<type>]",
+        ]
+    );
+    let folder = Folder::with(&[("tangelo.toml", text)]);
+    loaded(&Asked {
+        places: &[folder.path("tangelo.toml")],
+        krpc: true,
+        ..Asked::default()
+    });
+}
+
+#[test]
+fn later_files_overrule_earlier_ones() {
+    let folder = Folder::with(&[
+        (
+            "a.toml",
+            "[types.chat]\ndeadline = 1\nmax_queue = 2\n[servers.chat]\nid = \"a\"\n[servers.area]\nid = \"b\"\n",
+        ),
+        (
+            "b.toml",
+            "[types.chat]\ndeadline = 3\n[servers.chat]\nid = \"c\"\n",
+        ),
+    ]);
+    let loaded = loaded(&Asked {
+        places: &[folder.path("a.toml"), folder.path("b.toml")],
+        ..Asked::default()
+    });
+    assert_eq!(ports(&loaded), [("c", None), ("b", None)]);
+    let tuning = &loaded.servers[0].tuning;
+    assert_eq!(tuning.deadline, Some(Duration::from_millis(3)));
+    assert_eq!(tuning.max_queue, Some(2));
+}

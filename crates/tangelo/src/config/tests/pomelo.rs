@@ -1,0 +1,226 @@
+//! The files of a folder that are not of servers.
+
+use serde_json::json;
+
+use super::*;
+use crate::config::{Config, ProtoRule};
+
+const SERVERS: (&str, &str) = ("servers.json", r#"{"chat": [{"id": "chat-1"}]}"#);
+
+#[track_caller]
+fn with(files: &[(&str, &str)]) -> Config {
+    let files: Vec<_> = files.iter().copied().chain([SERVERS]).collect();
+    let folder = Folder::with(&files);
+    let places = std::slice::from_ref(&folder.0);
+    loaded(&Asked {
+        places,
+        ..Asked::default()
+    })
+    .config
+}
+
+/// The notices, without the folder they are of.
+fn notices(config: &Config) -> Vec<String> {
+    let inside = format!("{}/", config.folder().display());
+    let notices = config.notices().iter();
+    notices.map(|notice| notice.replace(&inside, "")).collect()
+}
+
+#[test]
+fn a_master_is_kept() {
+    let section =
+        r#"{"development": {"id": "master-server-1", "host": "127.0.0.1", "port": "3005"}}"#;
+    let config = with(&[("master.json", section)]);
+    let master = config.master().unwrap();
+    assert_eq!(
+        (&*master.id, &*master.host, master.port),
+        ("master-server-1", "127.0.0.1", 3005)
+    );
+    let config = with(&[(
+        "masterha.json",
+        r#"{"masterha": [{"id": "m", "host": "h", "port": 1}, 5]}"#,
+    )]);
+    assert_eq!(config.standby_masters().len(), 1);
+    assert!(notices(&config)[1].starts_with("masterha.json:1: expected a master"));
+}
+
+#[test]
+fn users_and_servers_of_the_console_are_kept_and_shown_without_their_secrets() {
+    let config = with(&[
+        (
+            "adminUser.json",
+            r#"[{"id": "1", "username": "admin", "password": "t7Yq", "level": 1},
+                {"id": "2", "username": "wang", "password": "wang", "level": "2"}, {"id": "3"}]"#,
+        ),
+        (
+            "adminServer.json",
+            r#"[{"type": "chat", "token": "secret-token"}]"#,
+        ),
+    ]);
+    let [admin, wang] = config.admin_users() else {
+        panic!("two users")
+    };
+    assert_eq!((admin.level, wang.level), (1, 2));
+    assert_eq!((&*admin.password, &*wang.id), ("t7Yq", "2"));
+    assert_eq!(config.admin_servers().unwrap()[0].token, "secret-token");
+    let shown = format!("{config:?}");
+    assert!(shown.contains("wang") && !shown.contains("t7Yq"), "{shown}");
+    assert!(!shown.contains("secret-token"), "{shown}");
+    assert!(
+        notices(&config)
+            .iter()
+            .any(|notice| notice.starts_with("adminUser.json:2: expected a user"))
+    );
+    assert_eq!(
+        with(&[]).admin_servers(),
+        None,
+        "where there is no file, that is seen"
+    );
+}
+
+#[test]
+fn passwords_that_everybody_knows_are_told() {
+    let users = |password: &str| {
+        format!(
+            r#"[{{"id": "1", "username": "admin", "password": "{password}", "level": 1}},
+                {{"id": "2", "username": "monitor", "password": "monitor", "level": 2}}]"#
+        )
+    };
+    let told = notices(&with(&[("adminUser.json", &users("admin"))]));
+    let known = "adminUser.json: everybody knows the passwords of admin, monitor: change them";
+    assert!(told.contains(&known.to_owned()), "{told:?}");
+    let told = notices(&with(&[("adminUser.json", &users("t7Yq"))]));
+    let known = "adminUser.json: everybody knows the passwords of monitor: change them";
+    assert!(told.contains(&known.to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_dictionary_keeps_its_order_and_the_templates_is_none() {
+    let config = with(&[("dictionary.json", r#"["onChat", "onAdd", "onChat", 5]"#)]);
+    assert_eq!(config.dictionary(), ["onChat", "onAdd", "onChat"]);
+    assert!(notices(&config)[1].starts_with("dictionary.json:1: expected a route"));
+    let template = with(&[("dictionary.json", "{}")]);
+    assert!(template.dictionary().is_empty() && template.notices().is_empty());
+    let odd = with(&[("dictionary.json", r#"{"onChat": 1}"#)]);
+    assert_eq!(
+        notices(&odd)[1],
+        "dictionary.json:1: expected a list of routes"
+    );
+}
+
+#[test]
+fn definitions_of_messages_keep_their_order() {
+    let config = with(&[
+        (
+            "serverProtos.json",
+            r#"{"onMove": {"required uInt32 id": 1, "message Path": {"repeated Point points": 1, "message Point": {"required sInt32 x": "1"}},
+                "repeated Path path": 3, "optional Shared note": 2},
+                "message Shared": {"required string text": 1}}"#,
+        ),
+        (
+            "clientProtos.json",
+            r#"{"chat.chatHandler.send": {"required string content": 1}}"#,
+        ),
+    ]);
+    let [on_move, shared] = &config.protos().server[..] else {
+        panic!("two messages")
+    };
+    assert_eq!(
+        (&*on_move.name, &*shared.name),
+        ("onMove", "message Shared")
+    );
+    let fields: Vec<_> = on_move
+        .fields
+        .iter()
+        .map(|field| (field.rule, &*field.kind, &*field.name, field.tag))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            (ProtoRule::Required, "uInt32", "id", 1),
+            (ProtoRule::Repeated, "Path", "path", 3),
+            (ProtoRule::Optional, "Shared", "note", 2),
+        ]
+    );
+    assert_eq!(on_move.messages[0].messages[0].fields[0].name, "x");
+    assert_eq!(config.protos().client[0].fields[0].kind, "string");
+    assert_eq!(config.notices().len(), 1, "{:?}", config.notices());
+}
+
+#[test]
+fn what_pomelo_leaves_out_of_a_definition_without_a_word_is_told() {
+    let config = with(&[(
+        "serverProtos.json",
+        "{\"onMove\": {\"required uInt32 id\": 1,\n\"required uInt32 other\": 1,\n\"uInt32 short\": 2,\n\
+         \"required  uInt32 wide\": 3,\n\"required bool yes\": 4,\n\"optional string zero\": 0,\n\"message In\": 5},\n\"on\": 1}",
+    )]);
+    let fields = config.protos().server[0].fields.iter();
+    let kept: Vec<_> = fields.map(|field| &*field.name).collect();
+    assert_eq!(kept, ["id", "yes"]);
+    let told = notices(&config);
+    let form = "expected `required|optional|repeated type name`, or `message Name`";
+    assert_eq!(
+        told[1..],
+        [
+            "serverProtos.json:2: onMove: `required uInt32 other` is left out: 1 is the number of `id`".to_owned(),
+            format!("serverProtos.json:3: onMove: `uInt32 short` is left out: {form}"),
+            format!("serverProtos.json:4: onMove: `required  uInt32 wide` is left out: {form}"),
+            "serverProtos.json:5: onMove: `required bool yes`: there is no type or message `bool`".to_owned(),
+            "serverProtos.json:6: onMove: `optional string zero` is left out: expected a field's number, from 1".to_owned(),
+            "serverProtos.json:7: message In: expected a message's fields".to_owned(),
+            "serverProtos.json:8: on: expected a message's fields".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn what_has_no_effect_yet_is_told_once_with_its_reason() {
+    let config = with(&[
+        ("master.json", r#"{"id": "m", "host": "h", "port": 1}"#),
+        ("adminUser.json", "[]"),
+        ("adminServer.json", r#"[{"type": "chat", "token": "t"}]"#),
+        ("dictionary.json", r#"["onChat"]"#),
+        ("clientProtos.json", "{}"),
+        ("log4js.json", r#"{"appenders": []}"#),
+    ]);
+    assert_eq!(
+        config.notices(),
+        ["kept, but without effect: \
+          master.json (there is no master: servers find each other by servers.json); \
+          adminServer.json (there is no admin console yet); \
+          dictionary.json (routes have no short codes yet: clients send them in full); \
+          log4js.json (lines of the log go where `tracing` has them go)"]
+    );
+    assert_eq!(config.log4js(), Some(&json!({"appenders": []})));
+}
+
+#[test]
+fn a_key_said_twice_counts_as_in_pomelo_and_is_told() {
+    let config = with(&[(
+        "master.json",
+        "{\"id\": \"a\",\n\"id\": \"b\", \"host\": \"h\", \"port\": 1}",
+    )]);
+    assert_eq!(config.master().unwrap().id, "b");
+    assert_eq!(
+        notices(&config)[1],
+        "master.json:2: `id` stands here a second time; as in Pomelo the last counts"
+    );
+}
+
+#[test]
+fn no_file_of_them_keeps_servers_from_starting_by_its_form() {
+    for text in ["null", "5", "\"x\"", "[5]", "{\"a\": 1}", "[]"] {
+        for file in [
+            "master.json",
+            "masterha.json",
+            "adminUser.json",
+            "adminServer.json",
+            "dictionary.json",
+            "serverProtos.json",
+            "clientProtos.json",
+            "log4js.json",
+        ] {
+            with(&[(file, text)]);
+        }
+    }
+}

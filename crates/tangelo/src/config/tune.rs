@@ -1,0 +1,29 @@
+//! What the configuration says of how a server works, said to its blueprint after the code.
+
+use std::time::Duration;
+
+use tangelo_server::Blueprint;
+
+use super::keys::Tuning;
+
+impl Tuning {
+    /// Overrules what the code says.
+    pub(crate) fn apply(&self, mut blueprint: Blueprint) -> Blueprint {
+        if let Some(seconds) = self.heartbeat_seconds {
+            let interval = Duration::from_secs(seconds.into());
+            blueprint = blueprint.heartbeat(Some(interval).filter(|interval| !interval.is_zero()));
+        }
+        blueprint = blueprint.change_limits(|limits| {
+            limits.deadline = self.deadline.unwrap_or(limits.deadline);
+            limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);
+            limits.queue = self.max_queue.unwrap_or(limits.queue);
+        });
+        if self.max_package.is_none() && self.max_outgoing.is_none() {
+            return blueprint;
+        }
+        blueprint.change_connector_limits(|limits| {
+            limits.package = self.max_package.unwrap_or(limits.package);
+            limits.outgoing = self.max_outgoing.unwrap_or(limits.outgoing);
+        })
+    }
+}
