@@ -120,6 +120,7 @@ impl Cluster {
         let mut asked_for = self.shared.asked_for.subscribe();
         loop {
             let now = instances.borrow_and_update().clone();
+            self.shared.forget_asked_for(&now);
             let asked_for_now = asked_for.borrow_and_update().clone();
             let wanted =
                 |instance: &Instance| wanted(instance) || asked_for_now.contains(&instance.id);
@@ -158,6 +159,22 @@ impl Cluster {
     /// Where calls can be started that survive being dropped; none before it [runs](Self::run).
     pub fn home(&self) -> Option<&Home> {
         self.shared.home.get()
+    }
+
+    /// Says that this server leaves, over the connections it has dialed: who is there asks it nothing new,
+    /// and goes on answering it. Those that it accepted are told when their tasks drain.
+    pub fn announce(&self) {
+        for remote in self.shared.remotes.read().iter() {
+            for connection in remote
+                .shared
+                .lanes
+                .iter()
+                .filter_map(|lane| lane.read().clone())
+            {
+                // If it cannot be said the connection is over, which says it as well.
+                let _ = connection.tell(link::GOAWAY, |_| {});
+            }
+        }
     }
 
     /// The server that sees it.
@@ -385,6 +402,16 @@ impl Cluster {
         };
         tasks.spawn(debug_span!("watch", lane), watch.in_current_span());
         guard.keep().ok_or_else(|| Code::NO_CONNECTION.into())
+    }
+}
+
+impl Shared {
+    /// Who is gone has to be asked for again.
+    fn forget_asked_for(&self, instances: &Instances) {
+        self.asked_for.send_if_modified(|asked_for| {
+            asked_for.retain(|id| instances.iter().any(|instance| instance.id == *id));
+            false
+        });
     }
 }
 

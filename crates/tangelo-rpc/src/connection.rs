@@ -33,7 +33,10 @@ pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
 use waiting::Waiting;
 
-use crate::{Answer, Code, Reply, Request, Service, Status, link::Hello};
+use crate::{
+    Answer, Code, Reply, Request, Service, Status,
+    link::{self, Hello},
+};
 
 /// What one connection may hold. Constants where no operator would turn them.
 #[derive(Clone, Copy, Debug)]
@@ -277,9 +280,7 @@ impl Connection {
         waiter: Arc<dyn Waiter>,
         token: u64,
     ) -> Result<Sequence, Status> {
-        if self.peer_leaves() {
-            return Err(Code::SERVER_SHUTDOWN.into());
-        }
+        self.check_may_ask(meta.service_id)?;
         let shared = &self.shared;
         let mut state = shared.state.lock();
         shared.check_room(&state, shared.limits.outgoing)?;
@@ -291,6 +292,14 @@ impl Connection {
         }
         shared.wake(state);
         Ok(sequence)
+    }
+
+    /// A server that leaves is asked nothing new, but what it takes to finish what it has.
+    fn check_may_ask(&self, service_id: i32) -> Result<(), Status> {
+        if self.peer_leaves() && !link::is_system(service_id) {
+            return Err(Code::SERVER_SHUTDOWN.into());
+        }
+        Ok(())
     }
 
     /// Nobody waits for the answer to this request any more.
@@ -358,9 +367,7 @@ impl Connection {
 
     /// Sends a request whose answer nobody reads.
     fn ask_one_way(&self, request: &Request, zip: Option<&Zip>) -> Result<(), Status> {
-        if self.peer_leaves() {
-            return Err(Code::SERVER_SHUTDOWN.into());
-        }
+        self.check_may_ask(request.service_id)?;
         let (meta, body) = self.shared.dialect.outgoing(request, Duration::ZERO, zip)?;
         let mut state = self.shared.state.lock();
         self.shared

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) const HEARTBEAT: (i32, i32) = (1, 1);
 const SERVICE: i32 = 10;
 const HELLO: (i32, i32) = (SERVICE, 1);
-/// One-way: the sender takes nothing new.
+/// One-way: the sender is to be asked nothing new.
 pub(crate) const GOAWAY: (i32, i32) = (SERVICE, 2);
 /// How long the other side may take to answer a hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
@@ -60,6 +60,11 @@ pub trait Peers: Send + Sync + 'static {
     /// side nothing of the application has been sent over it yet.
     fn arrived(&self, connection: &Connection);
 
+    /// The server behind this connection has said that it leaves.
+    fn leaves(&self, connection: &Connection) {
+        let _ = connection;
+    }
+
     /// The connection has ended.
     fn left(&self, connection: &Connection);
 }
@@ -90,6 +95,7 @@ impl Service for Link {
             GOAWAY => {
                 if let Some(connection) = &request.connection {
                     connection.set_peer_leaves();
+                    self.peers.leaves(connection);
                 }
                 Ok(Reply::default())
             }

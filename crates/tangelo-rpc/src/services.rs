@@ -42,6 +42,15 @@ impl Services {
         self
     }
 
+    /// The same services, each within what `wrap` makes of it.
+    #[must_use]
+    pub fn within(mut self, wrap: impl Fn(Arc<dyn Service>) -> Arc<dyn Service>) -> Self {
+        for service in self.by_id.values_mut() {
+            *service = wrap(Arc::clone(service));
+        }
+        self
+    }
+
     /// Notes that a service is there, but not to be reached through this table.
     #[must_use]
     pub fn without(mut self, service_id: i32) -> Self {

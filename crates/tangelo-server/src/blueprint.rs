@@ -1,13 +1,20 @@
 //! What the servers of one type are made of.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tangelo_connector::{Connector, Hybrid};
+use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States, channel::OnLeave, connections,
-    pipeline::Pipeline, push, remote, rpc, session::Events,
+    Channel, Context, Handlers, Limits, Member, States,
+    channel::OnLeave,
+    component::Components,
+    connections,
+    life_cycle::{Hooks, ServerEvents},
+    pipeline::Pipeline,
+    push, remote, rpc, schedule,
+    session::Events,
 };
 
 /// What the servers of one type are made of.
@@ -21,8 +28,12 @@ pub struct Blueprint {
     pub(crate) states: States,
     pub(crate) connections: connections::Plan,
     pub(crate) services: Vec<MakeService>,
-    pub(crate) components: Vec<(String, Component)>,
+    pub(crate) components: Components,
+    pub(crate) hooks: Hooks,
+    pub(crate) server_events: ServerEvents,
+    pub(crate) cluster: Option<Vec<Arc<Instance>>>,
     pub(crate) on_leave: Option<OnLeave>,
+    pub(crate) jobs: schedule::Plan,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
@@ -31,12 +42,6 @@ pub struct Blueprint {
 
 /// Makes a service for the server it will run on.
 pub(crate) type MakeService = Box<dyn FnOnce(&Context, Services) -> Services + Send>;
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-/// Starts something that runs beside the server: resolves when it is ready, to the future that is it.
-pub type Component = Box<
-    dyn FnOnce(Arc<Context>) -> Boxed<Result<Boxed<()>, Box<dyn std::error::Error + Send + Sync>>>
-        + Send,
->;
 
 impl Blueprint {
     /// A server type, with a [`Hybrid`] connector where it has clients, and a heartbeat of 3 s.
@@ -51,8 +56,12 @@ impl Blueprint {
             states: States::default(),
             connections: connections::Plan::default(),
             services: Vec::new(),
-            components: Vec::new(),
+            components: Components::default(),
+            hooks: Hooks::default(),
+            server_events: ServerEvents::default(),
+            cluster: None,
             on_leave: None,
+            jobs: schedule::Plan::default(),
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),
@@ -112,6 +121,15 @@ impl Blueprint {
         self
     }
 
+    /// Calls to krpc services that the handlers so far make end when the handlers' own answers are due,
+    /// unless they are made in a task of their own. It costs each request an allocation;
+    /// an `App` with krpc services does it by itself.
+    #[must_use]
+    pub fn hand_deadlines_on(mut self) -> Self {
+        self.pipeline.hand_deadlines_on();
+        self
+    }
+
     /// Shares a value with this type's handlers, which take it as [`State<T>`](crate::State).
     #[must_use]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -126,7 +144,8 @@ impl Blueprint {
         self
     }
 
-    /// A service for other servers: Pomelo's remote. `make` is given the server it will run on.
+    /// A service for other servers: Pomelo's remote, typed. `make` is given the server it will run on. It
+    /// answers whoever can reach the server, also back ends over the connections a front end has dialed.
     #[must_use]
     pub fn service<S: Service + Definition>(
         mut self,
@@ -141,25 +160,24 @@ impl Blueprint {
         self
     }
 
-    /// Something that runs beside the server, from before its doors open until it stops. `start`
-    /// resolves when it is ready, to the future that is it.
+    /// The servers there are to be, in whatever process: what [`after_start_all`](Self::after_start_all)
+    /// waits for. Default: those the registry names when this one has started.
     #[must_use]
-    pub fn component<F, Fut, Run, E>(mut self, name: &str, start: F) -> Self
-    where
-        F: FnOnce(Arc<Context>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Run, E>> + Send + 'static,
-        Run: Future<Output = ()> + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let start: Component = Box::new(|context| {
-            let starting = start(context);
-            Box::pin(async move {
-                let run = starting.await.map_err(Into::into)?;
-                Ok(Box::pin(run) as Boxed<()>)
-            })
-        });
-        self.components.push((name.to_owned(), start));
+    pub fn cluster(mut self, servers: impl IntoIterator<Item = Arc<Instance>>) -> Self {
+        self.cluster = Some(servers.into_iter().collect());
         self
+    }
+
+    /// The type its servers have.
+    pub fn server_type(&self) -> &str {
+        &self.server_type
+    }
+
+    /// All that is wrong with it; a server of it does not start.
+    pub fn check(&self) -> Vec<String> {
+        let mut mistakes = self.mistakes.clone();
+        mistakes.extend(self.jobs.mistakes());
+        mistakes
     }
 
     /// Called when a member has left a channel because its session closed.

@@ -13,9 +13,6 @@ use std::{
     },
 };
 
-use serde_json::Value;
-use tangelo_registry::Instance;
-
 pub(crate) use self::admission::{Admission, Refused};
 pub use self::{
     host_filter::{BadNetwork, HostFilter},
@@ -23,8 +20,6 @@ pub use self::{
 };
 use crate::{Blueprint, Context, Error, FromRequest, Request, Result, Sessions};
 
-/// The key of servers.json that says how many connections there may be.
-const MAX_CONNECTIONS: &str = "max-connections";
 /// What a client is kicked with that the host filter no longer lets in.
 const REFUSED: &str = "refused";
 
@@ -54,28 +49,6 @@ struct Shared {
 pub(crate) struct Plan {
     most: Option<usize>,
     hosts: HostFilter,
-}
-
-impl Plan {
-    /// What servers.json says of the server goes before what code says.
-    ///
-    /// # Errors
-    /// It says something that is no number.
-    pub(crate) fn configured(mut self, instance: &Instance) -> Result<Self, String> {
-        let Some(value) = instance.settings.get(MAX_CONNECTIONS) else {
-            return Ok(self);
-        };
-        // Pomelo's command line makes texts of numbers.
-        let number = match value {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64().and_then(|number| number.try_into().ok()),
-        };
-        let number: usize = number
-            .ok_or_else(|| format!("`{MAX_CONNECTIONS}`: expected a number, found {value}"))?;
-        // As in Pomelo, 0 is no limit.
-        self.most = (number > 0).then_some(number);
-        Ok(self)
-    }
 }
 
 impl Connections {
@@ -196,7 +169,7 @@ impl Blueprint {
     /// How many clients may be connected to a server at once; one too many is closed before anything is
     /// read from it. `None`, the default: as many as there are descriptors for.
     ///
-    /// The key `max-connections` of the server in servers.json goes before this.
+    /// A server's `max-connections` in servers.json goes before this.
     #[must_use]
     pub fn max_connections(mut self, most: impl Into<Option<usize>>) -> Self {
         self.connections.most = most.into();

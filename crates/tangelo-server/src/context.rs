@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Connections, Limits, Rpc, Servers, SessionId, Sessions, States,
+    Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions, States,
     answer::{Shown, client_code},
+    component::Components,
     handler::Threads,
     pipeline::{Gone, Lines, Pipeline},
     push::Pushes,
@@ -50,6 +51,8 @@ pub struct Context {
     pub(crate) tasks: Tasks,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
+    pub(crate) jobs: Jobs,
+    pub(crate) components: Components,
     pub(crate) failures: Mutex<LogLines>,
     /// Lines about clients that come and go, whose own count ends with them.
     pub(crate) farewells: Mutex<LogLines>,
@@ -95,6 +98,11 @@ impl Context {
     /// What the application shares among its handlers.
     pub fn states(&self) -> &States {
         &self.states
+    }
+
+    /// Its scheduled jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     pub(crate) fn pushes(&self) -> &Pushes {

@@ -67,6 +67,17 @@ impl Error {
         &self.0
     }
 
+    /// What led to it, for the log; one line.
+    pub(crate) fn why(&self) -> String {
+        let shown = self.0.reason().to_string();
+        // That it is a failure says nothing where something else is known.
+        let failure = format!("{}: ", Status::from(Code::BUSINESS_ERROR));
+        match shown.strip_prefix(&failure) {
+            Some(cause) => cause.to_owned(),
+            None => shown,
+        }
+    }
+
     /// As what the caller is told.
     pub fn into_status(self) -> Status {
         self.0

@@ -19,7 +19,8 @@ use crate::{Request, Result};
 
 /// An async function that answers a request: each argument is a [`FromRequest`], what it returns an
 /// [`IntoReply`]. `R` is what it answers: a client's request, or a
-/// [`RemoteRequest`](crate::RemoteRequest) of another server.
+/// [`RemoteRequest`](crate::RemoteRequest) of another server; or a [`JobRun`](crate::JobRun), for which
+/// it is only run.
 ///
 /// You need not care about `Arguments`: it is what lets functions of any number of arguments be
 /// handlers without the compiler taking two of them for one.

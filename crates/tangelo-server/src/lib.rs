@@ -11,6 +11,7 @@ mod accept;
 mod answer;
 mod blueprint;
 mod channel;
+mod component;
 mod connections;
 mod context;
 mod error;
@@ -26,12 +27,15 @@ mod generated {
     pub mod channel;
     #[path = "tangelo.forward.rs"]
     pub mod forward;
+    #[path = "tangelo.lifecycle.rs"]
+    pub mod lifecycle;
     #[path = "tangelo.remote.rs"]
     pub mod remote;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
 mod handler;
+mod life_cycle;
 mod limits;
 mod membership;
 mod peers;
@@ -41,12 +45,14 @@ mod remote;
 mod request;
 mod route;
 mod rpc;
+mod schedule;
 mod server;
 mod session;
 mod state;
 
-pub use blueprint::{Blueprint, Component};
+pub use blueprint::Blueprint;
 pub use channel::{Channel, Channels, Member};
+pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
@@ -63,6 +69,10 @@ pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
+pub use schedule::{
+    Clock, Cron, Ended, Every, Job, JobError, JobRun, JobStatus, Jobs, LastRun, ManualClock, Once,
+    Overlap, PomeloCron, Schedule, ScheduleError,
+};
 pub use server::{Server, StartError};
 pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
 pub use state::States;

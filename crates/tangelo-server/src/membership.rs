@@ -226,9 +226,12 @@ impl ChannelOnFrontEnd {
         let body = Bytes::copy_from_slice(&message.body);
         let push = tangelo_connector::Push::new(message.route, body)
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        let sids = message.sids.into_iter().map(SessionId);
-        let sessions = sids.filter_map(|sid| self.sessions.find(sid));
-        self.pushes.push(OutboundKind::Push, push, None, sessions);
+        let mut round = self.pushes.begin(OutboundKind::Push, push, None);
+        for sid in message.sids {
+            if let Some(session) = self.sessions.find(SessionId(sid)) {
+                round.tell(&session);
+            }
+        }
         Ok(())
     }
 

@@ -6,7 +6,11 @@ use tangelo_rpc::{Connection, link::Peers};
 use tangelo_runtime::Tasks;
 use tracing::{debug_span, info};
 
-use crate::{Context, Sessions, membership};
+use crate::{
+    Context, Sessions,
+    life_cycle::{Neighbours, Started},
+    membership,
+};
 
 /// How long a front end that lives may take to dial again before its members are taken for gone.
 const GRACE: Duration = Duration::from_secs(3);
@@ -18,12 +22,15 @@ const REUNION: Duration = Duration::from_secs(2);
 /// On the side that dials, a front end: its members are restored.
 pub(crate) struct BackEnds {
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) started: Arc<Started>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) tasks: Tasks,
 }
 
 impl Peers for BackEnds {
     fn arrived(&self, connection: &Connection) {
         membership::restore(connection, &self.sessions);
+        self.started.arrived(connection);
         let departed = self.sessions.departed().take(connection);
         if departed.is_empty() {
             return;
@@ -37,12 +44,19 @@ impl Peers for BackEnds {
         });
     }
 
-    fn left(&self, _connection: &Connection) {}
+    fn leaves(&self, connection: &Connection) {
+        self.neighbours.leaves(connection);
+    }
+
+    fn left(&self, connection: &Connection) {
+        self.neighbours.left(connection);
+    }
 }
 
 /// On the side that is dialed: the members of a front end that is lost leave.
 pub(crate) struct Callers {
     pub(crate) context: Arc<Context>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) tasks: Tasks,
 }
 
@@ -50,6 +64,7 @@ impl Peers for Callers {
     fn arrived(&self, connection: &Connection) {
         // Requests that come over it find their server through it, without a count all would share.
         connection.set_extension(Arc::clone(&self.context));
+        self.neighbours.arrived(connection);
         self.context.cluster.dialers().arrived(connection);
         if self.context.channels().frontends().arrived(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
@@ -60,8 +75,13 @@ impl Peers for Callers {
         }
     }
 
+    fn leaves(&self, connection: &Connection) {
+        self.neighbours.leaves(connection);
+    }
+
     fn left(&self, connection: &Connection) {
         self.context.gone.lost(connection);
+        self.neighbours.left(connection);
         self.context.cluster.dialers().left(connection);
         if self.context.channels().frontends().left(connection) {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);

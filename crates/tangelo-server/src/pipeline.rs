@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tangelo_rpc::{Code, Reply, Service, Status};
+use tangelo_rpc::{Answer, Code, Due, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 
 pub(crate) use self::{
@@ -94,6 +94,14 @@ impl Pipeline {
         }
     }
 
+    /// What handlers call has no more time than they have. It costs each request an allocation, so it is
+    /// done only where there is somebody to call.
+    pub(crate) fn hand_deadlines_on(&mut self) {
+        for known in &mut self.handlers {
+            known.handler = Arc::new(HandsDeadlineOn(Arc::clone(&known.handler)));
+        }
+    }
+
     /// The number of the handler that answers this route here.
     pub(crate) fn find(&self, route: &[u8]) -> Option<usize> {
         self.by_route.get(route).copied()
@@ -102,6 +110,17 @@ impl Pipeline {
     /// The handler of this number.
     pub(crate) fn get(&self, number: usize) -> Option<&Registered> {
         self.handlers.get(number)
+    }
+}
+
+/// A handler whose calls end when its answer is due.
+struct HandsDeadlineOn(Arc<dyn Service<Request>>);
+
+impl Service<Request> for HandsDeadlineOn {
+    fn call(&self, request: Request) -> Answer {
+        let due = Due::by(request.deadline());
+        let answer = due.enter(|| self.0.call(request));
+        Box::pin(due.scope(answer))
     }
 }
 

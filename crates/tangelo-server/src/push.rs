@@ -8,6 +8,7 @@ mod direct;
 mod forwarded;
 mod outbound;
 mod replaceable;
+mod round;
 mod schedulers;
 mod sender;
 mod slot;
@@ -26,13 +27,9 @@ pub use self::{
     schedulers::PushSchedulers,
     sender::PushSender,
 };
-pub(crate) use self::{forwarded::Forwarded, outbound::Response};
+pub(crate) use self::{forwarded::Forwarded, outbound::Response, round::Round};
 use self::{replaceable::Replaceable, sender::Ticks, slot::Slot};
-use crate::{
-    Blueprint, SessionId,
-    error::carried,
-    session::{FrontSession, Item},
-};
+use crate::{Blueprint, SessionId, error::carried, session::FrontSession};
 
 /// Decides when what is said to clients leaves, and whether: Pomelo's `pushScheduler`.
 ///
@@ -111,29 +108,21 @@ impl Pushes {
         self.scheduler.is_none()
     }
 
-    /// Says something unasked to these sessions.
-    pub(crate) fn push(
+    /// Says something unasked, to whom the round comes.
+    pub(crate) fn begin(
         &self,
         kind: OutboundKind,
-        push: Push,
+        push: impl Into<Arc<Push>>,
         options: Option<Arc<Value>>,
-        receivers: impl IntoIterator<Item = Arc<FrontSession>>,
-    ) {
-        let key = self.replaceable.key(&push);
-        let push = Arc::new(push);
-        match &self.scheduler {
-            None => {
-                for session in receivers {
-                    session.add(Item::push(&push, key.as_ref()));
-                }
-            }
-            Some((slot, ticks)) => {
-                let receivers: Vec<_> = receivers.into_iter().collect();
-                if !receivers.is_empty() {
-                    let message = Outbound::push(kind, push, key, options, receivers);
-                    slot.schedule(message, ticks);
-                }
-            }
+    ) -> Round<'_> {
+        let push = push.into();
+        Round {
+            pushes: self,
+            kind,
+            key: self.replaceable.key(&push),
+            push,
+            options,
+            receivers: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! One server, running.
 
+mod life;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
@@ -9,23 +11,19 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
-use tangelo_rpc::{
-    Acceptor, Cluster, Services,
-    link::{Identity, Peers},
-};
+use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tracing::{Instrument, Span, error_span, info, info_span, warn};
+use tracing::{Instrument, error_span};
 
+use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Component, Connections, Context, Limits, Routes, Rpc, Sessions, accept,
+    Blueprint, Channels, Connections, Context, Job, Limits, Routes, Rpc, Sessions,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
-    forward::Forward,
     handler::Threads,
-    membership::ChannelOnFrontEnd,
-    peers::{BackEnds, Callers},
+    life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
+    peers::BackEnds,
     pipeline::{Gone, Lines},
-    remote::{self, RemoteOnServer},
+    remote,
     session::SessionIds,
 };
 
@@ -39,8 +37,11 @@ pub struct Server {
     registry: Arc<dyn Registry>,
     /// Clients and what they run.
     front: Tasks,
-    /// Connections to other servers, and components.
+    /// Servers that have dialed this one, and what runs for them.
+    callers: Tasks,
+    /// Connections to servers this one dials: what runs here may still ask them while it drains.
     back: Tasks,
+    before_shutdown: BeforeShutdown,
     client_address: Option<SocketAddr>,
     rpc_address: Option<SocketAddr>,
 }
@@ -78,45 +79,43 @@ impl Server {
     }
 
     async fn start_within(
-        mut blueprint: Blueprint,
+        blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, Problem> {
-        if !blueprint.mistakes.is_empty() {
-            return Err(Problem(blueprint.mistakes.join("; "), None));
+        let mistakes = blueprint.check();
+        if !mistakes.is_empty() {
+            return Err(Problem(mistakes.join("; "), None));
         }
-        let configured = blueprint.connections.configured(&instance);
-        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
 
-        let (front, back) = (Tasks::new(Stop::new()), Tasks::new(Stop::new()));
-        let rpc_address = acceptor.as_ref().map(|(_, address)| *address);
-        let client_address = listener.as_ref().map(|listener| listener.address());
-        let (context, offered, components) =
-            assemble(blueprint, instance.clone(), routes, &*registry, &back);
-        run_filters(&context, &back);
-        serve_others(acceptor, offered, &context, &back);
-        if let Err(problem) = start_components(components, &context, &back).await {
-            back.close(Duration::ZERO).await;
-            return Err(problem);
-        }
-        if let Some(listener) = listener {
-            info!(address = %listener.address(), "listening for clients");
-            let run = accept::run(listener, Arc::clone(&context), front.clone());
-            front.spawn(info_span!("door"), run);
-        }
-        registry.register(instance);
-        Ok(Self {
-            context,
+        let tasks = || Tasks::new(Stop::new());
+        let (front, callers, back) = (tasks(), tasks(), tasks());
+        let mut parts = assemble(blueprint, instance, routes, &*registry, &back);
+        let server = Self {
+            context: Arc::clone(&parts.context),
             registry,
             front,
+            callers,
             back,
-            client_address,
-            rpc_address,
-        })
+            before_shutdown: BeforeShutdown::new(std::mem::take(&mut parts.hooks.before_shutdown)),
+            client_address: listener.as_ref().map(|listener| listener.address()),
+            rpc_address: acceptor.as_ref().map(|(_, address)| *address),
+        };
+        let doors = Doors {
+            for_servers: acceptor,
+            for_clients: listener,
+        };
+        match server.begin(parts, doors).await {
+            Ok(()) => Ok(server),
+            Err(problem) => {
+                server.back.close(Duration::ZERO).await;
+                Err(problem)
+            }
+        }
     }
 
     /// What belongs to it.
@@ -136,14 +135,14 @@ impl Server {
 
     /// Resolves when connections to all servers stand that the registry names now.
     pub async fn connected(&self) {
-        let dialed = wanted(&self.context.instance);
+        let own = &self.context.instance;
         self.context
             .cluster
             .wait_until(|cluster| {
                 cluster
                     .instances()
                     .iter()
-                    .filter(|instance| dialed(instance))
+                    .filter(|instance| dials(own, instance))
                     .all(|instance| {
                         cluster
                             .by_id(&instance.id)
@@ -151,23 +150,6 @@ impl Server {
                     })
             })
             .await;
-    }
-
-    /// Closes the doors: clients' requests that run are answered, new ones refused, then their
-    /// connections close. Returns how many clients were cut off at the deadline.
-    pub async fn close_doors(&self, patience: Duration) -> usize {
-        if self.context.instance.frontend {
-            self.registry.deregister(self.context.server_id());
-        }
-        self.context.drain();
-        self.front.close(patience).await
-    }
-
-    /// Leaves: what runs for other servers is answered, new requests are refused, then everything
-    /// ends. Returns how much was cut off at the deadline.
-    pub async fn leave(&self, patience: Duration) -> usize {
-        self.registry.deregister(self.context.server_id());
-        self.back.close(patience).await
     }
 }
 
@@ -207,13 +189,26 @@ async fn bind_for_clients(
 }
 
 /// Everything a server consists of, not running yet; and what its blueprint adds once it is there.
+struct Parts {
+    context: Arc<Context>,
+    services: Vec<MakeService>,
+    remotes: remote::ByName,
+    jobs: Vec<Job>,
+    hooks: Hooks,
+    server_events: ServerEvents,
+    /// The servers of the configuration.
+    cluster: Option<Vec<Arc<Instance>>>,
+    started: Arc<Started>,
+    neighbours: Arc<Neighbours>,
+}
+
 fn assemble(
     blueprint: Blueprint,
     instance: Instance,
     routes: Routes,
     registry: &dyn Registry,
     back: &Tasks,
-) -> (Arc<Context>, Offered, Vec<(String, Component)>) {
+) -> Parts {
     let Blueprint {
         heartbeat,
         limits,
@@ -223,12 +218,19 @@ fn assemble(
         connections,
         services,
         components,
+        hooks,
+        server_events,
+        cluster: expected,
         on_leave,
+        jobs,
         remotes,
         rpc,
         events,
         ..
     } = blueprint;
+    let (jobs, scheduled) = jobs.into_jobs(&instance.id);
+    let neighbours = Arc::<Neighbours>::default();
+    let started = Arc::new(Started::new(Arc::clone(&neighbours)));
     let sessions = Arc::new(Sessions::new(events));
     let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
     let session_ids = SessionIds::new();
@@ -240,6 +242,8 @@ fn assemble(
     };
     let back_ends = BackEnds {
         sessions: Arc::clone(&sessions),
+        started: Arc::clone(&started),
+        neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),
     };
     let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
@@ -262,103 +266,23 @@ fn assemble(
         pipeline,
         pushes: Arc::new(pushes.start(back)),
         states,
+        jobs,
+        components,
         failures: Mutex::default(),
         farewells: Mutex::default(),
         draining: AtomicBool::new(false),
     };
-    let offered = Offered { services, remotes };
-    (Arc::new(context), offered, components)
-}
-
-/// What an application offers other servers, and this one.
-struct Offered {
-    services: Vec<MakeService>,
-    remotes: remote::ByName,
-}
-
-/// Lets other servers in, and dials those that are there.
-fn serve_others(
-    acceptor: Option<(Acceptor, SocketAddr)>,
-    offered: Offered,
-    context: &Arc<Context>,
-    back: &Tasks,
-) {
-    let remotes = RemoteOnServer {
-        context: Arc::clone(context),
-        remotes: offered.remotes,
-    };
-    let make = |services, make: MakeService| make(context, services);
-    let offered = offered.services.into_iter();
-    let offered = offered.fold(Services::new().with(remotes), make);
-    if let Some((acceptor, address)) = acceptor {
-        let services = offered
-            .clone()
-            .with(Forward {
-                context: Arc::clone(context),
-            })
-            .with(SessionOnBackEnd(context.channels.clone()))
-            .with(ChannelOnBackEnd(context.channels.clone()));
-        let peers: Arc<dyn Peers> = Arc::new(Callers {
-            context: Arc::clone(context),
-            tasks: back.clone(),
-        });
-        let identity = Arc::clone(context.cluster.identity());
-        let run = acceptor.run(identity, services, peers, back.clone());
-        back.spawn(info_span!("acceptor"), run);
-        info!(%address, "listening for servers");
+    Parts {
+        context: Arc::new(context),
+        services,
+        remotes,
+        jobs: scheduled,
+        hooks,
+        server_events,
+        cluster: expected,
+        started,
+        neighbours,
     }
-    let own = Arc::new(offered.clone());
-    context.rpc.answers_itself(&own);
-    let services = offered.with(ChannelOnFrontEnd {
-        sessions: Arc::clone(&context.sessions),
-        pushes: Arc::clone(&context.pushes),
-    });
-    let cluster = context.cluster.clone();
-    let run = cluster.run(services, wanted(&context.instance), back.clone());
-    until_drained(back, info_span!("cluster"), async move {
-        run.await;
-        drop(own);
-    });
-}
-
-/// What filters do beside the requests.
-fn run_filters(context: &Arc<Context>, back: &Tasks) {
-    let pipeline = &context.pipeline;
-    if !context.instance.frontend && !pipeline.global.is_empty() {
-        warn!("global filters do nothing on a back end");
-    }
-    for filter in pipeline.global.each().chain(pipeline.local.each()) {
-        let context = Arc::clone(context);
-        until_drained(back, info_span!("filter"), async move {
-            filter.run(&context).await;
-        });
-    }
-}
-
-async fn start_components(
-    components: Vec<(String, Component)>,
-    context: &Arc<Context>,
-    back: &Tasks,
-) -> Result<(), Problem> {
-    for (name, component) in components {
-        let run = component(Arc::clone(context)).await.map_err(|error| {
-            let problem = format!("component {name} does not start: {error}");
-            Problem(problem, Some(error))
-        })?;
-        until_drained(back, info_span!("component", name), run);
-    }
-    Ok(())
-}
-
-/// Runs something that has no end of its own until its group drains.
-fn until_drained(tasks: &Tasks, span: Span, run: impl Future<Output = ()> + Send + 'static) {
-    let stop = tasks.stop().clone();
-    tasks.spawn(span, async move {
-        tokio::select! {
-            () = run => {}
-            () = stop.draining() => {}
-        }
-    });
 }
 
 /// Connections kept to each other server: as many as cores, since each is one task, up to a limit.
@@ -366,13 +290,10 @@ fn lanes() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_LANES)) as u32
 }
 
-/// Which servers this one dials: all of other types that can be called. Only front ends dial front
+/// Whether a server dials another: all of other types that can be called. Only front ends dial front
 /// ends, as a gate does to know which are up.
-fn wanted(own: &Instance) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let (own_type, frontend) = (own.server_type.clone(), own.frontend);
-    move |instance| {
-        instance.port.is_some()
-            && instance.server_type != own_type
-            && (frontend || !instance.frontend)
-    }
+fn dials(own: &Instance, other: &Instance) -> bool {
+    other.port.is_some()
+        && other.server_type != own.server_type
+        && (own.frontend || !other.frontend)
 }

@@ -117,7 +117,9 @@ impl Session {
     pub fn push<T: Serialize + ?Sized>(&self, route: &str, message: &T) -> Result<(), Error> {
         let push = encode(route, message)?;
         match &self.0 {
-            Kind::Front(session) => session.push(push),
+            Kind::Front(session) => {
+                session.push(push);
+            }
             Kind::Back(session) => session.push(&push)?,
         }
         Ok(())

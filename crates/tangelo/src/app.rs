@@ -10,17 +10,20 @@ use std::{
 
 use clap::Parser;
 use tangelo_registry::{Fixed, Memory, Registry};
-use tangelo_server::{Blueprint, Candidates, Result, RouteRule, RouteTo, Routes, Session, States};
+use tangelo_server::{
+    Blueprint, Candidates, Clock, Result, RouteRule, RouteTo, Routes, Session, States,
+};
 use tracing::warn;
 
 use crate::{
-    Bootstrap, Config, Mistakes, Running, StartError,
+    Bootstrap, Config, Mistakes, Plugin, Running, StartError,
     args::Args,
     bootstrap::Plan as RpcPlan,
     config::{self, Asked, Loaded, Server},
     outside::Variables,
     process::{self, PATIENCE},
     running::{self, Planned, Start},
+    scheduled::Scheduled,
 };
 
 /// An application: its server types, what they are made of, and which of its servers run here.
@@ -33,6 +36,8 @@ pub struct App {
     changes: Vec<(String, String, serde_json::Value)>,
     blueprints: BTreeMap<String, Make>,
     routes: Routes,
+    plugins: Vec<Box<dyn Plugin>>,
+    clock: Option<Clock>,
     on_ready: Option<OnReady>,
     states: States,
     rpc: Option<Bootstrap>,
@@ -175,8 +180,25 @@ impl App {
         self
     }
 
+    /// Takes what a plugin brings: to the application now, to each of its servers when it starts.
+    #[must_use]
+    pub fn plugin(self, plugin: impl Plugin) -> Self {
+        let mut app = plugin.application(self);
+        app.plugins.push(Box::new(plugin));
+        app
+    }
+
+    /// What tells the jobs of all servers the time, unless a server has
+    /// [its own](Blueprint::clock). Default: the machine's clock in its time zone.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// krpc services of this process: those it offers, and those its handlers call, which have them
-    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them.
+    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them. A handler's
+    /// calls end when its own answer is due, but for those of tasks that it has spawned.
     #[must_use]
     pub fn rpc(mut self, bootstrap: Bootstrap) -> Self {
         self.rpc = Some(bootstrap);
@@ -226,8 +248,13 @@ impl App {
         }
         self.states.insert(config.clone());
         let blueprints = plan.here.into_iter();
-        let here =
-            blueprints.map(|(blueprint, instance)| (blueprint.states(&self.states), instance));
+        let here = blueprints.map(|(blueprint, instance)| {
+            let mut blueprint = blueprint.states(&self.states);
+            if rpc.is_some() {
+                blueprint = blueprint.hand_deadlines_on();
+            }
+            (blueprint, instance)
+        });
         let started = running::start(Start {
             config,
             here: here.collect(),
@@ -302,6 +329,9 @@ impl App {
                 );
             }
         }
+        let mut scheduled = Scheduled::read(&loaded.jobs, all, mistakes);
+        let cluster = all.iter().map(|server| Arc::new(server.instance.clone()));
+        let cluster: Vec<_> = cluster.collect();
         here.sort_by_key(|server| server.instance.frontend);
         let planned = here.into_iter().filter_map(|server| {
             let Server { instance, at, .. } = server;
@@ -314,7 +344,14 @@ impl App {
                 mistakes.add_at(Some(at), problem);
                 return None;
             };
-            let blueprint = server.tuning.apply(make(Blueprint::new(server_type)));
+            let mut blueprint = Blueprint::new(server_type).cluster(cluster.iter().cloned());
+            if let Some(clock) = &self.clock {
+                blueprint = blueprint.clock(clock.clone());
+            }
+            for plugin in &self.plugins {
+                blueprint = plugin.server(instance, blueprint);
+            }
+            let blueprint = scheduled.give(server.tuning.apply(make(blueprint)), mistakes);
             Some((blueprint, instance.clone()))
         });
         let planned = planned.collect();

@@ -33,6 +33,7 @@ pub use pomelo::{AdminServer, AdminUser, Master, ProtoField, ProtoMessage, Proto
 
 pub(crate) use changes::{Rest, is_of_servers};
 pub(crate) use chapters::{ENV, OURS};
+pub(crate) use jobs::Job;
 pub(crate) use load::{Asked, Krpc, Loaded, TomlFile, load};
 pub(crate) use servers::Server;
 

@@ -33,9 +33,11 @@ mod bootstrap;
 pub mod config;
 mod mistakes;
 mod outside;
+mod plugin;
 mod process;
 mod rpc_app;
 mod running;
+mod scheduled;
 #[cfg(test)]
 mod test_folder;
 
@@ -43,6 +45,7 @@ pub use app::App;
 pub use bootstrap::Bootstrap;
 pub use config::Config;
 pub use mistakes::Mistakes;
+pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
@@ -55,15 +58,15 @@ pub use tangelo_server::{Error, Result, handlers, remotes};
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Bootstrap, Error, Result, RpcApp,
+        App, Bootstrap, Error, Plugin, Result, RpcApp,
         connector::Hybrid,
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            Answered, Body, Buffered, Channel, Channels, Connections, Direct, Extension, FailMode,
-            Filter, FrontendSession, HandlerExt, HostFilter, IntoReply, Json, Member,
-            PushSchedulers, Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId,
-            State,
+            Answered, Body, Buffered, Channel, Channels, Component, Connections, Context, Cron,
+            Direct, Every, Extension, FailMode, Filter, FrontendSession, HandlerExt, HostFilter,
+            IntoReply, Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, PushSchedulers,
+            Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, State,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

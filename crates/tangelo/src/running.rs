@@ -59,7 +59,7 @@ pub(crate) async fn start(start: Start) -> Result<Running, StartError> {
         match Server::start(blueprint, instance, registry, routes).await {
             Ok(server) => running.servers.push(Arc::new(server)),
             Err(error) => {
-                running.shutdown(Duration::ZERO).await;
+                running.end(Duration::ZERO).await;
                 return Err(error.into());
             }
         }
@@ -101,11 +101,29 @@ impl Running {
             .find(|server| server.context().server_id() == id)
     }
 
-    /// Drains: front ends first, as they need the others to answer what runs. Returns how many
-    /// clients and requests were cut off when `patience` was over.
+    /// Ends: first what the application does [before](tangelo_server::Blueprint::before_shutdown), then it
+    /// drains, front ends first, as they need the others to answer what runs; then components stop.
+    /// Returns how much was cut off when `patience` was over.
     pub async fn shutdown(&self, patience: Duration) -> usize {
         let deadline = Instant::now() + patience;
+        join_all(
+            self.servers
+                .iter()
+                .map(|server| server.before_shutdown(patience)),
+        )
+        .await;
+        self.end(deadline.saturating_duration_since(Instant::now()))
+            .await
+    }
+
+    /// Drains, and ends what is left.
+    async fn end(&self, patience: Duration) -> usize {
+        let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
+        // Servers of several types need each other until their clients are served; they stay silent so long.
+        if self.are_alike() {
+            self.servers.iter().for_each(|server| server.announce());
+        }
         let cut_off = self
             .each(|server| async move { server.close_doors(left()).await })
             .await;
@@ -117,6 +135,16 @@ impl Running {
             Some(rpc) => cut_off + rpc.stop(left()).await,
             None => cut_off,
         }
+    }
+
+    /// Whether all servers here are of one type.
+    fn are_alike(&self) -> bool {
+        let mut types = self
+            .servers
+            .iter()
+            .map(|server| server.context().server_type());
+        let first = types.next();
+        types.all(|other| Some(other) == first)
     }
 
     async fn each<F: Future<Output = usize>>(&self, end: impl Fn(Arc<Server>) -> F) -> usize {

@@ -211,12 +211,16 @@ async fn a_file_holds_servers_that_work_as_it_says_whatever_the_code_says() {
                 .handler("held", handlers)
                 .heartbeat(Duration::from_secs(1))
                 .limits(limits)
+                .max_connections(1)
         })
         .start()
         .await
         .unwrap();
     let at = door(&running, "connector-1");
     let mut client = Client::silent(Door::Tcp, at).await;
+    let other = Client::connect(Door::WebSocket, at).await;
+    Client::silent(Door::Tcp, at).await.is_closed().await;
+    drop(other);
     let hello = client.shake_hands().await;
     assert_eq!(hello["sys"]["heartbeat"], 7);
     assert_eq!(client.hear().await, Said::Heartbeat);

@@ -17,6 +17,8 @@ mod error_handlers;
 mod filters;
 mod handshake;
 mod heartbeats;
+#[cfg(target_os = "linux")]
+mod host_filter;
 mod krpc;
 mod krpc_blocking;
 mod krpc_client;

@@ -146,7 +146,9 @@ async fn a_handler_calls_for_its_session_and_the_route_says_where() {
     async fn ask(session: Session, rpc: Rpc) -> Result<Json<String>> {
         Ok(Json(rpc.invoke("chat.main.here", &session, &()).await?))
     }
-    let routes = Routes::new().with_server("chat", |_, servers| Ok(servers.all()[1].id.clone()));
+    let routes = Routes::new().with_server("chat", |_, servers| {
+        Ok(servers.all().nth(1).unwrap().id.clone())
+    });
     let world = World::new().routes(routes);
     let mut backs = Vec::new();
     for id in ["chat-1", "chat-2", "chat-3"] {

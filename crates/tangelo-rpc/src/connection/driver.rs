@@ -88,7 +88,8 @@ pub(crate) struct Driver<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// This server leaves: it answers what runs, refuses what comes, and closes when all is written.
+    /// This server leaves: it answers what runs and what was sent before its goaway was heard, refuses
+    /// what else comes, and closes when all is written.
     Leaving,
     /// The connection has ended; what runs may finish, though nobody hears of it.
     Ended,
@@ -149,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     /// Whether all is said, and heard, over a connection that one side leaves. A server that leaves
-    /// lets its callers close: what they had sent before they heard of it is answered, with a refusal.
+    /// lets its callers close: what they had sent before they heard of it is answered.
     fn is_done(&self) -> bool {
         let connection = &self.connection;
         let nobody_waits = || connection.shared.state.lock().waiting.is_empty();

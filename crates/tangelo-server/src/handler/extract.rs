@@ -7,12 +7,14 @@ use serde::de::DeserializeOwned;
 use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
-use crate::{Channels, Context, Error, FrontendSession, Request, Result, Rpc, Servers, Session};
+use crate::{
+    Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc, Servers, Session,
+};
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `Servers`, `Rpc`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method is called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -140,5 +142,11 @@ impl<R: Incoming> FromRequest<R> for Rpc {
 impl<R: Incoming> FromRequest<R> for Arc<Context> {
     fn from_request(request: &mut R) -> Result<Self> {
         Ok(Self::clone(request.context()))
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Jobs {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().jobs().clone())
     }
 }

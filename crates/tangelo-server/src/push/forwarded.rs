@@ -31,7 +31,8 @@ impl Waiter for Forwarded {
             // What is told of it is the error handler's matter, and there is nothing to be in order with.
             Err(lost) if self.filtered => {
                 let outcome = Err(lost);
-                return self.session.add(Item::Forwarded { token, outcome });
+                self.session.add(Item::Forwarded { token, outcome });
+                return;
             }
             Err(lost) => {
                 self.log(&lost);

@@ -177,13 +177,15 @@ impl FrontSession {
         self.state.lock().settings.get(key).cloned()
     }
 
-    pub(crate) fn push(self: &Arc<Self>, push: Push) {
+    /// Whether it will be told, as far as is known.
+    pub(crate) fn push(self: &Arc<Self>, push: impl Into<Arc<Push>>) -> bool {
         let pushes = self.context.pushes();
-        pushes.push(OutboundKind::Push, push, None, [Arc::clone(self)]);
+        pushes.begin(OutboundKind::Push, push, None).tell(self)
     }
 
-    pub(crate) fn add(&self, item: Item) {
-        self.queue.add(item, &self.wake);
+    /// Whether it was taken.
+    pub(crate) fn add(&self, item: Item) -> bool {
+        self.queue.add(item, &self.wake)
     }
 
     pub(crate) fn add_all(&self, items: Vec<Item>) {

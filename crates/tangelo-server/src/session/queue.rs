@@ -122,16 +122,17 @@ impl Queue {
         }
     }
 
-    /// Adds something. Once the limit is passed nothing more is taken, and the session ends.
-    pub(crate) fn add(&self, item: Item, wake: &Wake) {
-        self.add_all([item], wake);
+    /// Adds something; whether it was taken. Once the limit is passed nothing more is, and the session
+    /// ends.
+    pub(crate) fn add(&self, item: Item, wake: &Wake) -> bool {
+        self.add_all([item], wake)
     }
 
-    /// Adds these, and the session's task finds them all at once.
-    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) {
+    /// Adds these, and the session's task finds them all at once. Whether all were taken.
+    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) -> bool {
         let mut state = self.state.lock();
         if state.closed || state.overflown {
-            return;
+            return false;
         }
         for item in items {
             // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
@@ -150,10 +151,12 @@ impl Queue {
         // While its client does not read, the task sleeps though something is here; that it ends it
         // has to hear nevertheless.
         let wakes = !std::mem::replace(&mut state.awake, true) || state.overflown;
+        let taken = !state.overflown;
         drop(state);
         if wakes {
             wake.wake();
         }
+        taken
     }
 
     /// Whether there is anything to take.

@@ -52,7 +52,6 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) servers: Vec<Server>,
-    #[expect(dead_code, reason = "what runs them comes next")]
     pub(crate) jobs: Vec<Job>,
     pub(crate) krpc: Krpc,
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{Driver, Phase, write::check_reads};
+use super::{Driver, Phase, role::Side, write::check_reads};
 use crate::{
     Code, Headers, Reply, Request, Service, Status,
     connection::{Afterwards, ReplyTo, quota::Share},
@@ -111,13 +111,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
 
     pub(super) fn find(&self, meta: &Meta) -> Result<&Arc<dyn Service>, Code> {
         let service = self.services.find(meta.service_id)?;
-        if self.phase == Phase::Leaving && !link::is_system(meta.service_id) {
+        if self.refuses_new() && !link::is_system(meta.service_id) {
             return Err(Code::SERVER_SHUTDOWN);
         }
         if self.running.len() >= self.connection.shared.limits.running {
             return Err(Code::QUEUE_FULL);
         }
         Ok(service)
+    }
+
+    /// A server that leaves refuses what is new, but not what was sent before its goaway was heard: who
+    /// hears it sends nothing more. Plain krpc callers hear none.
+    fn refuses_new(&self) -> bool {
+        let hears_goaway = self.connection.hello().is_some() && self.role.side == Side::Accepting;
+        self.phase == Phase::Leaving && !hears_goaway
     }
 
     /// Whether a request of this cost may be kept, for this connection and beside all others.

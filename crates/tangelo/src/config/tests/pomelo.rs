@@ -224,3 +224,23 @@ fn no_file_of_them_keeps_servers_from_starting_by_its_form() {
         }
     }
 }
+
+#[test]
+fn much_that_is_odd_is_told_in_part_and_counted() {
+    let odd = |count: usize| format!("[{}]", vec!["5"; count].join(","));
+    let told = notices(&with(&[("dictionary.json", &odd(20))]));
+    assert_eq!(told.len(), 21, "and that it has no effect");
+    let told = notices(&with(&[("dictionary.json", &odd(1020))]));
+    assert_eq!(told.len(), 22);
+    assert_eq!(told[21], "and 1000 more that is odd");
+}
+
+#[test]
+fn a_long_file_takes_no_longer_than_it_is_long() {
+    let fields: Vec<_> = (1..20_000)
+        .map(|tag| format!("\"required uInt32 field{tag}\": {tag}"))
+        .collect();
+    let text = format!("{{\"on\": {{{}}}}}", fields.join(","));
+    let config = with(&[("serverProtos.json", &text)]);
+    assert_eq!(config.protos().server[0].fields.len(), 19_999);
+}
