@@ -193,6 +193,39 @@ async fn an_error_handler_on_a_front_end_hears_of_the_deadline_of_the_server() {
 }
 
 #[tokio::test]
+async fn a_request_whose_time_is_up_while_an_earlier_one_holds_it_back_is_told_as_others_are() {
+    async fn at_once() {}
+    let hold = Hold::new();
+    let make = |blueprint: Blueprint| {
+        let hold = hold.clone();
+        let before = move |Json(body): Json<Value>| {
+            let hold = hold.clone();
+            async move {
+                if body == "hold" {
+                    hold.pass().await;
+                }
+            }
+        };
+        let blueprint = tells(blueprint.before(before));
+        blueprint.global_error_handler(|error: Error, request: &Request| tell_all(&error, request))
+    };
+    let soon = Duration::from_millis(50);
+    let handlers = || Handlers::new().add("at_once", at_once.deadline(soon));
+    let (server, _back) = both(handlers, make).await;
+    let mut client = client(&server, Door::Tcp).await;
+    for place in PLACES {
+        let echo = format!("{place}.main.echo");
+        let earlier = client.request(&echo, &json!("hold")).await;
+        hold.entered(1).await;
+        let route = format!("{place}.main.at_once");
+        let answer = client.ask(&route, &json!({})).await;
+        assert_eq!(answer["handled"], 504, "{answer}");
+        hold.release(1);
+        client.reply(earlier).await;
+    }
+}
+
+#[tokio::test]
 async fn an_error_handler_may_pass_on_an_error_with_another_body() {
     let make = |blueprint: Blueprint| {
         blueprint.error_handler(|error: Error, _: &Request| {

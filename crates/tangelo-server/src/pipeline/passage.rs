@@ -10,18 +10,26 @@ use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Bounds, Filters, Pipeline, Place, client_gone, failed, not_found, within};
+use super::{Bounds, Pipeline, Place, client_gone, failed, not_found, within};
 use crate::{Answered, Error, Request, answer::Shown};
 
 /// A request on its way through the filters of a server, and what is known of it when it has been answered.
 #[derive(Debug)]
 pub(crate) struct Passage {
     request: Request,
-    /// It has come to the global filters; on a back end it never does.
-    global: bool,
-    /// It has come to the filters of this server's handlers.
-    local: bool,
+    /// Whether a client has made it; else a front end has forwarded it, and the global filters are there.
+    of_client: bool,
+    reached: Reached,
     error: Option<Error>,
+}
+
+/// The filters that a request has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reached {
+    None,
+    Global,
+    /// Those of this server's handlers.
+    Local,
 }
 
 /// Who answers a request.
@@ -75,21 +83,20 @@ pub(crate) enum Step {
 impl Passage {
     /// A client's request.
     pub(crate) fn of_client(request: Request) -> Box<Self> {
-        Box::new(Self {
-            // It is kept until it has been answered.
-            request: request.unpinned(),
-            global: true,
-            local: false,
-            error: None,
-        })
+        // It is kept until it has been answered.
+        Self::new(request.unpinned(), true)
     }
 
     /// A request that a front end has forwarded.
     pub(crate) fn of_front_end(request: Request) -> Box<Self> {
+        Self::new(request, false)
+    }
+
+    fn new(request: Request, of_client: bool) -> Box<Self> {
         Box::new(Self {
             request,
-            global: false,
-            local: false,
+            of_client,
+            reached: Reached::None,
             error: None,
         })
     }
@@ -102,10 +109,11 @@ impl Passage {
     pub(crate) fn told(&mut self, outcome: Result<Reply, Status>) -> Result<Reply, Status> {
         outcome.or_else(|status| {
             let pipeline = &self.request.session().context().pipeline;
-            let filters = if self.local {
-                &pipeline.local
-            } else {
+            let on_the_way = self.of_client && self.reached != Reached::Local;
+            let filters = if on_the_way {
                 &pipeline.global
+            } else {
+                &pipeline.local
             };
             let told = filters.told(status.clone(), &self.request);
             self.error = Some(Error::of(status));
@@ -125,13 +133,14 @@ impl Passage {
         let pipeline = &session.context().pipeline;
         let passed = within(bounds, async {
             turn.comes().await;
-            if self.global {
+            if self.of_client {
+                self.reached = Reached::Global;
                 pipeline.global.before_all(&mut self.request).await?;
             }
             let To::Here(number) = to else {
                 return Ok(None);
             };
-            self.local = true;
+            self.reached = Reached::Local;
             pipeline.local.before_all(&mut self.request).await?;
             if session.is_known_gone() {
                 return Err(client_gone());
@@ -173,10 +182,10 @@ impl Passage {
         deadline: Instant,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let session = self.request.session().clone();
-        let passed = |reached, filters: &Filters| reached && filters.has_afters();
         let pipeline = &session.context().pipeline;
-        let local = passed(self.local, &pipeline.local);
-        let global = passed(self.global, &pipeline.global);
+        let local = self.reached == Reached::Local && pipeline.local.has_afters();
+        let global =
+            self.of_client && self.reached >= Reached::Global && pipeline.global.has_afters();
         if !local && !global {
             return None;
         }

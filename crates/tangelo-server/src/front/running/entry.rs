@@ -139,7 +139,11 @@ impl Entry {
 
     /// It has failed.
     pub(super) fn failed(&mut self, status: Status) -> Step {
-        let mut passage = self.take_passage();
+        let mut passage = match &self.work {
+            // It has come to no filter yet, and may be an error handler's matter nevertheless.
+            Work::Held { request } => Some(Passage::of_client(Request::clone(request))),
+            _ => self.take_passage(),
+        };
         let outcome = match &mut passage {
             Some(passage) => passage.told(Err(status)),
             None => Err(status),
