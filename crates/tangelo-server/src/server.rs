@@ -17,12 +17,14 @@ use tracing::{Instrument, error_span};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Connections, Context, GlobalChannels, Job, Presence, Routes, Rpc,
+    Blueprint, Channels, Connections, Context, GlobalChannels, Job, Limits, Presence, Routes, Rpc,
     Sessions,
     blueprint::MakeService,
     channel::Delivery,
+    handler::Threads,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
+    pipeline::{Gone, Lines},
     remote,
     roster::Roster,
     session::{SessionIds, Single},
@@ -287,6 +289,10 @@ fn assemble(
         roster,
         cluster,
         routes,
+        turns: Lines::new(None, Limits::MOST_IN_FLIGHT as usize),
+        gone: Gone::default(),
+        threads: Threads::new(&limits),
+        tasks: back.clone(),
         rpc,
         pipeline,
         pushes,
