@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -11,11 +12,13 @@ use std::{
 use serde_json::json;
 use tangelo::{
     App,
-    server::{PresenceStore, StoreError},
+    server::{Blueprint, Handlers, PresenceStore, StoreError},
 };
+use tokio::{io::copy_bidirectional, net::TcpListener, task::JoinSet};
 
 use crate::{
     channel_pushes::stranger,
+    client::{Door, connect},
     rooms::heard,
     stores::Shared,
     world::{DEADLINE, soon},
@@ -124,6 +127,96 @@ async fn nobody_is_online_on_a_front_end_that_has_died() {
     shared.is_on("a", &["connector-1"]).await;
 }
 
+/// Passes on what comes to it to a server, while it is let.
+struct Line {
+    to: SocketAddr,
+    listener: Option<TcpListener>,
+    at: SocketAddr,
+}
+
+impl Line {
+    /// Its other end is not there yet.
+    async fn new() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        Self {
+            to: at,
+            listener: Some(listener),
+            at,
+        }
+    }
+
+    /// Passes on while `during` runs; then all connections over it end, and there are no new ones.
+    async fn while_it_stands(&mut self, during: impl Future<Output = ()>) {
+        let listener = match self.listener.take() {
+            Some(listener) => listener,
+            None => TcpListener::bind(self.at).await.unwrap(),
+        };
+        let mut passed = JoinSet::new();
+        let pass = async {
+            loop {
+                let (mut come, _) = listener.accept().await.unwrap();
+                let mut goes = connect(self.to).await;
+                passed.spawn(async move { copy_bidirectional(&mut come, &mut goes).await });
+            }
+        };
+        tokio::select! {
+            () = pass => {}
+            () = during => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_front_end_that_was_only_lost_for_a_while_has_its_users_again() {
+    use tangelo::server::{GlobalChannelStore, MemoryGlobalChannels, MemoryPresence};
+
+    use crate::{
+        stores::entry,
+        world::{World, back, chat, connector, front},
+    };
+    let mut line = Line::new().await;
+    let mut place = back("chat-1");
+    place.port = Some(line.at.port());
+    let door = front("connector-1");
+    let world = World::fixed(&[&place, &door]);
+    let presence: Arc<dyn PresenceStore> = Arc::new(MemoryPresence::new());
+    let channels: Arc<dyn GlobalChannelStore> = Arc::new(MemoryGlobalChannels::new());
+    let share = |blueprint: Blueprint| {
+        let blueprint = blueprint.presence(Arc::clone(&presence));
+        blueprint.global_channels(Arc::clone(&channels))
+    };
+    let back = world.start(share(chat(Handlers::new())), back("chat-1"));
+    let back = back.await;
+    line.to = back.rpc_address().unwrap();
+    let front = world
+        .start(share(connector(entry(Handlers::new()))), door)
+        .await;
+    let mut client = crate::world::client(&front, Door::Tcp).await;
+    let is = async |online: bool| {
+        let (presence, channels) = (back.context().presence(), back.context().global_channels());
+        soon("it is known", async {
+            while presence.is_online("a").await.unwrap() != online
+                || channels.members("all").await.unwrap().is_empty() == online
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    line.while_it_stands(async {
+        soon("the servers meet", front.connected()).await;
+        client.ask("connector.main.bind", &json!("a")).await;
+        let all = back.context().global_channels();
+        assert!(all.add("all", "a", "connector-1").await.unwrap());
+        is(true).await;
+    })
+    .await;
+    is(false).await;
+    client.was_ignored("connector.main.echo").await;
+    line.while_it_stands(is(true)).await;
+}
+
 #[tokio::test]
 async fn what_a_front_end_left_behind_that_was_killed_is_gone_when_it_is_started_again() {
     use crate::{
@@ -134,10 +227,10 @@ async fn what_a_front_end_left_behind_that_was_killed_is_gone_when_it_is_started
     let uids = ["a", "b"].map(Arc::from);
     store.add("connector-1", &uids).await.unwrap();
     store.add("connector-2", &uids).await.unwrap();
-    let blueprint = connector(entry(tangelo::server::Handlers::new()));
+    let blueprint = connector(entry(Handlers::new()));
     let blueprint = blueprint.presence(Arc::clone(&store) as Arc<dyn PresenceStore>);
     let front = World::new().start(blueprint, front("connector-1")).await;
-    let mut client = crate::world::client(&front, crate::client::Door::Tcp).await;
+    let mut client = crate::world::client(&front, Door::Tcp).await;
     client.ask("connector.main.bind", &json!("a")).await;
     let presence = front.context().presence();
     soon("it is known who is here", async {
@@ -193,7 +286,6 @@ fn config(name: &str) -> PathBuf {
 
 fn app(name: &str) -> App {
     use crate::stores::entry;
-    use tangelo::server::Handlers;
     App::new()
         .config(config(name))
         .server("connector", |server| {
@@ -206,7 +298,7 @@ fn app(name: &str) -> App {
 async fn an_application_whose_servers_run_in_one_process_needs_no_store_of_its_own() {
     let running = app("presence-one").start().await.unwrap();
     let front = running.server("connector-1").unwrap();
-    let mut client = crate::world::client(front, crate::client::Door::Tcp).await;
+    let mut client = crate::world::client(front, Door::Tcp).await;
     // This front end has heartbeats.
     client.request("connector.main.bind", &json!("a")).await;
     let back = running.server("chat-1").unwrap().context();
