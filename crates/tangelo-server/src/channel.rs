@@ -58,9 +58,8 @@ pub(crate) const JOINED: (i32, i32) = (13, 2);
 pub(crate) const LEFT: (i32, i32) = (13, 3);
 pub(crate) const RESTORE: (i32, i32) = (13, 4);
 pub(crate) const GONE: (i32, i32) = (13, 5);
-pub(crate) const FIND: (i32, i32) = (13, 6);
-pub(crate) const ENROLL: (i32, i32) = (13, 7);
-pub(crate) const REFRESH: (i32, i32) = (13, 8);
+pub(crate) const ENROLL: (i32, i32) = (13, 6);
+pub(crate) const REFRESH: (i32, i32) = (13, 7);
 
 /// Channels of different names seldom wait for each other.
 const SHARDS: usize = 16;

@@ -34,7 +34,7 @@ pub(crate) use self::{
     front::FrontSession,
     id::SessionIds,
     queue::{Item, Queue},
-    remote::SessionService,
+    remote::{SessionService, ids_of},
     single::{Single, keep},
     wake::Wake,
 };

@@ -1,25 +1,21 @@
 //! How a session comes into a channel.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tangelo_connector::Push;
 use tangelo_rpc::{Code, Connection, Status};
-use tokio::time::Instant;
 
 use super::{
-    Channel, ChannelError, Channels, FIND, JOINED, Member, Road,
+    Channel, ChannelError, Channels, JOINED, Member, Road,
     catch_up::Next,
     push::{self, tell_push},
     room::Room,
 };
 use crate::{
     Session,
-    generated::channel::{FindReq, FindRes, JoinedReq, Membership},
-    session::SessionId,
+    generated::channel::{JoinedReq, Membership},
+    session::{self, SessionId},
 };
-
-/// How long a front end may take to say which sessions a user has.
-const FIND_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a member has to be told that was just added, outside of all locks, and the ticket to ask with for
 /// what comes next.
@@ -201,14 +197,7 @@ impl Channels {
             return Ok(sessions.iter().map(|session| session.id()).collect());
         }
         let connection = self.frontends().first(frontend_id)?;
-        let question = FindReq {
-            uid: uid.to_owned(),
-        };
-        let question = prost::Message::encode_to_vec(&question).into();
-        let deadline = Instant::now() + FIND_WITHIN;
-        let answer = connection.call(FIND, deadline, question).await?;
-        let found: FindRes = prost::Message::decode(answer.body).map_err(undecodable)?;
-        Ok(found.sids.into_iter().map(SessionId).collect())
+        Ok(session::ids_of(&connection, uid).await?)
     }
 }
 
@@ -225,8 +214,4 @@ fn tell_joined(
         bound,
     };
     connection.tell(JOINED, |out| prost::Message::encode_raw(&message, out))
-}
-
-fn undecodable(error: prost::DecodeError) -> Status {
-    Status::from(Code::DECODE_RES_ERROR).with_cause(error)
 }

@@ -10,14 +10,12 @@ use tangelo_rpc::{
 };
 
 use super::{
-    Channels, Delivery, ENROLL, FIND, JOINED, LEFT, NamedFilter, PUSH, REFRESH, Road, Terms,
+    Channels, Delivery, ENROLL, JOINED, LEFT, NamedFilter, PUSH, REFRESH, Road, Terms,
     on_back_end::{peer, undecodable},
 };
 use crate::{
     OutboundKind,
-    generated::channel::{
-        EnrollReq, FindReq, FindRes, JoinedReq, LeftReq, Membership, PushReq, PushRes,
-    },
+    generated::channel::{EnrollReq, JoinedReq, LeftReq, Membership, PushReq, PushRes},
     global_channels::Change,
     membership,
     roster::Roster,
@@ -59,10 +57,6 @@ impl ChannelOnFrontEnd {
                 // Nobody reads the answer to most.
                 let told = (!request.one_way).then(|| told.encode_to_vec());
                 return Ok(Reply::protobuf(0, told.unwrap_or_default()));
-            }
-            FIND => {
-                let found = self.find(&FindReq::decode(body).map_err(undecodable)?);
-                return Ok(Reply::protobuf(0, found.encode_to_vec()));
             }
             JOINED => {
                 let message = JoinedReq::decode(body).map_err(undecodable)?;
@@ -132,14 +126,6 @@ impl ChannelOnFrontEnd {
         }
         answer.reached = telling.told();
         Ok(answer)
-    }
-
-    fn find(&self, message: &FindReq) -> FindRes {
-        let sessions = self.here().sessions.bound_to(&message.uid);
-        FindRes {
-            sids: sessions.iter().map(|session| session.id().0).collect(),
-            ..FindRes::default()
-        }
     }
 
     fn joined(&self, message: JoinedReq, hello: &Hello, connection: &Connection) {

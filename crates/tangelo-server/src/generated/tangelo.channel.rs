@@ -240,40 +240,6 @@ pub struct GoneRes {
 )]
 #[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
 #[prost(prost_path = "tangelo_rpc::codegen::prost")]
-pub struct FindReq {
-    #[prost(string, tag = "1")]
-    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
-}
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    deprecated,
-    missing_docs,
-    missing_debug_implementations,
-    unreachable_pub
-)]
-#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
-#[prost(prost_path = "tangelo_rpc::codegen::prost")]
-pub struct FindRes {
-    #[prost(int32, tag = "1")]
-    pub ret_code: i32,
-    #[prost(fixed64, repeated, tag = "2")]
-    pub sids: tangelo_rpc::codegen::prost::alloc::vec::Vec<u64>,
-}
-#[allow(
-    clippy::all,
-    clippy::pedantic,
-    clippy::nursery,
-    dead_code,
-    deprecated,
-    missing_docs,
-    missing_debug_implementations,
-    unreachable_pub
-)]
-#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
-#[prost(prost_path = "tangelo_rpc::codegen::prost")]
 pub struct EnrollReq {
     #[prost(string, tag = "1")]
     pub channel: tangelo_rpc::codegen::prost::alloc::string::String,

@@ -16,9 +16,8 @@ use crate::{Context, Error, Sessions, generated::session::Whose};
 /// waited for 3 s at the most.
 ///
 /// # Errors
-/// Of all that asks: 503 if the front end is not there or not connected to this server (a front end is
-/// connected to those of other types, and to those it shares
-/// [single sessions](crate::Blueprint::single_session) with), 502 if it is lost meanwhile, 504 if it
+/// Of all that asks: 503 if the front end is not there or not connected to this server (front ends are
+/// connected to each other where they have a port for servers), 502 if it is lost meanwhile, 504 if it
 /// does not answer; with these two it may have been done.
 ///
 /// The futures may be dropped; what was asked is then done or not.

@@ -15,6 +15,7 @@ pub(crate) use self::serve::SessionService;
 use super::{BindError, SessionId};
 use crate::{
     Context,
+    generated::forward,
     generated::session::{
         BindReq, BindRes, ChangeSettingsReq, ChangeSettingsRes, GetReq, GetRes, KickReq, KickRes,
         PushReq, PushRes, Refusal, ReleaseReq, UnbindReq, UnbindRes, Whose,
@@ -101,6 +102,17 @@ pub(super) async fn get(front_end: &Connection, whose: Whose) -> Result<Vec<Byte
     let answer: GetRes = ask(front_end, GET, &request).await?;
     done(answer.ret_code, answer.ret_msg)?;
     Ok(answer.sessions)
+}
+
+/// The sessions bound to a user there.
+pub(crate) async fn ids_of(front_end: &Connection, uid: &str) -> Result<Vec<SessionId>, Status> {
+    let sessions = get(front_end, Whose::from(uid)).await?;
+    let ids = sessions.into_iter().map(|session| {
+        let session = forward::Session::decode(session)
+            .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
+        Ok(SessionId(session.sid))
+    });
+    ids.collect()
 }
 
 /// Returns how many there were.
