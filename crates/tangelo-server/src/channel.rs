@@ -23,6 +23,7 @@ mod options;
 mod push;
 mod road;
 mod room;
+mod sending;
 mod users;
 
 use std::{collections::HashMap, fmt, hash::BuildHasher, sync::Arc};
@@ -46,8 +47,8 @@ pub(crate) use self::{
     frontends::FrontEnds,
     on_back_end::{ChannelOnBackEnd, SessionOnBackEnd},
     on_front_end::ChannelOnFrontEnd,
-    push::tell_push,
     road::Road,
+    sending::tell_push,
 };
 use self::{joined::Joined, room::Room};
 use crate::session::SessionId;

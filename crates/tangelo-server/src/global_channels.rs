@@ -141,7 +141,7 @@ impl GlobalChannels {
     /// # Errors
     /// There is no store, or it fails.
     pub async fn members(&self, name: &str) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
-        let store = self.store.as_ref().ok_or(StoreError::None)?;
+        let store = self.store.as_ref().ok_or(StoreError::NoStore)?;
         let members = ask(|| store.members(name)).await?;
         Ok(members.into_iter().collect())
     }
@@ -155,7 +155,7 @@ impl GlobalChannels {
         name: &str,
         frontend_id: &str,
     ) -> Result<Vec<String>, StoreError> {
-        let store = self.store.as_ref().ok_or(StoreError::None)?;
+        let store = self.store.as_ref().ok_or(StoreError::NoStore)?;
         ask(|| store.members_at(name, frontend_id)).await
     }
 
@@ -206,7 +206,7 @@ impl GlobalChannels {
             return Ok(change.make(roster, name, uid).await?);
         }
         if self.store.is_none() {
-            return Err(StoreError::None.into());
+            return Err(StoreError::NoStore.into());
         }
         change.ask(&self.channels, name, uid, frontend_id).await
     }
@@ -221,12 +221,12 @@ fn pairs(members: &BTreeMap<String, Vec<String>>) -> Vec<(&str, &str)> {
 }
 
 impl Blueprint {
-    /// Where it is kept who is in which global channel: the same store for all servers of an application.
-    /// Default: none; an application that runs all its servers in one process shares one in memory among
+    /// Where it is kept who is in which global channel: the same store for all servers of an application,
+    /// such as clones of an [`Arc`]. Default: none; an application that runs all its servers in one process shares one in memory among
     /// them.
     #[must_use]
-    pub fn global_channels(mut self, store: Arc<dyn GlobalChannelStore>) -> Self {
-        self.stores.channels = Some(store);
+    pub fn global_channels(mut self, store: impl GlobalChannelStore) -> Self {
+        self.stores.channels = Some(Arc::new(store));
         self
     }
 }

@@ -110,7 +110,7 @@ impl Presence {
     }
 
     async fn find(&self, uids: &[&str]) -> Result<Vec<Vec<String>>, StoreError> {
-        let store = self.store.as_ref().ok_or(StoreError::None)?;
+        let store = self.store.as_ref().ok_or(StoreError::NoStore)?;
         ask(|| store.frontends(uids)).await
     }
 }
@@ -126,11 +126,12 @@ fn pairs<'a>(uids: &[&'a str], frontends: &'a [Vec<String>]) -> Vec<(&'a str, &'
 }
 
 impl Blueprint {
-    /// Where it is kept who is online: the same store for all servers of an application. Default: none;
+    /// Where it is kept who is online: the same store for all servers of an application, such as clones of
+    /// an [`Arc`]. Default: none;
     /// an application that runs all its servers in one process shares one in memory among them.
     #[must_use]
-    pub fn presence(mut self, store: Arc<dyn PresenceStore>) -> Self {
-        self.stores.presence = Some(store);
+    pub fn presence(mut self, store: impl PresenceStore) -> Self {
+        self.stores.presence = Some(Arc::new(store));
         self
     }
 }

@@ -233,7 +233,7 @@ impl Roster {
     }
 }
 
-const NO_STORE: Refusal = Refusal::Store(StoreError::None);
+const NO_STORE: Refusal = Refusal::Store(StoreError::NoStore);
 const LATE: Refusal = Refusal::Store(StoreError::Late);
 
 async fn answered(pending: Pending) -> Result<(), Refusal> {

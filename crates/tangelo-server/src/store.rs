@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error(
         "the application has no store for this: one of its own is needed where its servers run in several processes"
     )]
-    None,
+    NoStore,
     /// It has not answered within 3 s.
     #[error("the store has not answered in time")]
     Late,

@@ -169,7 +169,7 @@ impl Line {
 
 #[tokio::test]
 async fn a_front_end_that_was_only_lost_for_a_while_has_its_users_again() {
-    use tangelo::server::{GlobalChannelStore, MemoryGlobalChannels, MemoryPresence};
+    use tangelo::server::{MemoryGlobalChannels, MemoryPresence};
 
     use crate::{
         stores::entry,
@@ -180,8 +180,8 @@ async fn a_front_end_that_was_only_lost_for_a_while_has_its_users_again() {
     place.port = Some(line.at.port());
     let door = front("connector-1");
     let world = World::fixed(&[&place, &door]);
-    let presence: Arc<dyn PresenceStore> = Arc::new(MemoryPresence::new());
-    let channels: Arc<dyn GlobalChannelStore> = Arc::new(MemoryGlobalChannels::new());
+    let presence = Arc::new(MemoryPresence::new());
+    let channels = Arc::new(MemoryGlobalChannels::new());
     let share = |blueprint: Blueprint| {
         let blueprint = blueprint.presence(Arc::clone(&presence));
         blueprint.global_channels(Arc::clone(&channels))
@@ -228,7 +228,7 @@ async fn what_a_front_end_left_behind_that_was_killed_is_gone_when_it_is_started
     store.add("connector-1", &uids).await.unwrap();
     store.add("connector-2", &uids).await.unwrap();
     let blueprint = connector(entry(Handlers::new()));
-    let blueprint = blueprint.presence(Arc::clone(&store) as Arc<dyn PresenceStore>);
+    let blueprint = blueprint.presence(Arc::clone(&store));
     let front = World::new().start(blueprint, front("connector-1")).await;
     let mut client = crate::world::client(&front, Door::Tcp).await;
     client.ask("connector.main.bind", &json!("a")).await;
@@ -324,9 +324,9 @@ async fn where_they_run_in_several_it_is_an_error_to_ask_without_one() {
         .unwrap();
     let back = running.server("chat-1").unwrap().context();
     let unknown = back.presence().is_online("a").await;
-    assert_eq!(unknown, Err(StoreError::None));
+    assert_eq!(unknown, Err(StoreError::NoStore));
     let unknown = back.global_channels().members("all").await;
-    assert_eq!(unknown, Err(StoreError::None));
+    assert_eq!(unknown, Err(StoreError::NoStore));
     running.shutdown(DEADLINE).await;
 
     let shared = tangelo::server::MemoryPresence::new();

@@ -34,9 +34,8 @@ impl Shared {
         let presence = Arc::new(MayFail::of(MemoryPresence::new()));
         let channels = Arc::new(MayFail::of(MemoryGlobalChannels::new()));
         let make = |blueprint: Blueprint| {
-            let presence = Arc::clone(&presence) as Arc<dyn PresenceStore>;
-            let channels = Arc::clone(&channels) as Arc<dyn GlobalChannelStore>;
-            blueprint.presence(presence).global_channels(channels)
+            let blueprint = blueprint.presence(Arc::clone(&presence));
+            blueprint.global_channels(Arc::clone(&channels))
         };
         let back = world.back("chat-1", make(chat(asking()))).await;
         let mut fronts = Vec::new();

@@ -8,8 +8,8 @@ use tangelo_rpc::{Code, Connection, Status};
 use super::{
     Channel, ChannelError, Channels, JOINED, Member, Road,
     catch_up::Next,
-    push::{self, tell_push},
     room::Room,
+    sending::{self, tell_push},
 };
 use crate::{
     Session,
@@ -74,7 +74,7 @@ impl Channel {
     ) -> Result<(), ChannelError> {
         loop {
             let options = self.in_room(|_, room| room.options().cloned()).flatten();
-            let terms = push::terms(options.as_deref(), self.channels.own_id(), &self.name);
+            let terms = sending::terms(options.as_deref(), self.channels.own_id(), &self.name);
             for push in &pushes {
                 self.channels.shared.here.tell(push, terms, member.session);
             }
@@ -149,7 +149,7 @@ impl Channels {
 
         let kept = room.remembered();
         let options = room.options().cloned();
-        let terms = push::terms(options.as_deref(), self.own_id(), name);
+        let terms = sending::terms(options.as_deref(), self.own_id(), name);
         let here = &self.shared.here;
         let asks = |push: &Arc<Push>| here.asks_application(push, &terms);
         if matches!(road, Road::Here) && kept.iter().any(asks) {

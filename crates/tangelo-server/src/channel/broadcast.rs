@@ -8,7 +8,7 @@ use tangelo_connector::Push;
 use tangelo_rpc::Status;
 use tracing::debug;
 
-use super::{Channels, NamedFilter, PUSH, Terms, confirm::Confirm, frame::Frame, push};
+use super::{Channels, NamedFilter, PUSH, Terms, confirm::Confirm, frame::Frame, sending};
 use crate::{Error, OutboundKind, session};
 
 /// Which of the clients of a type hear a broadcast. The default: all that have shaken hands.
@@ -107,7 +107,7 @@ impl Channels {
             let mut unreached: BTreeSet<_> = far.unreached.drain(..).collect();
             let answers = confirm.answers().await;
             for (answer, frontend_id) in answers.into_iter().zip(asked) {
-                match answer.and_then(push::read) {
+                match answer.and_then(sending::read) {
                     Ok(answer) => far.reached += answer.reached as usize,
                     Err(status) => {
                         debug!(frontend_id, %status, "a front end did not say whom it has told");

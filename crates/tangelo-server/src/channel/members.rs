@@ -302,3 +302,89 @@ impl Frontend {
         Some((road, moved))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn member(uid: &str, session: u64, frontend_id: &str) -> Member {
+        Member {
+            uid: Arc::from(uid),
+            session: SessionId(session),
+            frontend_id: Arc::from(frontend_id),
+        }
+    }
+
+    /// What is said to all goes to these.
+    fn told(members: &Members) -> BTreeSet<u64> {
+        let places = members.roads().flat_map(|(_, places)| places);
+        let told: Vec<_> = places.copied().collect();
+        for place in &told {
+            assert_eq!(members.at(*place).unwrap().session, place.0);
+        }
+        told.iter().map(|(session, _)| session.0).collect()
+    }
+
+    #[test]
+    fn whoever_leaves_is_told_nothing_and_the_others_keep_their_order() {
+        let mut members = Members::default();
+        for session in 0..10 {
+            let uid = (session % 3).to_string();
+            members.add(member(&uid, session, "connector-1"), &Road::Here);
+        }
+        for (left, amount) in [(0, 9), (9, 8), (4, 7), (5, 6), (1, 5)] {
+            let (who, _) = members.remove("connector-1", SessionId(left)).unwrap();
+            assert_eq!(who.session.0, left);
+            assert!(members.remove("connector-1", SessionId(left)).is_none());
+            assert!(!told(&members).contains(&left));
+            assert_eq!((members.len(), told(&members).len()), (amount, amount));
+        }
+        let sessions: Vec<_> = members.iter().map(|member| member.session.0).collect();
+        assert_eq!(sessions, [2, 3, 6, 7, 8]);
+        assert_eq!(members.uids(), ["2".into(), "0".into(), "1".into()]);
+        let of_uid = members.of_uid("2").map(|member| member.session.0);
+        assert_eq!(of_uid.collect::<Vec<_>>(), [2, 8]);
+        for session in [2, 3, 6, 7, 8] {
+            members.remove("connector-1", SessionId(session)).unwrap();
+        }
+        assert!(members.is_empty() && told(&members).is_empty());
+        assert!(members.by_uid.is_empty() && members.by_frontend.is_empty());
+    }
+
+    #[test]
+    fn sessions_of_two_front_ends_may_have_the_same_number() {
+        let mut members = Members::default();
+        for frontend_id in ["connector-1", "connector-2"] {
+            members.add(member(frontend_id, 1, frontend_id), &Road::Here);
+        }
+        let (left, _) = members.remove("connector-1", SessionId(1)).unwrap();
+        assert_eq!(&*left.uid, "connector-1");
+        let left: Vec<_> = members.iter().map(|member| &*member.uid).collect();
+        assert_eq!(left, ["connector-2"]);
+    }
+
+    /// Looking at all for each would take minutes.
+    #[test]
+    fn a_hundred_thousand_come_and_go_in_a_moment() {
+        const MEMBERS: u64 = 100_000;
+        let begun = Instant::now();
+        let mut members = Members::default();
+        for session in 0..MEMBERS {
+            // Many sessions of few users, and one of each of many.
+            let uid = if session % 2 == 0 { 0 } else { session };
+            members.add(
+                member(&uid.to_string(), session, "connector-1"),
+                &Road::Here,
+            );
+        }
+        for session in 0..MEMBERS {
+            assert!(members.has("connector-1", SessionId(session)));
+            members.remove("connector-1", SessionId(session)).unwrap();
+        }
+        assert!(members.is_empty());
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+}

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tangelo_connector::Push;
 use tracing::debug;
 
-use super::{Channels, PUSH, Terms, confirm::Confirm, frame::Frame, push};
+use super::{Channels, PUSH, Terms, confirm::Confirm, frame::Frame, sending};
 use crate::{Error, OutboundKind, session};
 
 /// Users by their front ends, each once, in the order they came.
@@ -65,7 +65,7 @@ impl Channels {
             let (confirm, mut open) = sent?;
             let answers = confirm.answers().await;
             for (answer, asked) in answers.into_iter().zip(&open.asked) {
-                match answer.and_then(push::read) {
+                match answer.and_then(sending::read) {
                     Ok(answer) => {
                         for at in answer.reached_uids {
                             let user = usize::try_from(at).ok().and_then(|at| asked.get(at));

@@ -67,7 +67,7 @@ impl Change {
             Outcome::Unchanged => return Ok(false),
             Outcome::NoSession => Refusal::NoSession,
             Outcome::TooMany => Refusal::TooMany,
-            Outcome::NoStore => Refusal::Store(StoreError::None),
+            Outcome::NoStore => Refusal::Store(StoreError::NoStore),
             Outcome::StoreLate => Refusal::Store(StoreError::Late),
             Outcome::StoreFailed => Refusal::Store(StoreError::Failed(answer.reason)),
         }
@@ -83,7 +83,7 @@ impl Change {
         };
         let made = match roster {
             Some(roster) => change.make(roster, &message.channel, &message.uid).await,
-            None => Err(Refusal::Store(StoreError::None)),
+            None => Err(Refusal::Store(StoreError::NoStore)),
         };
         let mut answer = EnrollRes::default();
         if let Err(Refusal::Store(StoreError::Failed(reason))) = &made {
@@ -94,7 +94,7 @@ impl Change {
             Ok(false) => Outcome::Unchanged,
             Err(Refusal::NoSession) => Outcome::NoSession,
             Err(Refusal::TooMany) => Outcome::TooMany,
-            Err(Refusal::Store(StoreError::None)) => Outcome::NoStore,
+            Err(Refusal::Store(StoreError::NoStore)) => Outcome::NoStore,
             Err(Refusal::Store(StoreError::Late)) => Outcome::StoreLate,
             Err(Refusal::Store(StoreError::Failed(_))) => Outcome::StoreFailed,
         });

@@ -36,3 +36,33 @@ pub trait GlobalChannelStore: Send + Sync + 'static {
     /// another when that is lost.
     fn remove_frontend<'a>(&'a self, frontend_id: &'a str) -> Stored<'a, ()>;
 }
+
+impl<S: GlobalChannelStore + ?Sized> GlobalChannelStore for Arc<S> {
+    fn add<'a>(
+        &'a self,
+        frontend_id: &'a str,
+        members: &'a [(Arc<str>, Arc<str>)],
+    ) -> Stored<'a, ()> {
+        (**self).add(frontend_id, members)
+    }
+
+    fn remove<'a>(
+        &'a self,
+        frontend_id: &'a str,
+        members: &'a [(Arc<str>, Arc<str>)],
+    ) -> Stored<'a, ()> {
+        (**self).remove(frontend_id, members)
+    }
+
+    fn members<'a>(&'a self, channel: &'a str) -> Stored<'a, Vec<(String, Vec<String>)>> {
+        (**self).members(channel)
+    }
+
+    fn members_at<'a>(&'a self, channel: &'a str, frontend_id: &'a str) -> Stored<'a, Vec<String>> {
+        (**self).members_at(channel, frontend_id)
+    }
+
+    fn remove_frontend<'a>(&'a self, frontend_id: &'a str) -> Stored<'a, ()> {
+        (**self).remove_frontend(frontend_id)
+    }
+}

@@ -24,3 +24,21 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// another when that is lost.
     fn remove_frontend<'a>(&'a self, frontend_id: &'a str) -> Stored<'a, ()>;
 }
+
+impl<S: PresenceStore + ?Sized> PresenceStore for Arc<S> {
+    fn add<'a>(&'a self, frontend_id: &'a str, uids: &'a [Arc<str>]) -> Stored<'a, ()> {
+        (**self).add(frontend_id, uids)
+    }
+
+    fn remove<'a>(&'a self, frontend_id: &'a str, uids: &'a [Arc<str>]) -> Stored<'a, ()> {
+        (**self).remove(frontend_id, uids)
+    }
+
+    fn frontends<'a>(&'a self, uids: &'a [&'a str]) -> Stored<'a, Vec<Vec<String>>> {
+        (**self).frontends(uids)
+    }
+
+    fn remove_frontend<'a>(&'a self, frontend_id: &'a str) -> Stored<'a, ()> {
+        (**self).remove_frontend(frontend_id)
+    }
+}
