@@ -41,7 +41,7 @@ struct Shared {
     total: AtomicU64,
     refused: AtomicU64,
     hosts: HostFilter,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
 }
 
 /// What a blueprint says about connections.
@@ -52,7 +52,7 @@ pub(crate) struct Plan {
 }
 
 impl Connections {
-    pub(crate) fn new(plan: Plan, server_id: &str, sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(plan: Plan, server_id: &str, sessions: Sessions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 server_id: server_id.to_owned(),
@@ -84,7 +84,7 @@ impl Connections {
 
     /// How many users are logged in: bound to at least one session.
     pub fn users(&self) -> usize {
-        self.shared.sessions.users()
+        self.shared.sessions.count_users()
     }
 
     /// Who is logged in, the newest first, `most` at the most: one for each session that a user is bound
@@ -124,7 +124,7 @@ impl Connections {
     pub async fn enforce_host_filter(&self) -> usize {
         let mut refused = 0;
         let mut left = Vec::new();
-        for session in self.shared.sessions.all() {
+        for session in self.shared.sessions.every() {
             if self.shared.hosts.denies(session.peer().ip()) {
                 session.kick(REFUSED);
                 refused += 1;

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions, States,
+    BackendSessions, Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions,
+    States,
     answer::{Shown, client_code},
     component::Components,
     handler::Threads,
@@ -36,7 +37,7 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
@@ -76,8 +77,13 @@ impl Context {
     }
 
     /// The clients connected to it.
-    pub fn sessions(&self) -> &Arc<Sessions> {
+    pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The clients connected to any front end it is connected with.
+    pub fn backend_sessions(self: &Arc<Self>) -> BackendSessions {
+        BackendSessions::new(Arc::clone(self))
     }
 
     /// The channels on it.
@@ -129,7 +135,7 @@ impl Context {
         // Before anybody leaves who thinks that all has been said.
         self.pushes.stop();
         self.draining.store(true, Ordering::Release);
-        for session in self.sessions.all() {
+        for session in self.sessions.every() {
             session.wake().wake();
         }
     }

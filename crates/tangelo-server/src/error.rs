@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tangelo_rpc::{Code, Status};
 
-use crate::answer::client_code;
+use crate::{BindError, answer::client_code};
 
 /// What a handler or filter fails with. Anything that is an error becomes one with `?`; the client is
 /// told a code and, from a [`Status`], its words; what else is known goes to the log.
@@ -131,9 +131,13 @@ impl std::error::Error for Carried {
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(error);
-        Self(match boxed.downcast::<Status>() {
-            Ok(status) => *status,
-            Err(error) => Status::from(Code::BUSINESS_ERROR).with_cause(error),
+        let boxed = match boxed.downcast::<Status>() {
+            Ok(status) => return Self(*status),
+            Err(other) => other,
+        };
+        Self(match boxed.downcast::<BindError>() {
+            Ok(error) => Status::from(*error),
+            Err(other) => Status::from(Code::BUSINESS_ERROR).with_cause(other),
         })
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Front {
     patience: Instant,
     logged: LogLines,
     now: Instant,
+    /// The session has closed, and its last words are queued.
+    ended: bool,
 }
 
 /// Why a client's connection ends.
@@ -88,7 +90,7 @@ enum End {
     #[error("nothing heard for {0:?}")]
     Silent(Duration),
     #[error("kicked: {0}")]
-    Kicked(String),
+    Kicked(Arc<str>),
     #[error("this server leaves")]
     Leaving,
 }
@@ -100,7 +102,7 @@ impl End {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
             Self::Connection(_) | Self::Refused(_) => CloseReason::Failed(self.to_string()),
             Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
-            Self::Kicked(reason) => CloseReason::Kicked(Arc::from(&**reason)),
+            Self::Kicked(reason) => CloseReason::Kicked(Arc::clone(reason)),
             Self::Leaving => CloseReason::Leaving,
         }
     }
@@ -131,6 +133,7 @@ impl Front {
             patience,
             logged: LogLines::default(),
             now: opened,
+            ended: false,
         }
     }
 
@@ -151,22 +154,40 @@ impl Front {
         self.watch_timer(task)?;
         self.tell_queued()?;
         self.poll_running(task)?;
-        let more = self.read(task)?;
+        let more = !self.session.is_closed() && self.read(task)?;
         self.flush(task)?;
-
-        let all_said = !self.unwritten && !self.session.queue().is_filled();
-        if self.context.is_draining() && self.running.is_empty() && self.owed.is_empty() {
-            if all_said {
-                return Err(End::Leaving);
-            }
-            // A client that does not read does not hold a server that leaves.
-            self.patience = self.patience.min(Instant::now() + Limits::GOODBYE);
-            self.timer.at_latest(self.patience);
-        }
+        self.watch_end()?;
         if more || !self.session.queue().rest() && !self.unwritten {
             task.waker().wake_by_ref();
         }
         Ok(())
+    }
+
+    /// The client goes when it was kicked, or when this server leaves and its requests have been
+    /// answered; but first it is told what is to be said.
+    fn watch_end(&mut self) -> Result<(), End> {
+        let leaves = self.context.is_draining() && self.running.is_empty() && self.owed.is_empty();
+        if !leaves && !self.session.is_closed() {
+            return Ok(());
+        }
+        if !self.unwritten && !self.session.queue().is_filled() {
+            return Err(self.kicked().unwrap_or(End::Leaving));
+        }
+        // One that does not read holds nobody.
+        let patience = Instant::now() + Limits::GOODBYE;
+        if patience < self.patience {
+            self.patience = patience;
+            self.timer.at_latest(patience);
+        }
+        Ok(())
+    }
+
+    /// Others closed the session, and this is how it ends.
+    fn kicked(&self) -> Option<End> {
+        match self.session.close_reason()? {
+            CloseReason::Kicked(reason) => Some(End::Kicked(reason)),
+            _ => Some(End::Leaving),
+        }
     }
 
     fn flush(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
@@ -208,10 +229,11 @@ impl Front {
             }
             self.release()?;
             if self.now >= self.patience {
-                return Err(match self.state {
+                let silent = || match self.state {
                     State::Working => End::Silent(self.patience_for_silence()),
                     State::Inited | State::WaitAck => End::HandshakeTimeout,
-                });
+                };
+                return Err(self.kicked().unwrap_or_else(silent));
             }
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
@@ -272,7 +294,6 @@ impl Front {
                     self.respond(id, &body)?;
                 }
             }
-            Item::Kick(reason) => return Err(End::Kicked(reason)),
         }
         Ok(())
     }
@@ -638,7 +659,9 @@ impl Front {
             // A client that does not read does not hear them.
             let _ = connection.queue(words);
         }
+        self.ended = true;
         self.context.sessions().close(&self.session, end.reason());
+        self.session.queue().close();
         self.end_with_client();
         self.owed.clear();
         self.release_buffers();
@@ -707,7 +730,7 @@ impl Future for Front {
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         this.session.wake().register(task.waker());
-        if !this.session.is_closed() {
+        if !this.ended {
             match this.turn(task) {
                 Ok(()) => return Poll::Pending,
                 Err(end) => {
@@ -724,7 +747,7 @@ impl Future for Front {
 impl Drop for Front {
     /// A task that is dropped, rather than ended, leaves no session behind either.
     fn drop(&mut self) {
-        if !self.session.is_closed() {
+        if !self.ended {
             let sessions = self.context.sessions();
             sessions.close(&self.session, CloseReason::Leaving);
         }

@@ -74,5 +74,8 @@ pub use schedule::{
     Overlap, PomeloCron, Schedule, ScheduleError,
 };
 pub use server::{Server, StartError};
-pub use session::{CloseReason, FrontendSession, Session, SessionId, Sessions};
+pub use session::{
+    BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
+    Sessions, Uid,
+};
 pub use state::States;

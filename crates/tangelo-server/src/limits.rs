@@ -26,6 +26,10 @@ impl Limits {
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
     /// How long a client without heartbeats may be silent.
     pub const IDLE: Duration = Duration::from_secs(90);
+    /// Bytes that a session's settings may have, as JSON.
+    pub const SETTINGS: usize = 64 << 10;
+    /// Bytes that a user's id may have.
+    pub const UID: usize = 1 << 10;
     /// How long a client that is to go may take to read its last words.
     pub const GOODBYE: Duration = Duration::from_secs(1);
 }

@@ -159,7 +159,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
     };
     let mut restored = 0usize;
     for session in sessions
-        .all()
+        .every()
         .into_iter()
         .filter(|session| hello.carries(session.id().0))
     {
@@ -184,7 +184,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
 /// Answers service Channel on a front end.
 #[derive(Debug)]
 pub(crate) struct ChannelOnFrontEnd {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) pushes: Arc<Pushes>,
 }
 

@@ -231,8 +231,8 @@ fn assemble(
     let (jobs, scheduled) = jobs.into_jobs(&instance.id);
     let neighbours = Arc::<Neighbours>::default();
     let started = Arc::new(Started::new(Arc::clone(&neighbours)));
-    let sessions = Arc::new(Sessions::new(events));
-    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
+    let sessions = Sessions::new(events);
+    let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
     let identity = Identity {
         server_id: instance.id.clone(),
@@ -241,7 +241,7 @@ fn assemble(
         frontend: instance.frontend,
     };
     let back_ends = BackEnds {
-        sessions: Arc::clone(&sessions),
+        sessions: sessions.clone(),
         started: Arc::clone(&started),
         neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),

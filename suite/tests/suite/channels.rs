@@ -1,6 +1,6 @@
 //! Channels on a back end, with members on two front ends.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tangelo::{
@@ -93,7 +93,7 @@ impl Fixture {
 
 fn binding() -> Handlers {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     Handlers::new().add("bind", bind)
 }
@@ -418,7 +418,7 @@ async fn a_back_end_that_is_started_again_has_its_members_again() {
     going.ask("chat.main.join", &json!(ROOM)).await;
     for _ in 0..2 {
         fixture.back.leave(Duration::ZERO).await;
-        let sessions = Arc::clone(fixture.fronts[0].context().sessions());
+        let sessions = fixture.fronts[0].context().sessions().clone();
         if !sessions.by_uid("going").is_empty() {
             drop(std::mem::replace(
                 &mut going,

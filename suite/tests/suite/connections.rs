@@ -24,13 +24,13 @@ const UNBIND: &str = "connector.main.unbind";
 
 fn binding() -> Blueprint {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     async fn unbind(session: FrontendSession) {
-        session.unbind();
+        session.unbind().await.unwrap();
     }
     async fn kick(session: FrontendSession) {
-        session.kick("enough");
+        session.kick("enough").await.unwrap();
     }
     async fn statistics(connections: Connections) -> Json<Value> {
         Json(serde_json::to_value(connections.statistics()).unwrap())

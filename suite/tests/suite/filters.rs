@@ -14,8 +14,8 @@ use tangelo::{
     Error, Result,
     rpc::{Code, Status},
     server::{
-        Answered, Blueprint, Context, Extension, Filter, FrontendSession, Handlers, IntoReply,
-        Json, Limits, Outbound, PushScheduler, PushSender, Request, RouteTo, Routes, Session,
+        Answered, Blueprint, Context, Extension, Filter, Handlers, IntoReply, Json, Limits,
+        Outbound, PushScheduler, PushSender, Request, RouteTo, Routes, Session,
     },
 };
 
@@ -189,19 +189,31 @@ async fn a_before_filter_lays_beside_a_request_what_its_handler_takes() {
 }
 
 #[tokio::test]
-async fn a_before_filter_may_amend_the_session_that_handlers_here_and_elsewhere_see() {
-    async fn enter(session: FrontendSession) -> Result<()> {
+async fn a_before_filter_may_amend_the_session_that_handlers_and_after_filters_see() {
+    async fn enter(session: Session) -> Result<()> {
         session.set("room", "lobby")
     }
     async fn room(session: Session) -> Result<Json<String>> {
         Ok(Json(session.get("room")?))
     }
+    let mut heard = Heard::new();
     let handlers = || Handlers::new().add("room", room);
-    let (server, _back) = both(handlers, |blueprint| blueprint.global_before(enter)).await;
-    let mut client = client(&server, Door::Tcp).await;
-    for place in PLACES {
-        let answer = client.ask(&format!("{place}.main.room"), &json!({})).await;
-        assert_eq!(answer, "lobby");
+    let sees = |blueprint: Blueprint| {
+        let tell = heard.teller();
+        blueprint.after(move |answered: Answered| {
+            tell(answered.session().get::<String>("room").unwrap());
+            std::future::ready(())
+        })
+    };
+    let local = both(handlers, |blueprint| sees(blueprint).before(enter)).await;
+    let global = both(handlers, |blueprint| sees(blueprint).global_before(enter)).await;
+    for (server, _back) in [&local, &global] {
+        let mut client = client(server, Door::Tcp).await;
+        for place in PLACES {
+            let answer = client.ask(&format!("{place}.main.room"), &json!({})).await;
+            assert_eq!(answer, "lobby");
+            assert_eq!(heard.next("the after filter").await, "lobby");
+        }
     }
 }
 

@@ -220,7 +220,7 @@ async fn a_function_that_takes_its_time_holds_up_nobody_else_and_no_server_that_
 #[tokio::test]
 async fn an_ipv4_client_of_an_ipv6_door_is_an_ipv4_client() {
     async fn bind(session: FrontendSession) -> Result<()> {
-        session.bind("u")
+        Ok(session.bind("u").await?)
     }
     let hosts = HostFilter::new();
     hosts.deny("127.0.0.2").unwrap();

@@ -36,6 +36,8 @@ mod routes;
 mod rpc;
 mod rpc_filters;
 mod session_events;
+mod session_remote;
+mod session_service;
 mod sessions;
 mod shutdown;
 mod slow_clients;

@@ -78,7 +78,7 @@ fn shout() -> Handlers {
 
 async fn servers(scheduled: impl Fn(Blueprint) -> Blueprint) -> (Vec<Server>, Server) {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     let world = World::new();
     let back = world.back("chat-1", chat(shout())).await;

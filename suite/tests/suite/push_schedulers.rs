@@ -47,11 +47,11 @@ async fn push(Json(count): Json<u32>, session: Session) -> Result<()> {
 fn pushing() -> Blueprint {
     async fn kick(Json(count): Json<u32>, session: FrontendSession) -> Result<()> {
         push(Json(count), Session::clone(&session)).await?;
-        session.kick("enough");
+        session.kick("enough").await?;
         Ok(())
     }
     async fn bind(session: FrontendSession) -> Result<()> {
-        session.bind("u")
+        Ok(session.bind("u").await?)
     }
     async fn large() -> Json<String> {
         Json("x".repeat(40_000))
@@ -694,7 +694,7 @@ async fn a_channels_push_comes_to_it_once_for_all_sessions_and_can_be_sent_to_so
         channels.get("all").add(&session)
     }
     async fn set(Json(number): Json<u32>, session: FrontendSession) -> Result<()> {
-        session.bind(&number.to_string())
+        Ok(session.bind(&number.to_string()).await?)
     }
     let mut told = Heard::new();
     let tell = told.teller();

@@ -25,7 +25,7 @@ const MANY: u64 = 500;
 
 fn binding() -> Blueprint {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     let limits = Limits {
         queue: QUEUE,

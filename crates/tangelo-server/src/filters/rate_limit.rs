@@ -88,7 +88,7 @@ impl RateLimit {
         let key = match self.by {
             By::Session => None,
             By::Uid => session.bound_uid().map(Key::Uid),
-            By::Address => session.client_address().map(|ip| Key::Address(network(ip))),
+            By::Address => Some(Key::Address(network(session.address().ip()))),
         };
         key.unwrap_or_else(|| Key::Session(session.id()))
     }

@@ -117,7 +117,7 @@ impl Forward {
                     work.await;
                     Ok(Reply::default())
                 });
-                its.connection().afterwards(FORWARD, deadline, work);
+                its.came_over().afterwards(FORWARD, deadline, work);
             }
             Ok(said(kind, outcome))
         })

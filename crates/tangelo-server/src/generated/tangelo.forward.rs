@@ -49,6 +49,9 @@ pub struct Session {
     /// Counts the changes of uid and settings.
     #[prost(uint32, tag = "4")]
     pub version: u32,
+    /// Where the client connected from, as `ip:port`.
+    #[prost(string, tag = "5")]
+    pub address: tangelo_rpc::codegen::prost::alloc::string::String,
 }
 #[allow(
     clippy::all,

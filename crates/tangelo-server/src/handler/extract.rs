@@ -8,13 +8,14 @@ use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
 use crate::{
-    Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc, Servers, Session,
+    BackendSessions, Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc,
+    Servers, Session, Sessions,
 };
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -117,6 +118,24 @@ impl FromRequest for FrontendSession {
         Self::of(request.session()).ok_or_else(|| {
             Error::new("this handler belongs on a front end: it takes a FrontendSession")
         })
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Sessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        let context = request.context();
+        if !context.instance().frontend {
+            return Err(Error::new(
+                "Sessions are on front ends: BackendSessions are everywhere",
+            ));
+        }
+        Ok(context.sessions().clone())
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for BackendSessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().backend_sessions())
     }
 }
 

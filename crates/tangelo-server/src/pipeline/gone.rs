@@ -88,7 +88,7 @@ impl Drop for Watch {
 }
 
 fn key(session: &BackSession) -> Key {
-    (session.connection().id(), session.id())
+    (session.came_over().id(), session.id())
 }
 
 impl fmt::Debug for Watch {

@@ -26,6 +26,7 @@ use crate::{
     membership::ChannelOnFrontEnd,
     peers::Callers,
     remote::{self, RemoteOnServer},
+    session::SessionService,
 };
 
 /// Where others come in; each if there is one.
@@ -106,8 +107,12 @@ impl Server {
         let services = offered
             .within(within)
             .with(ChannelOnFrontEnd {
-                sessions: Arc::clone(&context.sessions),
+                sessions: context.sessions.clone(),
                 pushes: Arc::clone(&context.pushes),
+            })
+            .with(SessionService {
+                sessions: context.sessions.clone(),
+                closed: None,
             })
             .with(LifeCycle(Arc::clone(started)));
         let instance = context.instance.clone();
@@ -135,7 +140,10 @@ impl Server {
             .with(Forward {
                 context: Arc::clone(context),
             })
-            .with(SessionOnBackEnd(context.channels.clone()))
+            .with(SessionService {
+                sessions: context.sessions.clone(),
+                closed: Some(SessionOnBackEnd(context.channels.clone())),
+            })
             .with(ChannelOnBackEnd(context.channels.clone()))
             .with(LifeCycle(Arc::clone(started)));
         let peers: Arc<dyn Peers> = Arc::new(Callers {

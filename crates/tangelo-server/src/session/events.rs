@@ -61,8 +61,8 @@ impl Untold {
         self.events.len() >= Self::MOST
     }
 
-    pub(super) fn add(&mut self, event: Event) {
-        self.events.push_back(event);
+    pub(super) fn extend(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.events.extend(events);
     }
 
     fn next(&mut self) -> Option<Event> {

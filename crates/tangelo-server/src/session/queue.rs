@@ -54,8 +54,6 @@ pub(crate) enum Item {
     },
     /// What the push scheduler has handed on as the answer to the request under this token.
     Answer { token: u64, body: Bytes },
-    /// The client has to go, for this reason.
-    Kick(String),
 }
 
 impl Item {
@@ -83,7 +81,6 @@ impl Item {
                 Self::Forwarded { outcome, .. } | Self::HandedOn { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
-                Self::Kick(reason) => reason.len(),
             }
     }
 }
@@ -206,7 +203,12 @@ impl Queue {
         self.state.lock().waiting.shrink();
     }
 
-    /// Nothing is taken any more.
+    /// Nothing is added any more.
+    pub(crate) fn seal(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Nothing is added any more, and what is here is left unsaid.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
