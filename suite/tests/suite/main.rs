@@ -7,7 +7,11 @@
 
 mod answers;
 mod app;
+mod broadcast;
 mod built_in_filters;
+mod channel_life;
+mod channel_options;
+mod channel_pushes;
 mod channels;
 mod client;
 mod configuration;
@@ -32,6 +36,7 @@ mod lost_back_ends;
 mod order;
 mod push_schedulers;
 mod remotes;
+mod rooms;
 mod routes;
 mod rpc;
 mod rpc_filters;
@@ -40,6 +45,7 @@ mod session_remote;
 mod session_service;
 mod sessions;
 mod shutdown;
+mod single_sessions;
 mod slow_clients;
 mod upgrade;
 mod world;
