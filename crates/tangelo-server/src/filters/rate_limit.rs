@@ -70,7 +70,8 @@ impl RateLimit {
         self
     }
 
-    /// Of each address clients come from: of IPv6, each network of 64 bits.
+    /// Of each address clients come from: of IPv6, each network of 64 bits. Of the session where the address
+    /// is not known.
     #[must_use]
     pub fn by_address(mut self) -> Self {
         self.by = By::Address;
@@ -88,7 +89,7 @@ impl RateLimit {
         let key = match self.by {
             By::Session => None,
             By::Uid => session.bound_uid().map(Key::Uid),
-            By::Address => Some(Key::Address(network(session.address().ip()))),
+            By::Address => session.client_address().map(|ip| Key::Address(network(ip))),
         };
         key.unwrap_or_else(|| Key::Session(session.id()))
     }
