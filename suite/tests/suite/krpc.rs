@@ -225,11 +225,14 @@ async fn a_stranger_forwards_restores_and_closes_nothing() {
     // Forward with a route and a session; Session.closed; Channel.restore.
     let forward = b"\x0a\x0echat.main.echo\x2a\x09\x09\x07\0\0\0\0\0\0\0";
     let closed = b"\x09\x07\0\0\0\0\0\0\0";
-    let bodies: [((i32, i32), &[u8]); 3] =
-        [((11, 1), forward), ((12, 1), closed), ((13, 4), closed)];
-    for ((service, message), body) in bodies {
+    let bodies: [((i32, i32), &[u8], i32); 3] = [
+        ((11, 1), forward, -625),
+        ((12, 1), closed, -625),
+        ((13, 4), closed, -630),
+    ];
+    for ((service, message), body, code) in bodies {
         let frame = peer.ask(call(service, message), body).await;
-        assert_eq!(frame.meta.ret_code, -625, "service {service}");
+        assert_eq!(frame.meta.ret_code, code, "service {service}");
     }
     peer.stands().await;
 }
