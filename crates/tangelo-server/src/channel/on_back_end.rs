@@ -37,8 +37,10 @@ impl Service for ChannelOnBackEnd {
 impl ChannelOnBackEnd {
     fn serve(&self, request: &Request) -> Result<(), Status> {
         let body = request.body.clone();
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        // Groups of sessions are not for strangers.
+        let connection = request.connection.as_ref();
+        let connection = connection.ok_or(Code::SERVICE_NOT_ALLOWED)?;
+        let hello = connection.hello().ok_or(Code::SERVICE_NOT_ALLOWED)?;
         let frontend_id = &*hello.identity.server_id;
         match (request.service_id, request.msg_id) {
             RESTORE => {

@@ -39,8 +39,10 @@ impl ChannelOnFrontEnd {
 
     fn serve(&self, request: &Request) -> Result<Reply, Status> {
         let body = request.body.clone();
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        // Groups of sessions are not for strangers.
+        let connection = request.connection.as_ref();
+        let connection = connection.ok_or(Code::SERVICE_NOT_ALLOWED)?;
+        let hello = connection.hello().ok_or(Code::SERVICE_NOT_ALLOWED)?;
         match (request.service_id, request.msg_id) {
             PUSH => {
                 let told = self.push(PushReq::decode(body).map_err(undecodable)?, hello)?;
