@@ -65,10 +65,10 @@ pub mod prelude {
         server::{
             Answered, BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions,
             Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
-            FailMode, Filter, FrontendSession, HandlerExt, HostFilter, IntoReply, Job, JobRun,
-            Jobs, Json, Member, Once, Overlap, PomeloCron, PushSchedulers, Request, RouteRule,
-            RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState, Sessions,
-            SingleSession, State, Uid,
+            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, HostFilter, IntoReply,
+            Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence, PushSchedulers,
+            Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState,
+            Sessions, SingleSession, State, Uid,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

@@ -105,7 +105,10 @@ impl Server {
         };
         let services = offered
             .within(within)
-            .with(ChannelOnFrontEnd(context.channels.clone()))
+            .with(ChannelOnFrontEnd {
+                channels: context.channels.clone(),
+                roster: context.roster.clone(),
+            })
             .with(SessionService {
                 sessions: context.sessions.clone(),
                 closed: None,
@@ -118,6 +121,10 @@ impl Server {
             run.await;
             drop(own);
         });
+        if let Some(roster) = &context.roster {
+            let run = Arc::clone(roster).run();
+            until_drained(&self.back, info_span!("roster"), run);
+        }
         if context.sessions.single().is_some() {
             let keep = session::keep(Arc::clone(context));
             until_drained(&self.back, info_span!("claims"), keep);
@@ -258,7 +265,11 @@ impl Server {
         );
         let components = self.context.components.stop(&self.context, deadline).await;
         let left = deadline.saturating_duration_since(Instant::now());
-        callers + jobs + components + self.back.close(left).await
+        let back = self.back.close(left).await;
+        if let Some(roster) = &self.context.roster {
+            roster.end().await;
+        }
+        callers + jobs + components + back
     }
 
     /// Ends, all of it in its order: [`before_shutdown`](Self::before_shutdown),
