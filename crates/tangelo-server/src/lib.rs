@@ -49,7 +49,10 @@ mod session;
 mod state;
 
 pub use blueprint::Blueprint;
-pub use channel::{Channel, Channels, Member};
+pub use channel::{
+    BroadcastOptions, Broadcasted, Channel, ChannelError, ChannelOptions, Channels, Delivered,
+    Member, Receivers,
+};
 pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
@@ -70,6 +73,6 @@ pub use schedule::{
 pub use server::{Server, StartError};
 pub use session::{
     BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
-    Sessions, Uid,
+    Sessions, SingleSession, Uid,
 };
 pub use state::States;

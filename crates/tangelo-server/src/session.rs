@@ -10,6 +10,7 @@ mod id;
 mod queue;
 mod remote;
 mod settings;
+mod single;
 mod table;
 mod uid;
 mod waiting;
@@ -30,11 +31,12 @@ pub(crate) use self::{
     id::SessionIds,
     queue::{Item, Queue},
     remote::SessionService,
+    single::{Single, keep},
     wake::Wake,
 };
 pub use self::{
     backend_sessions::BackendSessions, bind::BindError, events::CloseReason,
-    frontend::FrontendSession, id::SessionId, table::Sessions, uid::Uid,
+    frontend::FrontendSession, id::SessionId, single::SingleSession, table::Sessions, uid::Uid,
 };
 use crate::{Context, Error};
 

@@ -26,11 +26,11 @@ fn binding() -> Blueprint {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
         Ok(session.bind(&uid).await?)
     }
-    async fn unbind(session: FrontendSession) {
-        session.unbind().await.unwrap();
+    async fn unbind(session: FrontendSession) -> Result<()> {
+        session.unbind().await
     }
-    async fn kick(session: FrontendSession) {
-        session.kick("enough").await.unwrap();
+    async fn kick(session: FrontendSession) -> Result<()> {
+        session.kick("enough").await
     }
     async fn statistics(connections: Connections) -> Json<Value> {
         Json(serde_json::to_value(connections.statistics()).unwrap())

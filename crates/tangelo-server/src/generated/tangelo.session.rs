@@ -296,6 +296,133 @@ pub struct PushRes {
     missing_debug_implementations,
     unreachable_pub
 )]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ClaimReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+    /// The newer session shall win, not the older one.
+    #[prost(bool, tag = "3")]
+    pub kick_old: bool,
+    /// The session has the user already, for so long; others kept account until now.
+    #[prost(bool, tag = "4")]
+    pub held: bool,
+    #[prost(uint64, tag = "5")]
+    pub held_ms: u64,
+    /// The types of front ends among which this holds, sorted, with commas between them.
+    #[prost(string, tag = "6")]
+    pub across: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ClaimRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// False if another session keeps the user.
+    #[prost(bool, tag = "3")]
+    pub granted: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ReleaseReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ReleaseRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ContestReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// Of this session, which has it or is about to; if 0, of any that has it.
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+    /// It shall go, rather than tell whether it is still there.
+    #[prost(bool, tag = "3")]
+    pub kick: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ContestRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// It is still there, and keeps the user.
+    #[prost(bool, tag = "3")]
+    pub kept: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
 #[derive(
     Clone,
     Copy,

@@ -101,13 +101,12 @@ impl FromRequest for FrontendSession {
 
 impl<R: Incoming> FromRequest<R> for Sessions {
     fn from_request(request: &mut R) -> Result<Self> {
-        let context = request.context();
-        if !context.instance().frontend {
+        if !request.context().instance().frontend {
             return Err(Error::new(
                 "Sessions are on front ends: BackendSessions are everywhere",
             ));
         }
-        Ok(context.sessions().clone())
+        Ok(request.context().sessions().clone())
     }
 }
 

@@ -16,17 +16,16 @@ use tangelo_runtime::Tasks;
 use tokio::time::Instant;
 use tracing::{Span, info, info_span, warn};
 
-use super::{Parts, Problem, Server, dials};
+use super::{Parts, Problem, Server, dials, wanted};
 use crate::{
     Context, Error, accept,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
+    channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
-    membership::ChannelOnFrontEnd,
     peers::Callers,
     remote::{self, RemoteOnServer},
-    session::SessionService,
+    session::{self, SessionService},
 };
 
 /// Where others come in; each if there is one.
@@ -105,23 +104,23 @@ impl Server {
         };
         let services = offered
             .within(within)
-            .with(ChannelOnFrontEnd {
-                sessions: context.sessions.clone(),
-                pushes: Arc::clone(&context.pushes),
-            })
+            .with(ChannelOnFrontEnd(context.channels.clone()))
             .with(SessionService {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
             .with(LifeCycle(Arc::clone(started)));
-        let instance = context.instance.clone();
-        let wanted = move |other: &Instance| dials(&instance, other);
+        let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
         until_drained(&self.back, info_span!("cluster"), async move {
             run.await;
             drop(own);
         });
+        if context.sessions.single().is_some() {
+            let keep = session::keep(Arc::clone(context));
+            until_drained(&self.back, info_span!("claims"), keep);
+        }
     }
 
     fn let_servers_in(

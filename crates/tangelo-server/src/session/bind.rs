@@ -59,30 +59,26 @@ impl Sessions {
         if uid.is_empty() || uid.len() > Limits::UID {
             return Err(BindError::Uid(uid.len()));
         }
-        self.bind_at_once(session, uid)
+        match self.single() {
+            Some(single) => self.bind_single(single, session, uid).await,
+            None => self.bind_at_once(session, uid),
+        }
     }
 
-    fn bind_at_once(&self, session: &Arc<FrontSession>, uid: Uid) -> Result<(), BindError> {
-        let mut users = self.users();
+    pub(super) fn bind_at_once(
+        &self,
+        session: &Arc<FrontSession>,
+        uid: Uid,
+    ) -> Result<(), BindError> {
+        let mut users = self.user_map();
         let uid = session.change(|state| {
-            if state.closed.is_some() {
-                return Err(BindError::Closed);
-            }
-            if let Some(bound) = &state.uid {
-                return if **bound == *uid {
-                    Ok(None)
-                } else {
-                    Err(BindError::Bound(Arc::clone(bound)))
-                };
-            }
-            if state.untold.is_full() {
-                let words = "bound and unbound faster than the application takes note";
-                return Err(Status::new(Code::FLOW_LIMIT, words).into());
+            if state.is_bound_to(&uid)? {
+                return Ok(None);
             }
             state.bound_at = Some(SystemTime::now());
             let uid = Arc::clone(state.uid.insert(uid.into()));
             self.note(state, Event::Bound(Arc::clone(&uid)));
-            Ok(Some(uid))
+            Ok::<_, BindError>(Some(uid))
         })?;
         if let Some(uid) = uid {
             users.add(session, uid);
@@ -94,21 +90,27 @@ impl Sessions {
 
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
-        let mut users = self.users();
-        let uid = session.change(|state| {
+        let mut users = self.user_map();
+        let unbound = session.change(|state| {
             if state.closed.is_some() {
                 return Err(no_such_session());
             }
-            let uid = state.uid.take();
-            if let Some(uid) = &uid {
-                self.note(state, Event::Unbound(Arc::clone(uid)));
-            }
-            Ok(uid)
+            let Some(uid) = state.uid.take() else {
+                return Ok(None);
+            };
+            self.note(state, Event::Unbound(Arc::clone(&uid)));
+            Ok(Some((uid, state.memberships.take_bound())))
         })?;
-        if let Some(uid) = uid {
-            users.remove(session, &uid);
-        }
+        let Some((uid, memberships)) = unbound else {
+            return Ok(());
+        };
+        users.remove(session, &uid);
         drop(users);
+        if let Some(single) = self.single() {
+            single.let_go(&uid, session);
+        }
+        // Channels for users only.
+        memberships.tell_gone(session.id(), session.context().channels());
         self.tell_events(session);
         Ok(())
     }

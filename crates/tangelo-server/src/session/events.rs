@@ -108,7 +108,7 @@ impl Events {
         if self.is_empty() {
             return;
         }
-        while let Some(event) = session.untold(Untold::next) {
+        while let Some(event) = session.look(|state| state.untold.next()) {
             let told = FrontendSession::new(Arc::clone(session));
             match &event {
                 Event::Bound(uid) => each(&self.bind, "on_bind", |bound| bound(&told, uid)),
@@ -117,7 +117,7 @@ impl Events {
                 }
                 Event::Closed(why) => each(&self.close, "on_close", |closed| closed(&told, why)),
             }
-            session.untold(|untold| untold.telling = false);
+            session.look(|state| state.untold.telling = false);
         }
     }
 }

@@ -15,10 +15,11 @@ use prost::Message as _;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
 use tangelo_registry::Instance;
-use tangelo_rpc::{Reply, Status, Waiter};
+use tangelo_rpc::{Code, Reply, Status, Waiter};
+use tokio::sync::watch;
 
 use super::{
-    CloseReason, Item, Queue, SessionId, Wake,
+    BindError, CloseReason, Item, Queue, SessionId, Wake,
     events::{Event, Untold},
     settings::{Settings, TooLong},
 };
@@ -46,10 +47,36 @@ pub(super) struct State {
     settings: Settings,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
-    memberships: Memberships,
+    pub(super) memberships: Memberships,
     homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
+    /// While a user is being bound: ends when that is over.
+    pub(super) binding: Option<watch::Receiver<()>>,
+}
+
+impl State {
+    /// Whether it is bound to this user already.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub(super) fn is_bound_to(&self, uid: &str) -> Result<bool, BindError> {
+        if self.closed.is_some() {
+            return Err(BindError::Closed);
+        }
+        if let Some(bound) = &self.uid {
+            return if **bound == *uid {
+                Ok(true)
+            } else {
+                Err(BindError::Bound(Arc::clone(bound)))
+            };
+        }
+        if self.untold.is_full() {
+            let words = "bound and unbound faster than the application takes note";
+            return Err(Status::new(Code::FLOW_LIMIT, words).into());
+        }
+        Ok(false)
+    }
 }
 
 impl FrontSession {
@@ -195,19 +222,33 @@ impl FrontSession {
         self.state.lock().homes.settle(server, versions);
     }
 
-    /// What a back end remembers of this session is changed; `false` if the session has closed.
-    pub(crate) fn with_memberships(&self, change: impl FnOnce(&mut Memberships)) -> bool {
+    /// Looks at, or changes, which channels the session is in, given whom it is bound to; none if it has
+    /// closed.
+    pub(crate) fn with_memberships<T>(
+        &self,
+        use_them: impl FnOnce(&mut Memberships, Option<&str>) -> T,
+    ) -> Option<T> {
         let mut state = self.state.lock();
-        let open = state.closed.is_none();
-        if open {
-            change(&mut state.memberships);
-        }
-        open
+        let State {
+            uid,
+            memberships,
+            closed,
+            ..
+        } = &mut *state;
+        closed
+            .is_none()
+            .then(|| use_them(memberships, uid.as_deref()))
     }
 
-    /// Looks at, or changes, what happened and was not told yet.
-    pub(super) fn untold<T>(&self, use_it: impl FnOnce(&mut Untold) -> T) -> T {
-        use_it(&mut self.state.lock().untold)
+    /// Whether it is in this channel of that server.
+    pub(crate) fn is_member(&self, server_id: &str, channel: &str) -> bool {
+        let is_member = self.with_memberships(|memberships, _| memberships.has(server_id, channel));
+        is_member.unwrap_or_default()
+    }
+
+    /// Looks at, or changes, what back ends are not shown.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock())
     }
 
     /// Nothing is taken for the client any more. Returns the user, and who has to be told; nothing if

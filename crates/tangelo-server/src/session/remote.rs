@@ -17,7 +17,7 @@ use crate::{
     Context,
     generated::session::{
         BindReq, BindRes, ChangeSettingsReq, ChangeSettingsRes, GetReq, GetRes, KickReq, KickRes,
-        PushReq, PushRes, Refusal, UnbindReq, UnbindRes, Whose,
+        PushReq, PushRes, Refusal, ReleaseReq, UnbindReq, UnbindRes, Whose,
     },
 };
 
@@ -28,6 +28,9 @@ pub(super) const CHANGE_SETTINGS: (i32, i32) = (12, 4);
 pub(super) const GET: (i32, i32) = (12, 5);
 pub(super) const KICK: (i32, i32) = (12, 6);
 pub(super) const PUSH: (i32, i32) = (12, 7);
+pub(super) const CLAIM: (i32, i32) = (12, 8);
+pub(super) const RELEASE: (i32, i32) = (12, 9);
+pub(super) const CONTEST: (i32, i32) = (12, 10);
 
 /// How long another front end may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -42,7 +45,9 @@ pub(super) fn road(
     let dialed = context.cluster.by_id(frontend_id);
     if let Some(connection) = dialed.and_then(|remote| remote.connection(key).ok()) {
         // What is seen over it belongs to this server.
-        connection.set_extension(Arc::clone(context));
+        if connection.extension::<Arc<Context>>().is_none() {
+            connection.set_extension(Arc::clone(context));
+        }
         return Ok(connection);
     }
     let frontends = context.channels().frontends();
@@ -144,10 +149,35 @@ pub(super) async fn ask<A: Message + Default>(
     method: (i32, i32),
     request: &impl Message,
 ) -> Result<A, Status> {
-    let deadline = Instant::now() + PATIENCE;
+    ask_until(Instant::now() + PATIENCE, connection, method, request).await
+}
+
+pub(super) async fn ask_until<A: Message + Default>(
+    deadline: Instant,
+    connection: &Connection,
+    method: (i32, i32),
+    request: &impl Message,
+) -> Result<A, Status> {
     let request = request.encode_to_vec().into();
     let reply = connection.call(method, deadline, request).await?;
     A::decode(reply.body).map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))
+}
+
+/// Tells a front end that keeps account of a user that a session has it no longer.
+pub(super) fn release(front_end: &Connection, uid: &str, session: SessionId) -> Result<(), Status> {
+    let request = ReleaseReq {
+        uid: uid.to_owned(),
+        sid: session.0,
+    };
+    front_end.tell(RELEASE, |out| request.encode_raw(out))
+}
+
+/// How it went, as the other side is told; the cause stays here.
+pub(super) fn told<T>(outcome: &Result<T, Status>) -> (i32, String) {
+    match outcome {
+        Ok(_) => (0, String::new()),
+        Err(status) => (status.code().0, status.message().to_owned()),
+    }
 }
 
 /// What the other side said of how it went.

@@ -9,9 +9,9 @@ use tangelo_connector::Push;
 
 use super::{
     CloseReason, Events, FrontSession, Kind, Session, SessionId, encode, events::Event,
-    front::State, no_such_session,
+    front::State, no_such_session, single::Single,
 };
-use crate::{Context, Error, generated::session::Whose, membership::Departed};
+use crate::{Context, Error, OutboundKind, generated::session::Whose, membership::Departed};
 
 /// All sessions of a front end: Pomelo's `sessionService`. Clones speak of the same ones. A handler on
 /// a front end may have it as an argument.
@@ -27,6 +27,7 @@ struct Shared {
     by_uid: Mutex<ByUid>,
     departed: Departed,
     events: Events,
+    single: Option<Arc<Single>>,
 }
 
 /// The sessions of each user.
@@ -34,13 +35,14 @@ struct Shared {
 pub(super) struct ByUid(HashMap<Arc<str>, Vec<Arc<FrontSession>>>);
 
 impl Sessions {
-    pub(crate) fn new(events: Events) -> Self {
+    pub(crate) fn new(events: Events, single: Option<Single>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 by_id: RwLock::default(),
                 by_uid: Mutex::default(),
                 departed: Departed::default(),
                 events,
+                single: single.map(Arc::new),
             }),
         }
     }
@@ -57,8 +59,7 @@ impl Sessions {
 
     /// The sessions that are bound to users, in no order.
     pub fn bound(&self) -> Vec<Session> {
-        let users = self.users();
-        users.0.values().flatten().cloned().map(of).collect()
+        self.bound_sessions().into_iter().map(of).collect()
     }
 
     /// The session of this id.
@@ -137,12 +138,16 @@ impl Sessions {
     }
 
     pub(super) fn push_to(&self, whose: &Whose, push: Push) -> usize {
-        let push = Arc::new(push);
         let sessions = self.whose(whose);
-        let told = sessions
+        let Some(first) = sessions.first() else {
+            return 0;
+        };
+        let pushes = first.context().pushes();
+        let mut round = pushes.begin(OutboundKind::Push, push, None);
+        sessions
             .iter()
-            .map(|session| session.push(Arc::clone(&push)));
-        told.count()
+            .filter(|session| round.tell(session))
+            .count()
     }
 
     /// One session, or all of a user.
@@ -152,16 +157,6 @@ impl Sessions {
         } else {
             self.bound_to(&whose.uid)
         }
-    }
-
-    /// How many users are bound to sessions here.
-    pub(crate) fn count_users(&self) -> usize {
-        self.users().0.len()
-    }
-
-    /// The sessions that a user is bound to.
-    pub(crate) fn logged_in(&self) -> Vec<Arc<FrontSession>> {
-        self.users().0.values().flatten().cloned().collect()
     }
 
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
@@ -174,6 +169,9 @@ impl Sessions {
 
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        if session.is_closed() {
+            return;
+        }
         // What a push scheduler keeps for it goes before the last words.
         session.context().pushes().closing(session.id());
         let told = self.worth_telling(Event::Closed(reason.clone()));
@@ -182,9 +180,12 @@ impl Sessions {
         };
         self.shared.by_id.write().remove(&session.id());
         if let Some(uid) = uid {
-            self.users().remove(session, &uid);
+            self.user_map().remove(session, &uid);
+            if let Some(single) = self.single() {
+                single.let_go(&uid, session);
+            }
         }
-        memberships.tell_closed(session.id(), self.departed());
+        memberships.tell_closed(session.id(), self.departed(), session.context().channels());
         self.tell_events(session);
     }
 
@@ -196,15 +197,29 @@ impl Sessions {
         self.shared.by_id.read().values().cloned().collect()
     }
 
+    pub(crate) fn single(&self) -> Option<&Arc<Single>> {
+        self.shared.single.as_ref()
+    }
+
+    /// How many users are bound to sessions here.
+    pub(crate) fn users(&self) -> usize {
+        self.user_map().0.len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn bound_sessions(&self) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.values().flatten().cloned().collect()
+    }
+
     pub(crate) fn departed(&self) -> &Departed {
         &self.shared.departed
     }
 
-    fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
-        self.users().0.get(uid).cloned().unwrap_or_default()
+    pub(crate) fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.get(uid).cloned().unwrap_or_default()
     }
 
-    pub(super) fn users(&self) -> MutexGuard<'_, ByUid> {
+    pub(super) fn user_map(&self) -> MutexGuard<'_, ByUid> {
         self.shared.by_uid.lock()
     }
 

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use prost::Message;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
-use tangelo_rpc::{Answer, Code, Definition, Reply, Request, Service, Status};
+use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service, Status};
 
-use super::{BIND, CHANGE_SETTINGS, GET, KICK, PUSH, UNBIND};
+use super::{BIND, CHANGE_SETTINGS, CLAIM, CONTEST, GET, KICK, PUSH, RELEASE, UNBIND, told};
 use crate::{
-    Sessions,
+    Context, Sessions,
     channel::SessionOnBackEnd,
     generated::session::{
         BindReq, BindRes, ChangeSettingsReq, ChangeSettingsRes, GetReq, GetRes, KickReq, KickRes,
@@ -39,17 +39,20 @@ impl Service for SessionService {
             Some(closed) if method == CLOSED => return closed.call(request),
             _ => {}
         }
-        let said_hello = |connection: &tangelo_rpc::Connection| connection.hello().is_some();
-        if !request.connection.as_ref().is_some_and(said_hello) {
+        let known = |connection: &Connection| connection.hello().is_some();
+        let Some(connection) = request.connection.filter(known) else {
             let words = "sessions are not for strangers";
             let refused = Err(Status::new(Code::SERVICE_NOT_ALLOWED, words));
             return Box::pin(std::future::ready(refused));
-        }
+        };
         let (sessions, body) = (self.sessions.clone(), request.body);
-        if method == BIND {
-            return Box::pin(async move { sessions.serve_bind(body).await });
-        }
         let answer = match method {
+            BIND => return Box::pin(async move { sessions.serve_bind(body).await }),
+            CLAIM | RELEASE | CONTEST => {
+                return Box::pin(
+                    async move { sessions.serve_single(method, &connection, body).await },
+                );
+            }
             UNBIND => sessions.serve_unbind(body),
             CHANGE_SETTINGS => sessions.serve_settings(body),
             GET => sessions.serve_get(body),
@@ -140,6 +143,25 @@ impl Sessions {
         Ok(Reply::protobuf(0, answer.encode_to_vec()))
     }
 
+    /// What is said among front ends that let a user have one session alone.
+    async fn serve_single(
+        &self,
+        method: (i32, i32),
+        connection: &Connection,
+        body: Bytes,
+    ) -> Result<Reply, Status> {
+        let context: Option<&Arc<Context>> = connection.extension();
+        let (Some(single), Some(context)) = (self.single(), context) else {
+            let words = "a user may have several sessions here: single_session is not set";
+            return Err(Status::new(Code::NOT_FOUND, words));
+        };
+        match method {
+            CLAIM => single.serve_claim(context, connection, decode(body)?).await,
+            RELEASE => single.serve_release(connection, decode(body)?).await,
+            _ => Ok(single.serve_contest(context, &decode(body)?)),
+        }
+    }
+
     fn existing(&self, session: u64) -> Result<Arc<FrontSession>, Status> {
         self.find(SessionId(session)).ok_or_else(no_such_session)
     }
@@ -147,12 +169,4 @@ impl Sessions {
 
 fn decode<M: Message + Default>(body: Bytes) -> Result<M, Status> {
     M::decode(body).map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))
-}
-
-/// As it is told to whoever asked, who keeps the words to himself.
-fn told(outcome: &Result<(), Status>) -> (i32, String) {
-    match outcome {
-        Ok(()) => (0, String::new()),
-        Err(status) => (status.code().0, status.message().to_owned()),
-    }
 }
