@@ -494,7 +494,16 @@ impl Front {
                 }
             },
         };
-        self.send(chosen, (id, place), request)
+        match self.send(chosen, (id, place), request) {
+            // It has said that it leaves since it was chosen; there may be another one.
+            Err(status) if status.code() == Code::SERVER_SHUTDOWN => {
+                match self.choices.choose(context, &self.session, request)? {
+                    BackEnd::Known(chosen) => self.send(chosen, (id, place), request),
+                    BackEnd::Asks(_) => Err(status),
+                }
+            }
+            sent => sent,
+        }
     }
 
     /// Over the session's connection to this back end.

@@ -11,6 +11,7 @@ mod channels;
 mod client;
 mod configuration;
 mod connections;
+mod draining;
 mod handshake;
 mod heartbeats;
 mod krpc;
