@@ -14,6 +14,7 @@ mod connections;
 mod draining;
 mod handshake;
 mod heartbeats;
+mod jobs;
 mod krpc;
 mod krpc_blocking;
 mod krpc_client;
