@@ -22,6 +22,7 @@ mod krpc_dynamic;
 mod krpc_server;
 mod krpc_tracing;
 mod lanes;
+mod life_cycle;
 mod limits;
 mod lost_back_ends;
 mod order;
