@@ -26,9 +26,13 @@
 //! What is not in a message is looked at as its default: an empty string, 0, an empty list, a message with
 //! nothing in it. So a required string in a message makes that message required. Two kinds of fields may be absent
 //! whatever they would have to be: members of a `oneof`, and a message by which a type holds itself, as a tree's node does; there a tree ends.
-//! Keys of maps have no rules; the messages among their values are looked at, in no particular order.
+//! Keys of maps have no rules; the messages among their values are looked at, in the order they come.
+//!
+//! Whether there are rules or not, a body is measured first: one that would become far more memory than it is long is
+//! not decoded (see [`MAX_GROWTH`]).
 
 mod compile;
+mod decoded_size;
 mod error;
 mod options;
 mod pattern;
@@ -38,22 +42,21 @@ mod scalar;
 mod values;
 mod violation;
 mod walk;
-mod weight;
 
 use std::fmt;
 
 use prost_reflect::MessageDescriptor;
 
-use self::weight::Weight;
 use self::{
     compile::{Place, Plan},
+    decoded_size::DecodedSize,
     walk::{Stop, Walk},
 };
 pub use self::{
+    decoded_size::{ALWAYS_DECODED, MAX_GROWTH, Unreadable},
     error::{BodyError, Error},
     scalar::MAX_NUMBERS_AS_TEXT,
     violation::{VALIDATE_ERROR, Violation},
-    weight::{ALWAYS_DECODED, MAX_GROWTH, Unreadable},
 };
 
 /// The rules of one type of message and of all that it holds, and what it becomes when it is decoded.
@@ -61,7 +64,7 @@ pub struct Validator {
     descriptor: MessageDescriptor,
     /// A plan for each type, its own first. None where there are no rules.
     plans: Vec<Plan>,
-    weight: Option<Weight>,
+    decoded_size: Option<DecodedSize>,
 }
 
 impl Validator {
@@ -75,12 +78,12 @@ impl Validator {
     /// back-references, a rule that does not fit the field's type, a rule unknown here.
     pub fn compile(descriptor: &MessageDescriptor) -> Result<Option<Self>, Error> {
         let plans = compile::plans(descriptor)?;
-        let weight = Weight::of(descriptor);
-        let needless = plans.is_none() && weight.is_none();
+        let decoded_size = DecodedSize::of(descriptor);
+        let needless = plans.is_none() && decoded_size.is_none();
         Ok((!needless).then(|| Self {
             descriptor: descriptor.clone(),
             plans: plans.unwrap_or_default(),
-            weight,
+            decoded_size,
         }))
     }
 
@@ -92,8 +95,8 @@ impl Validator {
     /// [`MAX_GROWTH`] times its length and more than [`ALWAYS_DECODED`] when it is decoded, or the first rule
     /// that is broken.
     pub fn check_body(&self, body: &[u8]) -> Result<(), BodyError> {
-        if let Some(weight) = &self.weight {
-            weight.check(body)?;
+        if let Some(size) = &self.decoded_size {
+            size.check(body)?;
         }
         Walk::check(&self.plans, body).map_err(|stop| match stop {
             Stop::Malformed(malformed) => BodyError::Decode(malformed.into()),

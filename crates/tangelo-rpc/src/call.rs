@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug_span;
 
-use crate::{Answer, Code, Headers, Message, Reply, Request, ServerContext, Service, Status};
+use crate::{Answer, Code, Due, Headers, Message, Reply, Request, ServerContext, Service, Status};
 
 /// How long a call waits for its answer unless told otherwise.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -266,11 +266,12 @@ pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
 }
 
 /// When a call must be answered: after `timeout`, unless the request says otherwise, and never later
-/// than the request that is being served here.
+/// than the request that is being served here, or the work at hand.
 pub(crate) fn deadline(request: &Request, timeout: Duration) -> Instant {
     let own = request.deadline.unwrap_or_else(|| after(timeout));
     let served = ServerContext::current().and_then(|context| context.deadline());
-    served.map_or(own, |served| own.min(served))
+    let limits = [served, Due::current()];
+    limits.into_iter().flatten().fold(own, Instant::min)
 }
 
 /// This far from now; in thirty years where that is beyond all clocks.

@@ -18,6 +18,7 @@ mod codec;
 pub mod config;
 mod connection;
 mod definition;
+mod due;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 #[rustfmt::skip]
 mod generated {
@@ -44,6 +45,7 @@ pub use cluster::{Cluster, Dialers, Remote};
 pub use codec::{Codec, CodecError, Codecs};
 pub use connection::{Connection, Key, Limits, Sequence, Waiter};
 pub use definition::{Definition, Message, Method};
+pub use due::Due;
 pub use home::Home;
 pub use listener::ConnectionListener;
 pub use server_context::ServerContext;

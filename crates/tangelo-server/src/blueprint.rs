@@ -7,8 +7,8 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, States,
-    channel::OnLeave,
+    Channel, Context, Handlers, Limits, Member, SingleSession, States,
+    channel::{OnLeave, PushFilters},
     component::Components,
     connections,
     life_cycle::{Hooks, ServerEvents},
@@ -34,9 +34,11 @@ pub struct Blueprint {
     pub(crate) cluster: Option<Vec<Arc<Instance>>>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) jobs: schedule::Plan,
+    pub(crate) push_filters: PushFilters,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
+    pub(crate) single_session: Option<SingleSession>,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -62,9 +64,11 @@ impl Blueprint {
             cluster: None,
             on_leave: None,
             jobs: schedule::Plan::default(),
+            push_filters: PushFilters::default(),
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),
+            single_session: None,
             mistakes: Vec::new(),
         }
     }
@@ -121,6 +125,15 @@ impl Blueprint {
         self
     }
 
+    /// Calls to krpc services that the handlers so far make end when the handlers' own answers are due,
+    /// unless they are made in a task of their own. It costs each request an allocation;
+    /// an `App` with krpc services does it by itself.
+    #[must_use]
+    pub fn hand_deadlines_on(mut self) -> Self {
+        self.pipeline.hand_deadlines_on();
+        self
+    }
+
     /// Shares a value with this type's handlers, which take it as [`State<T>`](crate::State).
     #[must_use]
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -135,7 +148,8 @@ impl Blueprint {
         self
     }
 
-    /// A service for other servers: Pomelo's remote. `make` is given the server it will run on.
+    /// A service for other servers: Pomelo's remote, typed. `make` is given the server it will run on. It
+    /// answers whoever can reach the server, also back ends over the connections a front end has dialed.
     #[must_use]
     pub fn service<S: Service + Definition>(
         mut self,
@@ -170,7 +184,8 @@ impl Blueprint {
         mistakes
     }
 
-    /// Called when a member has left a channel because its session closed.
+    /// Called when a member has left a channel because its session closed, or is not bound to its user any
+    /// more where it [has to be](crate::ChannelOptions::bound_only).
     #[must_use]
     pub fn on_leave(
         mut self,

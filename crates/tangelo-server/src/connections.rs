@@ -13,9 +13,6 @@ use std::{
     },
 };
 
-use serde_json::Value;
-use tangelo_registry::Instance;
-
 pub(crate) use self::admission::{Admission, Refused};
 pub use self::{
     host_filter::{BadNetwork, HostFilter},
@@ -23,8 +20,6 @@ pub use self::{
 };
 use crate::{Blueprint, Context, Error, FromRequest, Request, Result, Sessions};
 
-/// The key of servers.json that says how many connections there may be.
-const MAX_CONNECTIONS: &str = "max-connections";
 /// What a client is kicked with that the host filter no longer lets in.
 const REFUSED: &str = "refused";
 
@@ -46,7 +41,7 @@ struct Shared {
     total: AtomicU64,
     refused: AtomicU64,
     hosts: HostFilter,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
 }
 
 /// What a blueprint says about connections.
@@ -56,30 +51,8 @@ pub(crate) struct Plan {
     hosts: HostFilter,
 }
 
-impl Plan {
-    /// What servers.json says of the server goes before what code says.
-    ///
-    /// # Errors
-    /// It says something that is no number.
-    pub(crate) fn configured(mut self, instance: &Instance) -> Result<Self, String> {
-        let Some(value) = instance.settings.get(MAX_CONNECTIONS) else {
-            return Ok(self);
-        };
-        // Pomelo's command line makes texts of numbers.
-        let number = match value {
-            Value::String(text) => text.parse().ok(),
-            other => other.as_u64().and_then(|number| number.try_into().ok()),
-        };
-        let number: usize = number
-            .ok_or_else(|| format!("`{MAX_CONNECTIONS}`: expected a number, found {value}"))?;
-        // As in Pomelo, 0 is no limit.
-        self.most = (number > 0).then_some(number);
-        Ok(self)
-    }
-}
-
 impl Connections {
-    pub(crate) fn new(plan: Plan, server_id: &str, sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(plan: Plan, server_id: &str, sessions: Sessions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 server_id: server_id.to_owned(),
@@ -151,7 +124,7 @@ impl Connections {
     pub async fn enforce_host_filter(&self) -> usize {
         let mut refused = 0;
         let mut left = Vec::new();
-        for session in self.shared.sessions.all() {
+        for session in self.shared.sessions.every() {
             if self.shared.hosts.denies(session.peer().ip()) {
                 session.kick(REFUSED);
                 refused += 1;
@@ -196,7 +169,7 @@ impl Blueprint {
     /// How many clients may be connected to a server at once; one too many is closed before anything is
     /// read from it. `None`, the default: as many as there are descriptors for.
     ///
-    /// The key `max-connections` of the server in servers.json goes before this.
+    /// A server's `max-connections` in servers.json goes before this.
     #[must_use]
     pub fn max_connections(mut self, most: impl Into<Option<usize>>) -> Self {
         self.connections.most = most.into();

@@ -12,15 +12,17 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_registry::Instance;
 use tangelo_rpc::{Cluster, Status};
-use tangelo_runtime::LogLines;
+use tangelo_runtime::{LogLines, Tasks};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions, States,
+    BackendSessions, Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions,
+    States,
     answer::{Shown, client_code},
     component::Components,
-    pipeline::Pipeline,
+    handler::Threads,
+    pipeline::{Gone, Lines, Pipeline},
     push::Pushes,
     route::Routes,
     session::SessionIds,
@@ -35,13 +37,19 @@ pub struct Context {
     pub(crate) limits: Limits,
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) connections: Connections,
     pub(crate) channels: Channels,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) rpc: Rpc,
     pub(crate) pipeline: Pipeline,
+    /// Requests that start in the order they came.
+    pub(crate) turns: Arc<Lines>,
+    pub(crate) gone: Gone,
+    pub(crate) threads: Threads,
+    /// What runs until the server has left.
+    pub(crate) tasks: Tasks,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
     pub(crate) jobs: Jobs,
@@ -69,8 +77,13 @@ impl Context {
     }
 
     /// The clients connected to it.
-    pub fn sessions(&self) -> &Arc<Sessions> {
+    pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The clients connected to any front end it is connected with.
+    pub fn backend_sessions(self: &Arc<Self>) -> BackendSessions {
+        BackendSessions::new(Arc::clone(self))
     }
 
     /// The channels on it.
@@ -122,7 +135,7 @@ impl Context {
         // Before anybody leaves who thinks that all has been said.
         self.pushes.stop();
         self.draining.store(true, Ordering::Release);
-        for session in self.sessions.all() {
+        for session in self.sessions.every() {
             session.wake().wake();
         }
     }

@@ -11,8 +11,12 @@ pub struct Limits {
     /// Bytes that other tasks may leave waiting for one session. Default 1 MiB; past it the session
     /// ends.
     pub queue: usize,
-    /// How long a request may take. Default 30 s; then it is answered 504.
+    /// How long a request may take. Default 30 s; then it is answered 504. Its after filters may take as
+    /// long again.
     pub deadline: Duration,
+    /// Handlers of this server that run at once on threads of their own
+    /// ([`HandlerExt::blocking`](crate::HandlerExt::blocking)). Default 256; what comes on top is answered 503.
+    pub blocking: usize,
 }
 
 impl Limits {
@@ -22,6 +26,10 @@ impl Limits {
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
     /// How long a client without heartbeats may be silent.
     pub const IDLE: Duration = Duration::from_secs(90);
+    /// Bytes that a session's settings may have, as JSON.
+    pub const SETTINGS: usize = 64 << 10;
+    /// Bytes that a user's id may have.
+    pub const UID: usize = 1 << 10;
     /// How long a client that is to go may take to read its last words.
     pub const GOODBYE: Duration = Duration::from_secs(1);
 }
@@ -32,6 +40,7 @@ impl Default for Limits {
             in_flight: Self::MOST_IN_FLIGHT,
             queue: 1 << 20,
             deadline: Duration::from_secs(30),
+            blocking: 256,
         }
     }
 }

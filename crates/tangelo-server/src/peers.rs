@@ -21,7 +21,7 @@ const REUNION: Duration = Duration::from_secs(2);
 
 /// On the side that dials, a front end: its members are restored.
 pub(crate) struct BackEnds {
-    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sessions: Sessions,
     pub(crate) started: Arc<Started>,
     pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) tasks: Tasks,
@@ -80,6 +80,7 @@ impl Peers for Callers {
     }
 
     fn left(&self, connection: &Connection) {
+        self.context.gone.lost(connection);
         self.neighbours.left(connection);
         self.context.cluster.dialers().left(connection);
         if self.context.channels().frontends().left(connection) {

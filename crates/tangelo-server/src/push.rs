@@ -8,6 +8,7 @@ mod direct;
 mod forwarded;
 mod outbound;
 mod replaceable;
+mod round;
 mod schedulers;
 mod sender;
 mod slot;
@@ -26,12 +27,9 @@ pub use self::{
     schedulers::PushSchedulers,
     sender::PushSender,
 };
-pub(crate) use self::{forwarded::Forwarded, outbound::Response};
+pub(crate) use self::{forwarded::Forwarded, outbound::Response, round::Round};
 use self::{replaceable::Replaceable, sender::Ticks, slot::Slot};
-use crate::{
-    Blueprint, SessionId,
-    session::{FrontSession, Item},
-};
+use crate::{Blueprint, SessionId, error::carried, session::FrontSession};
 
 /// Decides when what is said to clients leaves, and whether: Pomelo's `pushScheduler`.
 ///
@@ -72,7 +70,10 @@ pub trait PushScheduler: Send + Sync + 'static {
 
 /// What is said to the scheduler beside a reply.
 pub(crate) fn options(outcome: &Result<Reply, Status>) -> Option<Arc<Value>> {
-    outcome.as_ref().ok()?.options.clone()
+    match outcome {
+        Ok(reply) => reply.options.clone(),
+        Err(status) => carried(status)?.options.clone(),
+    }
 }
 
 /// The scheduler and the replaceable routes of a blueprint, until its server starts.
@@ -107,29 +108,26 @@ impl Pushes {
         self.scheduler.is_none()
     }
 
-    /// Says something unasked to these sessions.
-    pub(crate) fn push(
+    /// Whether what the application brought is asked about a push on this route.
+    pub(crate) fn asks_application(&self, route: &str) -> bool {
+        self.scheduler.is_some() || self.replaceable.asks(route)
+    }
+
+    /// Says something unasked, to whom the round comes.
+    pub(crate) fn begin(
         &self,
         kind: OutboundKind,
-        push: Push,
+        push: impl Into<Arc<Push>>,
         options: Option<Arc<Value>>,
-        receivers: impl IntoIterator<Item = Arc<FrontSession>>,
-    ) {
-        let key = self.replaceable.key(&push);
-        let push = Arc::new(push);
-        match &self.scheduler {
-            None => {
-                for session in receivers {
-                    session.add(Item::push(&push, key.as_ref()));
-                }
-            }
-            Some((slot, ticks)) => {
-                let receivers: Vec<_> = receivers.into_iter().collect();
-                if !receivers.is_empty() {
-                    let message = Outbound::push(kind, push, key, options, receivers);
-                    slot.schedule(message, ticks);
-                }
-            }
+    ) -> Round<'_> {
+        let push = push.into();
+        Round {
+            pushes: self,
+            kind,
+            key: self.replaceable.key(&push),
+            push,
+            options,
+            receivers: Vec::new(),
         }
     }
 

@@ -39,7 +39,7 @@ pub use self::{
 };
 use crate::{
     Result,
-    route::{Candidates, RouteParam, Routes},
+    route::{By, Candidates, RouteParam, Routes},
 };
 
 /// How long a call waits for its answer unless told otherwise.
@@ -143,7 +143,8 @@ impl Rpc {
         C: From<Arc<dyn Service>> + Definition,
         F: Future<Output = Result<A, Status>>,
     {
-        self.each(server_type, |to| call(self.client(to))).await
+        self.each(server_type, None, |to| call(self.client(to)))
+            .await
     }
 
     /// Calls a method of a remote by its name, `serverType.remote.method`, on that server of the type
@@ -190,6 +191,7 @@ impl Rpc {
     async fn each<A, F>(
         &self,
         server_type: &str,
+        by: Option<&By>,
         call: impl Fn(To) -> F,
     ) -> Result<BTreeMap<String, Result<A, Status>>, Status>
     where
@@ -203,8 +205,8 @@ impl Rpc {
             let message = format!("no servers of type `{server_type}`");
             return Err(Status::new(Code::NOT_FOUND, message));
         }
-        let calls = candidates.all().iter().map(|server| {
-            let answer = call(To::server(&server.id, None));
+        let calls = candidates.all().map(|server| {
+            let answer = call(To::server(&server.id, by.cloned()));
             async { (server.id.clone(), answer.await) }
         });
         Ok(join_all(calls).await.into_iter().collect())

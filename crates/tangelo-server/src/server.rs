@@ -17,12 +17,15 @@ use tracing::{Instrument, error_span};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Connections, Context, Job, Routes, Rpc, Sessions,
+    Blueprint, Channels, Connections, Context, Job, Limits, Routes, Rpc, Sessions,
     blueprint::MakeService,
+    channel::Delivery,
+    handler::Threads,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
+    pipeline::{Gone, Lines},
     remote,
-    session::SessionIds,
+    session::{SessionIds, Single},
 };
 
 /// The most connections kept to another server, however many cores there are.
@@ -77,17 +80,18 @@ impl Server {
     }
 
     async fn start_within(
-        mut blueprint: Blueprint,
+        blueprint: Blueprint,
         mut instance: Instance,
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, Problem> {
-        let mistakes = blueprint.check();
+        let mut mistakes = blueprint.check();
+        if blueprint.single_session.is_some() && instance.frontend && instance.port.is_none() {
+            mistakes.push("single_session needs a `port`: front ends ask each other".to_owned());
+        }
         if !mistakes.is_empty() {
             return Err(Problem(mistakes.join("; "), None));
         }
-        let configured = blueprint.connections.configured(&instance);
-        blueprint.connections = configured.map_err(|mistake| Problem(mistake, None))?;
         // Every port first: what cannot be had is known before anything runs.
         let acceptor = bind_for_servers(&mut instance).await?;
         let listener = bind_for_clients(&blueprint, &mut instance).await?;
@@ -135,14 +139,14 @@ impl Server {
 
     /// Resolves when connections to all servers stand that the registry names now.
     pub async fn connected(&self) {
-        let own = &self.context.instance;
+        let wanted = wanted(&self.context);
         self.context
             .cluster
             .wait_until(|cluster| {
                 cluster
                     .instances()
                     .iter()
-                    .filter(|instance| dials(own, instance))
+                    .filter(|instance| wanted(instance))
                     .all(|instance| {
                         cluster
                             .by_id(&instance.id)
@@ -223,30 +227,41 @@ fn assemble(
         cluster: expected,
         on_leave,
         jobs,
+        push_filters,
         remotes,
         rpc,
         events,
+        single_session,
         ..
     } = blueprint;
     let (jobs, scheduled) = jobs.into_jobs(&instance.id);
     let neighbours = Arc::<Neighbours>::default();
     let started = Arc::new(Started::new(Arc::clone(&neighbours)));
-    let sessions = Arc::new(Sessions::new(events));
-    let connections = Connections::new(connections, &instance.id, Arc::clone(&sessions));
+    let single = single_session.filter(|_| instance.frontend);
+    let single = single.map(|config| Single::new(config, &instance.server_type));
+    let sessions = Sessions::new(events, single);
+    let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
-    let identity = Identity {
+    let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
         server_type: instance.server_type.clone(),
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
+    });
+    let pushes = Arc::new(pushes.start(back));
+    let here = Delivery {
+        sessions: sessions.clone(),
+        pushes: Arc::clone(&pushes),
+        filters: push_filters,
     };
+    let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
     let back_ends = BackEnds {
-        sessions: Arc::clone(&sessions),
+        sessions: sessions.clone(),
         started: Arc::clone(&started),
         neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let cluster = Cluster::new(identity, Arc::new(back_ends), registry, lanes());
     let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
@@ -255,12 +270,16 @@ fn assemble(
         session_ids,
         sessions,
         connections,
-        channels: Channels::new(on_leave),
+        channels,
         cluster,
         routes,
+        turns: Lines::new(None, Limits::MOST_IN_FLIGHT as usize),
+        gone: Gone::default(),
+        threads: Threads::new(&limits),
+        tasks: back.clone(),
         rpc,
         pipeline,
-        pushes: Arc::new(pushes.start(back)),
+        pushes,
         states,
         jobs,
         components,
@@ -292,4 +311,16 @@ fn dials(own: &Instance, other: &Instance) -> bool {
     other.port.is_some()
         && other.server_type != own.server_type
         && (own.frontend || !other.frontend)
+}
+
+/// Which servers this one dials: also the front ends it shares users' single sessions with.
+fn wanted(context: &Context) -> impl Fn(&Instance) -> bool + Send + use<> {
+    let (own, single) = (context.instance.clone(), context.sessions.single().cloned());
+    move |other| {
+        let shares_users = |single: &Arc<Single>| {
+            let shares = other.frontend && single.across().contains(&other.server_type);
+            shares && other.port.is_some() && other.id != own.id
+        };
+        dials(&own, other) || single.as_ref().is_some_and(shares_users)
+    }
 }

@@ -197,7 +197,8 @@ impl App {
     }
 
     /// krpc services of this process: those it offers, and those its handlers call, which have them
-    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them.
+    /// from [`State<RpcApp>`](crate::RpcApp). They start before the servers and stop after them. A handler's
+    /// calls end when its own answer is due, but for those of tasks that it has spawned.
     #[must_use]
     pub fn rpc(mut self, bootstrap: Bootstrap) -> Self {
         self.rpc = Some(bootstrap);
@@ -247,8 +248,13 @@ impl App {
         }
         self.states.insert(config.clone());
         let blueprints = plan.here.into_iter();
-        let here =
-            blueprints.map(|(blueprint, instance)| (blueprint.states(&self.states), instance));
+        let here = blueprints.map(|(blueprint, instance)| {
+            let mut blueprint = blueprint.states(&self.states);
+            if rpc.is_some() {
+                blueprint = blueprint.hand_deadlines_on();
+            }
+            (blueprint, instance)
+        });
         let started = running::start(Start {
             config,
             here: here.collect(),

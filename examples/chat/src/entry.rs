@@ -38,12 +38,12 @@ async fn enter(
     }
     // Before anything is waited for: who tries twice at once enters once.
     let uid = room::uid(&username, &rid);
-    session.bind(&uid)?;
+    session.bind(&uid).await?;
     // The room's chat server is found by it.
     session.set("rid", &rid)?;
     let added = add(&session, &rpc, &uid, &rid).await;
     if !matches!(&added, Ok(added) if added.ret_code == 0) {
-        session.unbind();
+        session.unbind().await?;
     }
     let added = added?;
     if added.ret_code == room::ALREADY_IN {

@@ -1,16 +1,22 @@
 //! An application as its users build it: servers of a configuration, and krpc services beside them.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tangelo::{
     App, Bootstrap, Result, RpcApp, Running,
-    rpc::{Code, Status, config::ServerConfig},
-    server::{Handlers, Json, State},
+    rpc::{
+        Code, Status,
+        codegen::prost::Message as _,
+        config::{RefererConfig, ServerConfig},
+    },
+    server::{Candidates, Context, Handlers, Json, Limits, RouteRule, RouteTo, State, crc32},
 };
+use tokio::net::TcpListener;
 
 use crate::{
     client::{Client, DOORS, Door},
+    krpc::{Peer, answer_to},
     rpc::{AddReq, AddRes, Calculator, CalculatorClient, CalculatorServer, HangReq, HangRes},
     rpc::{PanicReq, PanicRes, RefuseReq, RefuseRes},
     world::soon,
@@ -96,6 +102,56 @@ async fn a_handler_calls_krpc_services_of_the_application() {
 }
 
 #[tokio::test]
+async fn what_a_handler_calls_has_no_more_time_than_the_handler() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let rpc = Bootstrap::new("front").referer_with(
+        RefererConfig::new::<CalculatorClient>("calculator")
+            .to(&at)
+            .timeout(Duration::from_secs(60)),
+    );
+    let limits = Limits {
+        deadline: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    /// Calls before it first waits, and after.
+    async fn twice(input: Json<(i32, i32)>, State(app): State<RpcApp>) -> Result<Json<i32>> {
+        let Json((a, b)) = input;
+        let calculator: CalculatorClient = app.referer("calculator").map_err(Status::from)?;
+        let first = calculator.add(AddReq { a, b }).await?.sum;
+        tokio::task::yield_now().await;
+        Ok(Json(
+            calculator.add(AddReq { a: first, b }).start().await?.sum,
+        ))
+    }
+    let running = App::new()
+        .config(config("app-deadlines"))
+        .rpc(rpc)
+        .server("connector", move |server| {
+            let server = server.heartbeat(None).limits(limits);
+            server.handler("main", Handlers::new().add("twice", twice))
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(DOORS[0], door(&running)).await;
+    let mut server = Peer::over(soon("a call", listener.accept()).await.unwrap().0);
+    client.request("connector.main.twice", &json!([2, 3])).await;
+    for _ in 0..2 {
+        let asked = server.hear().await.meta;
+        assert!((1..=20_000).contains(&asked.timeout_ms), "{asked:?}");
+        let sum = AddRes {
+            sum: 5,
+            ..AddRes::default()
+        };
+        server
+            .send(&answer_to(&asked, 0), &sum.encode_to_vec())
+            .await;
+    }
+    stop(&running).await;
+}
+
+#[tokio::test]
 async fn mistakes_of_the_krpc_part_keep_the_application_from_starting() {
     let rpc = Bootstrap::new("front").referer::<CalculatorClient>("calculator", "nowhere");
     let app = App::new().config(config("app-mistakes")).rpc(rpc);
@@ -105,6 +161,55 @@ async fn mistakes_of_the_krpc_part_keep_the_application_from_starting() {
         error.contains("expected host:port, found `nowhere`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn an_application_says_where_sessions_belong() {
+    async fn here(context: Arc<Context>) -> Json<String> {
+        Json(context.server_id().to_owned())
+    }
+    let folder = config("app-routes");
+    let servers = json!({
+        "connector": [{ "id": "connector-1", "clientPort": 0, "frontend": true }],
+        "chat": [{ "id": "chat-1", "port": 0 }, { "id": "chat-2", "port": 0 }],
+        "area": [{ "id": "area-1", "port": 0 }, { "id": "area-2", "port": 0 }],
+        "table": [{ "id": "table-1", "port": 0 }, { "id": "table-2", "port": 0 }],
+        "world": [{ "id": "world-1", "port": 0 }, { "id": "world-2", "port": 0 }],
+    });
+    fs::write(folder.join("servers.json"), servers.to_string()).unwrap();
+    let types = ["chat", "area", "table", "world"];
+    let app = App::new()
+        .config(folder)
+        .server("connector", |server| server.heartbeat(None));
+    let app = types.into_iter().fold(app, |app, server_type| {
+        app.server(server_type, |server| {
+            server.handler("main", Handlers::new().add("here", here))
+        })
+    });
+    let last = |servers: &Candidates| servers.all().last().unwrap().id.clone();
+    let running = app
+        .route("chat", |_| Ok("u2".to_owned()))
+        .route_rule("chat", RouteRule::Crc32)
+        .route_to("area", move |_, servers| Ok(last(servers)))
+        .route_async("table", move |_, servers| async move {
+            Ok(RouteTo::Server(last(&servers)))
+        })
+        .route_to("default", |_, servers| {
+            Ok(servers.all().next().unwrap().id.clone())
+        })
+        .start()
+        .await
+        .unwrap();
+    let by_rule = format!("chat-{}", 1 + crc32("u2") % 2);
+    let mut client = Client::connect(Door::Tcp, door(&running)).await;
+    for (server_type, place) in types
+        .iter()
+        .zip([&*by_rule, "area-2", "table-2", "world-1"])
+    {
+        let route = format!("{server_type}.main.here");
+        assert_eq!(client.ask(&route, &json!({})).await, place);
+    }
+    stop(&running).await;
 }
 
 #[tokio::test]

@@ -59,7 +59,11 @@ fn cards() -> App {
         .config(FOLDER)
         .server("gate", main)
         .server("connector", main)
-        .server("table", main)
+        .server("table", |server| {
+            main(server)
+                .job("dealer.shuffle", async || {})
+                .job("dealer.close", async || {})
+        })
 }
 
 #[tokio::test]
@@ -86,6 +90,9 @@ async fn a_folder_in_pomelos_form_starts_as_it_is() {
         json!(settings),
         json!({ "floor": 2, "rules": { "decks": 2 } })
     );
+    let jobs = |id: &str| running.server(id).unwrap().context().jobs().all().len();
+    let jobs = ["table-server-1", "table-server-2", "gate-server-1"].map(jobs);
+    assert_eq!(jobs, [2, 1, 0], "one is for one server");
     stop(&running).await;
 }
 
@@ -211,12 +218,16 @@ async fn a_file_holds_servers_that_work_as_it_says_whatever_the_code_says() {
                 .handler("held", handlers)
                 .heartbeat(Duration::from_secs(1))
                 .limits(limits)
+                .max_connections(1)
         })
         .start()
         .await
         .unwrap();
     let at = door(&running, "connector-1");
     let mut client = Client::silent(Door::Tcp, at).await;
+    let other = Client::connect(Door::WebSocket, at).await;
+    Client::silent(Door::Tcp, at).await.is_closed().await;
+    drop(other);
     let hello = client.shake_hands().await;
     assert_eq!(hello["sys"]["heartbeat"], 7);
     assert_eq!(client.hear().await, Said::Heartbeat);

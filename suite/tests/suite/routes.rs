@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tangelo::{
-    Result,
+    Result, remotes,
     rpc::{Code, Status},
     server::{
         Blueprint, Candidates, Context, FrontendSession, Handlers, Json, Limits, RouteRule,
@@ -36,7 +36,7 @@ fn telling() -> Blueprint {
     async fn here(context: Arc<Context>) -> Json<String> {
         Json(context.server_id().to_owned())
     }
-    chat(Handlers::new().add("here", here))
+    chat(Handlers::new().add("here", here)).remote("places", remotes! { here })
 }
 
 /// A front end whose `set` changes the session.
@@ -158,7 +158,7 @@ async fn the_originals_rule_is_crc32_modulo_the_number_of_servers() {
 async fn a_route_may_name_the_server() {
     let named = |session: &Session, servers: &Candidates| {
         assert_eq!(servers.server_type(), "chat");
-        assert!(servers.all().iter().all(|server| servers.is_up(&server.id)));
+        assert!(servers.all().all(|server| servers.is_up(&server.id)));
         session.get("room")
     };
     let (front, _backs) = servers(Routes::new().with_server("chat", named), 3).await;
@@ -218,7 +218,7 @@ async fn a_route_that_fails_or_panics_is_answered_and_the_session_lives_on() {
 
 #[tokio::test]
 async fn default_is_for_every_type_without_a_route_of_its_own() {
-    let first = |_: &Session, servers: &Candidates| Ok(servers.all()[0].id.clone());
+    let first = |_: &Session, servers: &Candidates| Ok(servers.all().next().unwrap().id.clone());
     let last = |_: &Session| Ok("unused".to_owned());
     let routes = Routes::new()
         .with_server("default", first)
@@ -447,6 +447,10 @@ async fn a_server_that_leaves_keeps_its_sessions_and_gets_no_new_ones() {
         // A new session of the same room goes elsewhere, the old one does not, changed or not.
         let mut new = client_in(&front, "r").await;
         assert_eq!(new.ask(HERE, &json!({})).await, staying);
+        // Nobody knows what a key has where, so it counts as new.
+        let rpc = front.context().rpc();
+        let by_key: String = rpc.invoke("chat.places.here", "r", &()).await.unwrap();
+        assert_eq!(by_key, staying);
         old.is_refused(HERE, &json!({}), 503).await;
         old.ask(SET, &json!(["other", 1])).await;
         old.is_refused(HERE, &json!({}), 503).await;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     client::Door,
-    krpc_server::log::Log,
+    log::Log,
     rpc::{Abacus, AddReq, AddRes, CalculatorClient, CalculatorServer},
     world::{
         DEADLINE, Heard, Hold, World, back_at_a_place_of_its_own, chat, client, connector, front,
@@ -525,6 +525,26 @@ async fn failsafe_asks_again_until_the_server_is_there() {
     );
     assert_eq!(here.unwrap(), "chat-1");
     tried.is_silent();
+}
+
+#[tokio::test]
+async fn failsafe_asks_again_also_where_the_registry_knows_no_server_for_the_moment() {
+    let world = World::new();
+    let back = world.back("chat-1", with_remote()).await;
+    let server = world.front("connector-1", plain()).await;
+    soon("the servers meet", server.connected()).await;
+    soon("it leaves", back.leave(DEADLINE)).await;
+    until("it is gone", || {
+        server.context().servers().of_type("chat").count() == 0
+    })
+    .await;
+    let again = FailMode::safe(9, Duration::from_millis(20));
+    let call = rpc(&server).invoke::<String>("chat.main.here", "key", &());
+    let call = call.timeout(DEADLINE).fail_mode(again);
+    let (here, _back) = tokio::join!(async { call.await }, async {
+        world.back("chat-1", with_remote()).await
+    });
+    assert_eq!(here.unwrap(), "chat-1");
 }
 
 /// A front end that knows of a back end which is not there.

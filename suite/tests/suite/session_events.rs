@@ -1,5 +1,6 @@
 //! What an application is told of its sessions: bound, unbound, closed.
 
+use futures_util::FutureExt;
 use serde_json::json;
 use tangelo::{
     Result,
@@ -14,16 +15,16 @@ use crate::{
 /// A front end whose clients bind, unbind, set and kick themselves.
 fn front_end() -> Blueprint {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
-    async fn unbind(session: FrontendSession) {
-        session.unbind();
+    async fn unbind(session: FrontendSession) -> Result<()> {
+        session.unbind().await
     }
     async fn set(Json(room): Json<String>, session: FrontendSession) -> Result<()> {
         session.set("room", &room)
     }
-    async fn kick(Json(reason): Json<String>, session: FrontendSession) {
-        session.kick(&reason);
+    async fn kick(Json(reason): Json<String>, session: FrontendSession) -> Result<()> {
+        session.kick(&reason).await
     }
     let handlers = Handlers::new()
         .add("bind", bind)
@@ -137,13 +138,14 @@ async fn who_is_told_may_use_the_session_and_is_told_of_that_afterwards() {
     let (bound, unbound, closed) = (heard.teller(), heard.teller(), heard.teller());
     let blueprint = front_end()
         .on_bind(move |session, uid| {
-            session.unbind();
+            session.unbind().now_or_never().unwrap().unwrap();
             session.push("onBound", &uid).unwrap();
             let here = session.context().sessions().by_uid(uid).len();
             bound(format!("{uid} bound, {here} here"));
         })
         .on_unbind(move |session, uid| {
-            session.kick("no second chance");
+            let sessions = session.context().sessions();
+            assert!(sessions.kick_by_id(session.id(), "no second chance"));
             unbound(format!("{uid} unbound"));
         })
         .on_close(move |session, _| closed(format!("closed, bound: {}", session.uid().is_ok())));

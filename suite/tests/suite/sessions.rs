@@ -14,7 +14,7 @@ use crate::{
 /// A front end that binds and sets, and a back end that tells what it sees.
 async fn servers() -> (Server, Server) {
     async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        session.bind(&uid)
+        Ok(session.bind(&uid).await?)
     }
     async fn set(
         Json((key, value)): Json<(String, Value)>,
@@ -34,8 +34,8 @@ async fn servers() -> (Server, Server) {
     async fn place(session: Session) -> Json<Value> {
         Json(json!([session.frontend_id(), session.id().to_string()]))
     }
-    async fn kick(Json(reason): Json<String>, session: FrontendSession) {
-        session.kick(&reason);
+    async fn kick(Json(reason): Json<String>, session: FrontendSession) -> Result<()> {
+        session.kick(&reason).await
     }
     let handlers = || {
         Handlers::new()

@@ -61,7 +61,7 @@ impl Admission {
 
     /// The client has a session now, which [`enforce_host_filter`](super::Connections::enforce_host_filter)
     /// finds. If the filter has changed before, this has to look again.
-    pub(crate) async fn opened(&self, session: &FrontSession) {
+    pub(crate) async fn opened(&self, session: &Arc<FrontSession>) {
         let (hosts, address) = (&self.shared.hosts, self.peer.ip());
         if hosts.version() != self.version
             && (hosts.denies(address) || hosts.denies_later(address).await)

@@ -31,3 +31,442 @@ pub struct ClosedRes {
     #[prost(int32, tag = "1")]
     pub ret_code: i32,
 }
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct BindReq {
+    #[prost(fixed64, tag = "1")]
+    pub sid: u64,
+    #[prost(string, tag = "2")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct BindRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(enumeration = "Refusal", tag = "3")]
+    pub refusal: i32,
+    /// Whom the session is bound to, where that is the refusal.
+    #[prost(string, tag = "4")]
+    pub bound: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct UnbindReq {
+    #[prost(fixed64, tag = "1")]
+    pub sid: u64,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct UnbindRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ChangeSettingsReq {
+    #[prost(fixed64, tag = "1")]
+    pub sid: u64,
+    #[prost(string, repeated, tag = "2")]
+    pub removed: tangelo_rpc::codegen::prost::alloc::vec::Vec<
+        tangelo_rpc::codegen::prost::alloc::string::String,
+    >,
+    /// A JSON object.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub set: tangelo_rpc::codegen::prost::bytes::Bytes,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ChangeSettingsRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+/// One session, or, where uid is not empty, all that are bound to this user.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct Whose {
+    #[prost(fixed64, tag = "1")]
+    pub sid: u64,
+    #[prost(string, tag = "2")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct GetReq {
+    #[prost(message, optional, tag = "1")]
+    pub whose: ::core::option::Option<Whose>,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct GetRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// Each a tangelo.forward.Session.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub sessions: tangelo_rpc::codegen::prost::alloc::vec::Vec<
+        tangelo_rpc::codegen::prost::bytes::Bytes,
+    >,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct KickReq {
+    #[prost(message, optional, tag = "1")]
+    pub whose: ::core::option::Option<Whose>,
+    #[prost(string, tag = "2")]
+    pub reason: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct KickRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// How many sessions there were.
+    #[prost(uint32, tag = "3")]
+    pub kicked: u32,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct PushReq {
+    #[prost(message, optional, tag = "1")]
+    pub whose: ::core::option::Option<Whose>,
+    #[prost(string, tag = "2")]
+    pub route: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// JSON.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: tangelo_rpc::codegen::prost::bytes::Bytes,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct PushRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// How many sessions there were.
+    #[prost(uint32, tag = "3")]
+    pub reached: u32,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ClaimReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+    /// The newer session shall win, not the older one.
+    #[prost(bool, tag = "3")]
+    pub kick_old: bool,
+    /// The session has the user already, for so long; others kept account until now.
+    #[prost(bool, tag = "4")]
+    pub held: bool,
+    #[prost(uint64, tag = "5")]
+    pub held_ms: u64,
+    /// The types of front ends among which this holds, sorted, with commas between them.
+    #[prost(string, tag = "6")]
+    pub across: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ClaimRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// False if another session keeps the user.
+    #[prost(bool, tag = "3")]
+    pub granted: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ReleaseReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ReleaseRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ContestReq {
+    #[prost(string, tag = "1")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// Of this session, which has it or is about to; if 0, of any that has it.
+    #[prost(fixed64, tag = "2")]
+    pub sid: u64,
+    /// It shall go, rather than tell whether it is still there.
+    #[prost(bool, tag = "3")]
+    pub kick: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct ContestRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(string, tag = "2")]
+    pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
+    /// It is still there, and keeps the user.
+    #[prost(bool, tag = "3")]
+    pub kept: bool,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    tangelo_rpc::codegen::prost::Enumeration
+)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+#[repr(i32)]
+pub enum Refusal {
+    /// None, or one that retCode tells.
+    Other = 0,
+    /// The session is bound to another user.
+    Bound = 1,
+    /// The user has another session.
+    Taken = 2,
+    /// There is no such session.
+    Closed = 3,
+}
+impl Refusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Other => "OTHER",
+            Self::Bound => "BOUND",
+            Self::Taken => "TAKEN",
+            Self::Closed => "CLOSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OTHER" => Some(Self::Other),
+            "BOUND" => Some(Self::Bound),
+            "TAKEN" => Some(Self::Taken),
+            "CLOSED" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}

@@ -8,13 +8,14 @@ use tangelo_rpc::{Code, Status};
 use tangelo_wire::pomelo::json;
 
 use crate::{
-    Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc, Servers, Session,
+    BackendSessions, Channels, Context, Error, FrontendSession, Jobs, Request, Result, Rpc,
+    Servers, Session, Sessions,
 };
 
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -48,6 +49,12 @@ pub struct Json<T>(pub T);
 /// A type that the application did not bring is a mistake of its own: the request is answered 500.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State<T>(pub T);
+
+/// What a filter has laid beside the request with [`Request::insert`], by its type: a copy of it.
+///
+/// Where nothing of this type was, the request is answered 500.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension<T>(pub T);
 
 /// The body as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +91,22 @@ impl<R: Incoming, T: Clone + Send + Sync + 'static> FromRequest<R> for State<T> 
     }
 }
 
+impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        request.get::<T>().cloned().map(Extension).ok_or_else(|| {
+            let wanted = std::any::type_name::<T>();
+            Error::new(format!("no filter has laid a {wanted} beside the request"))
+        })
+    }
+}
+
+/// The whole request, as it is now.
+impl FromRequest for Request {
+    fn from_request(request: &mut Self) -> Result<Self> {
+        Ok(request.clone())
+    }
+}
+
 impl FromRequest for Session {
     fn from_request(request: &mut Request) -> Result<Self> {
         Ok(request.session().clone())
@@ -95,6 +118,23 @@ impl FromRequest for FrontendSession {
         Self::of(request.session()).ok_or_else(|| {
             Error::new("this handler belongs on a front end: it takes a FrontendSession")
         })
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for Sessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        if !request.context().instance().frontend {
+            return Err(Error::new(
+                "Sessions are on front ends: BackendSessions are everywhere",
+            ));
+        }
+        Ok(request.context().sessions().clone())
+    }
+}
+
+impl<R: Incoming> FromRequest<R> for BackendSessions {
+    fn from_request(request: &mut R) -> Result<Self> {
+        Ok(request.context().backend_sessions())
     }
 }
 

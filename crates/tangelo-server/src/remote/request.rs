@@ -46,15 +46,18 @@ impl Incoming for RemoteRequest {
     }
 }
 
-/// The arguments; several are a tuple. They are not what is expected: 400.
+/// The arguments; several are a tuple. If they are others, the caller is told
+/// [`Code::DECODE_REQ_ERROR`], and the log why.
 impl<T: serde::de::DeserializeOwned + Send> FromRequest<RemoteRequest> for Json<T> {
     fn from_request(request: &mut RemoteRequest) -> Result<Self> {
+        let not_these = |error| {
+            Status::from(Code::DECODE_REQ_ERROR)
+                .with_cause(error)
+                .into()
+        };
         serde_json::from_slice(&request.args)
             .map(Json)
-            .map_err(|error| {
-                let message = format!("these are not the arguments of {}: {error}", request.name);
-                Status::new(Code::DECODE_REQ_ERROR, message).into()
-            })
+            .map_err(not_these)
     }
 }
 

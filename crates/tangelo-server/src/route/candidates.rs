@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tangelo_registry::Instance;
+use tangelo_registry::{Instance, Instances};
 use tangelo_rpc::Cluster;
 
 use super::RouteRule;
@@ -11,7 +11,7 @@ use super::RouteRule;
 #[derive(Clone, Debug)]
 pub struct Candidates {
     server_type: Arc<str>,
-    servers: Arc<[Arc<Instance>]>,
+    instances: Instances,
     rule: RouteRule,
     cluster: Cluster,
 }
@@ -19,13 +19,9 @@ pub struct Candidates {
 impl Candidates {
     /// Those that can be called.
     pub(crate) fn new(server_type: &str, rule: RouteRule, cluster: &Cluster) -> Self {
-        let instances = cluster.instances();
-        let of_type = instances.iter().filter(|instance| {
-            instance.server_type == server_type && (instance.port.is_some() || instance.frontend)
-        });
         Self {
             server_type: server_type.into(),
-            servers: of_type.cloned().collect(),
+            instances: cluster.instances(),
             rule,
             cluster: cluster.clone(),
         }
@@ -37,8 +33,11 @@ impl Candidates {
     }
 
     /// All of them, in the registry's order, whether up or not.
-    pub fn all(&self) -> &[Arc<Instance>] {
-        &self.servers
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Instance>> + Clone {
+        let server_type = &*self.server_type;
+        self.instances.iter().filter(move |instance| {
+            instance.server_type == server_type && (instance.port.is_some() || instance.frontend)
+        })
     }
 
     /// Whether the server of this name can be asked now.
@@ -54,29 +53,29 @@ impl Candidates {
 
     /// The server of this key. One that leaves only if it is the one given already, and has not left.
     pub(crate) fn of_key(&self, key: &str, given: Option<&Instance>) -> Option<&Arc<Instance>> {
-        let own = self.rule.pick(key, &self.servers, |_| true)?;
+        let own = self.rule.pick(key, self.all(), |_| true)?;
         let is_given = given.is_some_and(|given| given.id == own.id);
         if self.takes_new(own) || is_given && !self.has_left(own) {
             return Some(own);
         }
         let others = |server: &Instance| self.takes_new(server);
-        Some(self.rule.pick(key, &self.servers, others).unwrap_or(own))
+        Some(self.rule.pick(key, self.all(), others).unwrap_or(own))
     }
 
     /// The server of this name, if it is among them.
     pub(crate) fn by_id(&self, server_id: &str) -> Option<&Arc<Instance>> {
-        self.servers.iter().find(|server| server.id == server_id)
+        self.all().find(|server| server.id == server_id)
     }
 
     /// The server of this key among those not tried yet that can be asked now.
     pub(crate) fn next(&self, key: &str, tried: &[Arc<str>]) -> Option<&Arc<Instance>> {
-        self.rule.pick(key, &self.servers, |server| {
+        self.rule.pick(key, self.all(), |server| {
             !tried.iter().any(|tried| **tried == *server.id) && self.is_up(&server.id)
         })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.servers.is_empty()
+        self.all().next().is_none()
     }
 
     fn takes_new(&self, server: &Instance) -> bool {

@@ -23,7 +23,7 @@ impl RouteRule {
     pub(crate) fn pick<'a>(
         self,
         key: &str,
-        servers: &'a [Arc<Instance>],
+        mut servers: impl Iterator<Item = &'a Arc<Instance>> + Clone,
         allowed: impl Fn(&Instance) -> bool,
     ) -> Option<&'a Arc<Instance>> {
         match self {
@@ -31,13 +31,15 @@ impl RouteRule {
                 let key = XxHash3_64::oneshot(key.as_bytes());
                 let drawn =
                     |server: &Instance| XxHash3_64::oneshot_with_seed(key, server.id.as_bytes());
-                let allowed = servers.iter().filter(|server| allowed(server));
+                let allowed = servers.filter(|server| allowed(server));
                 allowed.max_by_key(|server| (drawn(server), &server.id))
             }
             Self::Crc32 => {
-                let first = (crc32(key) as usize).checked_rem(servers.len())?;
-                let from_first = servers.iter().cycle().skip(first).take(servers.len());
-                from_first.into_iter().find(|server| allowed(server))
+                let count = servers.clone().count();
+                let first = (crc32(key) as usize).checked_rem(count)?;
+                let before = servers.clone().take(first);
+                let from_first = servers.by_ref().skip(first);
+                from_first.chain(before).find(|server| allowed(server))
             }
         }
     }
@@ -77,7 +79,7 @@ mod tests {
     /// The server of each of many users.
     fn places(rule: RouteRule, servers: &[Arc<Instance>]) -> Vec<String> {
         let place = |user| {
-            let server = rule.pick(&format!("user-{user}"), servers, |_| true);
+            let server = rule.pick(&format!("user-{user}"), servers.iter(), |_| true);
             server.unwrap().id.clone()
         };
         (0..USERS).map(place).collect()
@@ -94,7 +96,7 @@ mod tests {
         for (key, value) in vectors {
             assert_eq!(crc32(key), value, "{key}");
             let three = servers(1..=3);
-            let chosen = RouteRule::Crc32.pick(key, &three, |_| true).unwrap();
+            let chosen = RouteRule::Crc32.pick(key, three.iter(), |_| true).unwrap();
             assert_eq!(chosen.id, format!("chat-{}", 1 + value % 3), "{key}");
         }
     }
@@ -152,7 +154,7 @@ mod tests {
     fn every_release_and_every_process_chooses_alike() {
         let servers = servers(1..=5);
         let chosen = |key| {
-            let server = RouteRule::ConsistentHash.pick(key, &servers, |_| true);
+            let server = RouteRule::ConsistentHash.pick(key, servers.iter(), |_| true);
             server.unwrap().id.clone()
         };
         let keys = ["u1", "u2", "u3", "u4", "u5", "10001", "玩家"];
@@ -170,13 +172,15 @@ mod tests {
         for rule in [RouteRule::ConsistentHash, RouteRule::Crc32] {
             let servers = servers(1..=5);
             let mut tried = Vec::new();
-            while let Some(next) = rule.pick("u1", &servers, |server| !tried.contains(&server.id)) {
+            while let Some(next) =
+                rule.pick("u1", servers.iter(), |server| !tried.contains(&server.id))
+            {
                 tried.push(next.id.clone());
             }
             assert_eq!(tried.len(), 5, "{tried:?}");
-            let first = rule.pick("u1", &servers, |_| true).unwrap();
+            let first = rule.pick("u1", servers.iter(), |_| true).unwrap();
             assert_eq!(tried.first(), Some(&first.id));
-            assert_eq!(rule.pick("u1", &[], |_| true), None);
+            assert_eq!(rule.pick("u1", [].iter(), |_| true), None);
         }
     }
 }

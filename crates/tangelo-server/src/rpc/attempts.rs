@@ -22,7 +22,9 @@ impl Road {
     ) -> Result<Reply, Status> {
         let shared = &self.rpc.shared;
         let lane = self.to.by().map_or(0, By::lane);
-        shared.budget.deposit(Instant::now());
+        if self.rpc.fail_mode.way != Way::Fast {
+            shared.budget.deposit(Instant::now());
+        }
         let (mut tried, mut told) = (Vec::new(), None::<Status>);
         loop {
             let outcome = shared.ask(&server_id, lane, request, deadline).await;
@@ -55,7 +57,6 @@ impl Road {
         deadline: Instant,
     ) -> Option<Arc<str>> {
         let shared = &self.rpc.shared;
-        let may_ask = || shared.budget.withdraw(Instant::now());
         match (self.rpc.fail_mode.way, &self.to) {
             (
                 Way::Over,
@@ -65,26 +66,38 @@ impl Road {
             ) if !redirected => {
                 let (routes, cluster) = (&shared.routes, &shared.cluster);
                 let next = routes.choose_next(server_type, by, tried, cluster)?;
-                may_ask().then(|| next.id.as_str().into())
+                self.may_ask_again().then(|| next.id.as_str().into())
             }
-            (Way::Safe { retries, pause }, to) if tried.len() <= retries as usize => {
-                let pause = pause.checked_mul(u32::try_from(tried.len()).ok()?)?;
-                let at = Instant::now().checked_add(pause)?;
-                if at >= deadline || !may_ask() {
-                    return None;
+            (Way::Safe { .. }, to) if self.pause(tried.len(), deadline).await => match to {
+                To::Route {
+                    server_type, by, ..
+                } if !redirected => {
+                    let chosen = self.choose_anew(server_type, by, deadline).await;
+                    chosen.ok().or_else(|| tried.last().cloned())
                 }
-                sleep_until(at).await;
-                match to {
-                    To::Route {
-                        server_type, by, ..
-                    } if !redirected => {
-                        let chosen = self.choose_anew(server_type, by, deadline).await;
-                        chosen.ok()
-                    }
-                    _ => tried.last().cloned(),
-                }
-            }
+                _ => tried.last().cloned(),
+            },
             _ => None,
         }
+    }
+
+    /// Waits as long as failsafe does after so many failures; `false`, at once, if it does not go on.
+    pub(super) async fn pause(&self, failures: usize, deadline: Instant) -> bool {
+        let Way::Safe { retries, pause } = self.rpc.fail_mode.way else {
+            return false;
+        };
+        let nth = u32::try_from(failures).ok().filter(|nth| *nth <= retries);
+        let pause = nth.and_then(|nth| pause.checked_mul(nth));
+        let at = pause.and_then(|pause| Instant::now().checked_add(pause));
+        let Some(at) = at.filter(|at| *at < deadline && self.may_ask_again()) else {
+            return false;
+        };
+        sleep_until(at).await;
+        true
+    }
+
+    /// Whether the budget allows it.
+    fn may_ask_again(&self) -> bool {
+        self.rpc.shared.budget.withdraw(Instant::now())
     }
 }

@@ -10,7 +10,8 @@ use crate::Result;
 /// Sees the calls a server makes, on their way out and when they have ended: Pomelo's `rpcFilter`.
 ///
 /// Filters see calls to services and remotes, and not what the framework itself says to other servers,
-/// such as forwarded requests. They stand in the order they were added; `after` runs in reverse.
+/// such as forwarded requests. They stand in the order they were added; `after` runs in reverse. A call
+/// that waits in a filter may be overtaken by a later one of the same session.
 pub trait RpcFilter: Send + Sync + 'static {
     /// Before a call. It may change its arguments or [redirect](RpcCall::redirect) it; an error ends it.
     /// It has the call's own time.

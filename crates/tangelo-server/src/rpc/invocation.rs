@@ -104,14 +104,12 @@ impl<T: DeserializeOwned> Invocation<T> {
     /// There is, and was, no server of this type. While there is none it is nobody who answers.
     pub async fn to_all(self) -> Result<BTreeMap<String, Result<T, Status>>, Status> {
         let args = self.args.clone()?;
-        let ask = |mut to| {
-            if let To::Server { by, .. } = &mut to {
-                *by = Some(self.by.clone());
-            }
+        let ask = |to| {
             let answer = self.begin(to, args.clone());
             async { self.read(&answer.await?.body) }
         };
-        self.rpc.each(self.server_type()?, ask).await
+        let server_type = self.server_type()?;
+        self.rpc.each(server_type, Some(&self.by), ask).await
     }
 
     fn read(&self, body: &[u8]) -> Result<T, Status> {

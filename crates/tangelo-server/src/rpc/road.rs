@@ -169,16 +169,29 @@ impl Road {
     }
 
     /// The server it goes to.
-    pub(super) async fn choose(&self, deadline: Instant) -> Result<Arc<str>, Status> {
-        match &self.to {
-            To::Server { server_id, .. } => Ok(Arc::clone(server_id)),
+    async fn choose(&self, deadline: Instant) -> Result<Arc<str>, Status> {
+        let (server_type, by) = match &self.to {
+            To::Server { server_id, .. } => return Ok(Arc::clone(server_id)),
             To::Route {
                 server: Some(server),
                 ..
-            } => Ok(server.id.as_str().into()),
+            } => return Ok(server.id.as_str().into()),
             To::Route {
                 server_type, by, ..
-            } => self.choose_anew(server_type, by, deadline).await,
+            } => (server_type, by),
+        };
+        let mut failures = 0;
+        loop {
+            match self.choose_anew(server_type, by, deadline).await {
+                // There may be one soon.
+                Err(status) if status.code() == Code::NO_CONNECTION => {
+                    failures += 1;
+                    if !self.pause(failures, deadline).await {
+                        return Err(status);
+                    }
+                }
+                chosen => return chosen,
+            }
         }
     }
 

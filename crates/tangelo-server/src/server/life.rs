@@ -16,16 +16,16 @@ use tangelo_runtime::Tasks;
 use tokio::time::Instant;
 use tracing::{Span, info, info_span, warn};
 
-use super::{Parts, Problem, Server, dials};
+use super::{Parts, Problem, Server, dials, wanted};
 use crate::{
     Context, Error, accept,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
+    channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
-    membership::ChannelOnFrontEnd,
     peers::Callers,
     remote::{self, RemoteOnServer},
+    session::{self, SessionService},
 };
 
 /// Where others come in; each if there is one.
@@ -75,6 +75,7 @@ impl Server {
             return Err(failed("after_start", error));
         }
         self.tell_of_servers(server_events, &neighbours);
+        self.run_filters();
         for job in jobs {
             // They were checked together; what is left is told, and nothing else suffers.
             let id = job.id().to_owned();
@@ -104,19 +105,23 @@ impl Server {
         };
         let services = offered
             .within(within)
-            .with(ChannelOnFrontEnd {
-                sessions: Arc::clone(&context.sessions),
-                pushes: Arc::clone(&context.pushes),
+            .with(ChannelOnFrontEnd(context.channels.clone()))
+            .with(SessionService {
+                sessions: context.sessions.clone(),
+                closed: None,
             })
             .with(LifeCycle(Arc::clone(started)));
-        let instance = context.instance.clone();
-        let wanted = move |other: &Instance| dials(&instance, other);
+        let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
         until_drained(&self.back, info_span!("cluster"), async move {
             run.await;
             drop(own);
         });
+        if context.sessions.single().is_some() {
+            let keep = session::keep(Arc::clone(context));
+            until_drained(&self.back, info_span!("claims"), keep);
+        }
     }
 
     fn let_servers_in(
@@ -134,7 +139,10 @@ impl Server {
             .with(Forward {
                 context: Arc::clone(context),
             })
-            .with(SessionOnBackEnd(context.channels.clone()))
+            .with(SessionService {
+                sessions: context.sessions.clone(),
+                closed: Some(SessionOnBackEnd(context.channels.clone())),
+            })
             .with(ChannelOnBackEnd(context.channels.clone()))
             .with(LifeCycle(Arc::clone(started)));
         let peers: Arc<dyn Peers> = Arc::new(Callers {
@@ -168,6 +176,20 @@ impl Server {
             move |other| dials(&own, other) || dials(other, &own),
         );
         until_drained(&self.back, info_span!("servers"), run);
+    }
+
+    /// What filters do beside the requests.
+    fn run_filters(&self) {
+        let (context, pipeline) = (&self.context, &self.context.pipeline);
+        if !context.instance.frontend && !pipeline.global.is_empty() {
+            warn!("global filters do nothing on a back end");
+        }
+        for filter in pipeline.global.each().chain(pipeline.local.each()) {
+            let context = Arc::clone(context);
+            until_drained(&self.back, info_span!("filter"), async move {
+                filter.run(&context).await;
+            });
+        }
     }
 
     /// Calls what waits for all servers, once they have started.

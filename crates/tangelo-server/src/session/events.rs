@@ -61,8 +61,8 @@ impl Untold {
         self.events.len() >= Self::MOST
     }
 
-    pub(super) fn add(&mut self, event: Event) {
-        self.events.push_back(event);
+    pub(super) fn extend(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.events.extend(events);
     }
 
     fn next(&mut self) -> Option<Event> {
@@ -108,7 +108,7 @@ impl Events {
         if self.is_empty() {
             return;
         }
-        while let Some(event) = session.untold(Untold::next) {
+        while let Some(event) = session.look(|state| state.untold.next()) {
             let told = FrontendSession::new(Arc::clone(session));
             match &event {
                 Event::Bound(uid) => each(&self.bind, "on_bind", |bound| bound(&told, uid)),
@@ -117,7 +117,7 @@ impl Events {
                 }
                 Event::Closed(why) => each(&self.close, "on_close", |closed| closed(&told, why)),
             }
-            session.untold(|untold| untold.telling = false);
+            session.look(|state| state.untold.telling = false);
         }
     }
 }

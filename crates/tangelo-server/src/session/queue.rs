@@ -47,10 +47,13 @@ pub(crate) enum Item {
     },
     /// The answer to this request has come and is with the push scheduler.
     Scheduled { token: u64 },
+    /// This answer to it has been handed to the push scheduler, and its after filters may begin.
+    HandedOn {
+        token: u64,
+        outcome: Result<Reply, Status>,
+    },
     /// What the push scheduler has handed on as the answer to the request under this token.
     Answer { token: u64, body: Bytes },
-    /// The client has to go, for this reason.
-    Kick(String),
 }
 
 impl Item {
@@ -75,10 +78,9 @@ impl Item {
                 Self::Replaceable { push, key } => push.size() + key.len(),
                 Self::Response { body, .. } | Self::Answer { body, .. } => body.len(),
                 Self::Scheduled { .. } => 0,
-                Self::Forwarded { outcome, .. } => {
+                Self::Forwarded { outcome, .. } | Self::HandedOn { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
-                Self::Kick(reason) => reason.len(),
             }
     }
 }
@@ -86,6 +88,9 @@ impl Item {
 impl Item {
     fn unpinned(mut self) -> Self {
         if let Self::Forwarded {
+            outcome: Ok(reply), ..
+        }
+        | Self::HandedOn {
             outcome: Ok(reply), ..
         } = &mut self
         {
@@ -114,16 +119,17 @@ impl Queue {
         }
     }
 
-    /// Adds something. Once the limit is passed nothing more is taken, and the session ends.
-    pub(crate) fn add(&self, item: Item, wake: &Wake) {
-        self.add_all([item], wake);
+    /// Adds something; whether it was taken. Once the limit is passed nothing more is, and the session
+    /// ends.
+    pub(crate) fn add(&self, item: Item, wake: &Wake) -> bool {
+        self.add_all([item], wake)
     }
 
-    /// Adds these, and the session's task finds them all at once.
-    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) {
+    /// Adds these, and the session's task finds them all at once. Whether all were taken.
+    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) -> bool {
         let mut state = self.state.lock();
         if state.closed || state.overflown {
-            return;
+            return false;
         }
         for item in items {
             // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
@@ -142,10 +148,12 @@ impl Queue {
         // While its client does not read, the task sleeps though something is here; that it ends it
         // has to hear nevertheless.
         let wakes = !std::mem::replace(&mut state.awake, true) || state.overflown;
+        let taken = !state.overflown;
         drop(state);
         if wakes {
             wake.wake();
         }
+        taken
     }
 
     /// Whether there is anything to take.
@@ -195,7 +203,12 @@ impl Queue {
         self.state.lock().waiting.shrink();
     }
 
-    /// Nothing is taken any more.
+    /// Nothing is added any more.
+    pub(crate) fn seal(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Nothing is added any more, and what is here is left unsaid.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;

@@ -1,191 +1,266 @@
 //! All sessions of a front end.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc};
 
-use parking_lot::{Mutex, RwLock};
-use tangelo_rpc::{Code, Status};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tangelo_connector::Push;
 
 use super::{
-    CloseReason, Events, FrontSession, Kind, Session, SessionId, events::Event, frontend::State,
+    CloseReason, Events, FrontSession, Kind, Session, SessionId, encode, events::Event,
+    front::State, no_such_session, single::Single,
 };
-use crate::{Context, Error, membership::Departed};
+use crate::{Context, Error, OutboundKind, generated::session::Whose, membership::Departed};
 
-/// All sessions of a front end: Pomelo's `sessionService`.
-#[derive(Debug)]
+/// All sessions of a front end: Pomelo's `sessionService`. Clones speak of the same ones. A handler on
+/// a front end may have it as an argument.
+///
+/// What needs the sessions of other front ends is in [`BackendSessions`](crate::BackendSessions).
+#[derive(Clone)]
 pub struct Sessions {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     by_id: RwLock<HashMap<SessionId, Arc<FrontSession>, foldhash::fast::RandomState>>,
     by_uid: Mutex<ByUid>,
     departed: Departed,
     events: Events,
+    single: Option<Arc<Single>>,
 }
 
-type ByUid = HashMap<Arc<str>, Vec<Arc<FrontSession>>>;
-
-/// Gives out ids that no session of an earlier life had.
-#[derive(Debug)]
-pub(crate) struct SessionIds {
-    epoch: u32,
-    last: AtomicU32,
-}
-
-impl SessionIds {
-    pub(crate) fn new() -> Self {
-        // Any hasher of the standard library begins with numbers nobody can guess.
-        Self {
-            epoch: RandomState::new().hash_one(0) as u32,
-            last: AtomicU32::new(0),
-        }
-    }
-
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
-    }
-
-    fn next(&self) -> SessionId {
-        let count = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        SessionId(u64::from(self.epoch) << 32 | u64::from(count))
-    }
-}
+/// The sessions of each user.
+#[derive(Default)]
+pub(super) struct ByUid(HashMap<Arc<str>, Vec<Arc<FrontSession>>>);
 
 impl Sessions {
-    pub(crate) fn new(events: Events) -> Self {
+    pub(crate) fn new(events: Events, single: Option<Single>) -> Self {
         Self {
-            by_id: RwLock::default(),
-            by_uid: Mutex::default(),
-            departed: Departed::default(),
-            events,
+            shared: Arc::new(Shared {
+                by_id: RwLock::default(),
+                by_uid: Mutex::default(),
+                departed: Departed::default(),
+                events,
+                single: single.map(Arc::new),
+            }),
         }
     }
 
     /// How many clients are connected.
     pub fn count(&self) -> usize {
-        self.by_id.read().len()
+        self.shared.by_id.read().len()
     }
 
-    /// The sessions bound to this user here.
-    pub fn by_uid(&self, uid: &str) -> Vec<Session> {
-        let by_uid = self.by_uid.lock();
-        let sessions = by_uid.get(uid).into_iter().flatten();
+    /// All sessions, in no order.
+    pub fn all(&self) -> Vec<Session> {
+        self.every().into_iter().map(of).collect()
+    }
+
+    /// The sessions that are bound to users, in no order.
+    pub fn bound(&self) -> Vec<Session> {
+        self.bound_sessions().into_iter().map(of).collect()
+    }
+
+    /// The session of this id.
+    pub fn get(&self, id: SessionId) -> Option<Session> {
+        self.find(id).map(of)
+    }
+
+    /// The sessions bound to this user here, in the order they were.
+    pub fn by_uid(&self, uid: impl AsRef<str>) -> Vec<Session> {
+        self.bound_to(uid.as_ref()).into_iter().map(of).collect()
+    }
+
+    /// Kicks the user's sessions here, as [`Session::kick`] does; returns how many there were.
+    pub fn kick_by_uid(&self, uid: impl AsRef<str>, reason: &str) -> usize {
+        self.kick_all(&uid.as_ref().into(), reason)
+    }
+
+    /// Kicks the session of this id; `false` if there is none.
+    pub fn kick_by_id(&self, id: SessionId, reason: &str) -> bool {
+        self.kick_all(&id.into(), reason) > 0
+    }
+
+    /// Tells the user's clients here; returns how many there are.
+    ///
+    /// # Errors
+    /// The message is no JSON or too long.
+    pub fn push_by_uid<T: Serialize + ?Sized>(
+        &self,
+        uid: impl AsRef<str>,
+        route: &str,
+        message: &T,
+    ) -> Result<usize, Error> {
+        Ok(self.push_to(&uid.as_ref().into(), encode(route, message)?))
+    }
+
+    /// Tells the client of the session of this id; `false` if there is none.
+    ///
+    /// # Errors
+    /// The message is no JSON or too long.
+    pub fn push_by_id<T: Serialize + ?Sized>(
+        &self,
+        id: SessionId,
+        route: &str,
+        message: &T,
+    ) -> Result<bool, Error> {
+        Ok(self.push_to(&id.into(), encode(route, message)?) > 0)
+    }
+
+    /// Sets one setting of the session of this id.
+    ///
+    /// # Errors
+    /// There is no such session (404), the value is no JSON, or the settings would have more than
+    /// [`Limits::SETTINGS`](crate::Limits::SETTINGS) bytes.
+    pub fn import<T: Serialize + ?Sized>(
+        &self,
+        id: SessionId,
+        key: &str,
+        value: &T,
+    ) -> Result<(), Error> {
+        let session = self.find(id).ok_or_else(no_such_session)?;
+        Ok(session.set(key, serde_json::to_value(value)?)?)
+    }
+
+    /// Sets many: all or, on an error, none. Those that are not named stay.
+    ///
+    /// # Errors
+    /// As [`import`](Self::import).
+    pub fn import_all(&self, id: SessionId, settings: Map<String, Value>) -> Result<(), Error> {
+        let session = self.find(id).ok_or_else(no_such_session)?;
+        Ok(session.change_settings(settings, &[])?)
+    }
+
+    pub(super) fn kick_all(&self, whose: &Whose, reason: &str) -> usize {
+        let sessions = self.whose(whose);
+        sessions.iter().map(|session| session.kick(reason)).count()
+    }
+
+    pub(super) fn push_to(&self, whose: &Whose, push: Push) -> usize {
+        let sessions = self.whose(whose);
+        let Some(first) = sessions.first() else {
+            return 0;
+        };
+        let pushes = first.context().pushes();
+        let mut round = pushes.begin(OutboundKind::Push, push, None);
         sessions
-            .map(|session| Session(Kind::Front(Arc::clone(session))))
-            .collect()
+            .iter()
+            .filter(|session| round.tell(session))
+            .count()
     }
 
-    /// How many users are bound to sessions here.
-    pub(crate) fn users(&self) -> usize {
-        self.by_uid.lock().len()
-    }
-
-    /// The sessions that a user is bound to.
-    pub(crate) fn bound(&self) -> Vec<Arc<FrontSession>> {
-        self.by_uid.lock().values().flatten().cloned().collect()
+    /// One session, or all of a user.
+    pub(super) fn whose(&self, whose: &Whose) -> Vec<Arc<FrontSession>> {
+        if whose.uid.is_empty() {
+            Vec::from_iter(self.find(SessionId(whose.sid)))
+        } else {
+            self.bound_to(&whose.uid)
+        }
     }
 
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
-        self.by_id.write().insert(id, Arc::clone(&session));
+        let mut by_id = self.shared.by_id.write();
+        by_id.insert(id, Arc::clone(&session));
         session
-    }
-
-    pub(crate) fn find(&self, id: SessionId) -> Option<Arc<FrontSession>> {
-        self.by_id.read().get(&id).cloned()
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<FrontSession>> {
-        self.by_id.read().values().cloned().collect()
-    }
-
-    pub(super) fn bind(&self, session: &Arc<FrontSession>, uid: &str) -> Result<(), Error> {
-        if uid.is_empty() {
-            return Err(Error::new("a user's id cannot be empty"));
-        }
-        let mut by_uid = self.by_uid.lock();
-        let uid = session.change(|state| match &state.uid {
-            _ if state.closed => Err(Error::new("the client has gone")),
-            Some(bound) if **bound == *uid => Ok(None),
-            Some(bound) => Err(Error::new(format!(
-                "the session is bound to {bound} already"
-            ))),
-            None if state.untold.is_full() => Err(Status::new(
-                Code::FLOW_LIMIT,
-                "the session is bound and unbound faster than the application takes note",
-            )
-            .into()),
-            None => {
-                state.bound_at = Some(SystemTime::now());
-                let uid = Arc::clone(state.uid.insert(Arc::from(uid)));
-                self.note(state, Event::Bound(Arc::clone(&uid)));
-                Ok(Some(uid))
-            }
-        })?;
-        if let Some(uid) = uid {
-            by_uid.entry(uid).or_default().push(Arc::clone(session));
-        }
-        drop(by_uid);
-        self.events.tell(session);
-        Ok(())
     }
 
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        if session.is_closed() {
+            return;
+        }
+        // What a push scheduler keeps for it goes before the last words.
         session.context().pushes().closing(session.id());
-        let Some((uid, memberships)) = session.close(self.worth_telling(Event::Closed(reason)))
-        else {
+        let told = self.worth_telling(Event::Closed(reason.clone()));
+        let Some((uid, memberships)) = session.close(reason, told) else {
             return;
         };
-        self.by_id.write().remove(&session.id());
+        self.shared.by_id.write().remove(&session.id());
         if let Some(uid) = uid {
-            Self::forget(&mut self.by_uid.lock(), session, &uid);
+            self.user_map().remove(session, &uid);
+            if let Some(single) = self.single() {
+                single.let_go(&uid, session);
+            }
         }
-        memberships.tell_closed(session.id(), &self.departed);
-        self.events.tell(session);
+        memberships.tell_closed(session.id(), self.departed(), session.context().channels());
+        self.tell_events(session);
+    }
+
+    pub(crate) fn find(&self, id: SessionId) -> Option<Arc<FrontSession>> {
+        self.shared.by_id.read().get(&id).cloned()
+    }
+
+    pub(crate) fn every(&self) -> Vec<Arc<FrontSession>> {
+        self.shared.by_id.read().values().cloned().collect()
+    }
+
+    pub(crate) fn single(&self) -> Option<&Arc<Single>> {
+        self.shared.single.as_ref()
+    }
+
+    /// How many users are bound to sessions here.
+    pub(crate) fn users(&self) -> usize {
+        self.user_map().0.len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn bound_sessions(&self) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.values().flatten().cloned().collect()
     }
 
     pub(crate) fn departed(&self) -> &Departed {
-        &self.departed
+        &self.shared.departed
     }
 
-    /// Takes the user away again. One of a session that has closed stays.
-    pub(super) fn unbind(&self, session: &Arc<FrontSession>) {
-        let mut by_uid = self.by_uid.lock();
-        let uid = session.change(|state| {
-            let uid = state.uid.take_if(|_| !state.closed)?;
-            self.note(state, Event::Unbound(Arc::clone(&uid)));
-            Some(uid)
-        });
-        if let Some(uid) = uid {
-            Self::forget(&mut by_uid, session, &uid);
-        }
-        drop(by_uid);
-        self.events.tell(session);
+    pub(crate) fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.get(uid).cloned().unwrap_or_default()
     }
 
-    fn forget(by_uid: &mut ByUid, session: &FrontSession, uid: &str) {
-        if let Some(sessions) = by_uid.get_mut(uid) {
-            sessions.retain(|other| other.id() != session.id());
-            if sessions.is_empty() {
-                by_uid.remove(uid);
-            }
-        }
+    pub(super) fn user_map(&self) -> MutexGuard<'_, ByUid> {
+        self.shared.by_uid.lock()
     }
 
-    fn note(&self, state: &mut State, event: Event) {
-        if let Some(event) = self.worth_telling(event) {
-            state.untold.add(event);
-        }
+    /// What has happened will be told by [`tell_events`](Self::tell_events), if anybody wants to know.
+    pub(super) fn note(&self, state: &mut State, event: Event) {
+        state.untold.extend(self.worth_telling(event));
+    }
+
+    pub(super) fn tell_events(&self, session: &Arc<FrontSession>) {
+        self.shared.events.tell(session);
     }
 
     fn worth_telling(&self, event: Event) -> Option<Event> {
-        Some(event).filter(|_| !self.events.is_empty())
+        Some(event).filter(|_| !self.shared.events.is_empty())
+    }
+}
+
+impl ByUid {
+    pub(super) fn add(&mut self, session: &Arc<FrontSession>, uid: Arc<str>) {
+        self.0.entry(uid).or_default().push(Arc::clone(session));
+    }
+
+    pub(super) fn remove(&mut self, session: &FrontSession, uid: &str) {
+        if let Some(sessions) = self.0.get_mut(uid) {
+            sessions.retain(|other| other.id() != session.id());
+            if sessions.is_empty() {
+                self.0.remove(uid);
+            }
+        }
+    }
+}
+
+fn of(session: Arc<FrontSession>) -> Session {
+    Session(Kind::Front(session))
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sessions")
+            .field("count", &self.count())
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ mod file;
 mod implied;
 mod precedence;
 mod together;
+mod within;
 mod wrong_file;
 
 use std::{

@@ -97,7 +97,8 @@ impl Reader<'_> {
                 }
                 "jobs" => {
                     for Entry { key, value } in self.named(key, value) {
-                        let jobs = jobs::of_type(key, value, self.file, self.mistakes);
+                        let jobs =
+                            jobs::of_type(key, value, self.file, Spelling::Ours, self.mistakes);
                         chapters.jobs.push((key.clone(), jobs));
                     }
                 }

@@ -1,9 +1,16 @@
 //! Scheduled jobs as files have them: crons.json, and `[[jobs.chat]]` in `tangelo.toml`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::node::{FileName, Node};
+use super::{
+    alike::alike,
+    keys::Spelling,
+    node::{Entry, FileName, Node},
+};
 use crate::{Mistakes, mistakes::At};
+
+/// What `tangelo.toml` says of a job: what crons.json says, in our spelling.
+const KEYS: [&str; 5] = ["id", "time", "action", "server_id", "overlap"];
 
 /// A job of a file, as it stands there: `id`, `time`, `action`, perhaps `serverId`.
 #[derive(Clone, Debug)]
@@ -18,6 +25,7 @@ pub(super) fn of_type(
     server_type: &str,
     node: &Node,
     file: &FileName,
+    spelling: Spelling,
     mistakes: &mut Mistakes,
 ) -> Vec<Job> {
     let Some(list) = node.list() else {
@@ -39,11 +47,44 @@ pub(super) fn of_type(
             mistakes.add_at(Some(&at), problem);
             continue;
         }
+        let value = match spelling {
+            Spelling::Pomelo => node.json(),
+            Spelling::Ours => ours(
+                node,
+                &format!("jobs.{server_type}[{position}]"),
+                file,
+                mistakes,
+            ),
+        };
         jobs.push(Job {
             server_type: server_type.to_owned(),
             at,
-            value: node.json(),
+            value,
         });
     }
     jobs
+}
+
+/// A job of `tangelo.toml`, where every key means something.
+fn ours(node: &Node, place: &str, file: &FileName, mistakes: &mut Mistakes) -> Value {
+    let mut job = Map::new();
+    for Entry { key, value } in node.table().unwrap_or_default() {
+        if KEYS.contains(&key.as_str()) {
+            let pomelo = match key.as_str() {
+                "server_id" => "serverId",
+                other => other,
+            };
+            job.insert(pomelo.to_owned(), value.json());
+            continue;
+        }
+        let problem = match alike(key, KEYS) {
+            Some(meant) => format!("unknown key; do you mean `{meant}`?"),
+            None => format!("unknown key; there are: {}", KEYS.join(", ")),
+        };
+        mistakes.add_at(
+            Some(&file.at(value.line)),
+            format!("{place}.{key}: {problem}"),
+        );
+    }
+    Value::Object(job)
 }

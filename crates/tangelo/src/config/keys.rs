@@ -27,6 +27,7 @@ pub(super) struct Said {
 /// What a configuration says of how a server works. It overrules the code.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tuning {
+    /// 0: no limit.
     pub(crate) max_connections: Option<u32>,
     /// 0: none.
     pub(crate) heartbeat_seconds: Option<u32>,
@@ -110,9 +111,9 @@ const KEYS: [Key; 14] = [
     Key {
         name: "max_connections",
         pomelo: "max-connections",
-        default: "",
-        meaning: "Clients at once; those beyond are closed when they connect. None: no limit.",
-        take: |said, value| set_some(&mut said.tuning.max_connections, value),
+        default: "0",
+        meaning: "Clients at once; those beyond are closed when they connect. 0: no limit.",
+        take: |said, value| set(&mut said.tuning.max_connections, value),
     },
     Key {
         name: "heartbeat_seconds",
@@ -256,11 +257,21 @@ fn plain(key: &str) -> String {
     key.replace(['_', '-'], "").to_ascii_lowercase()
 }
 
-/// Pomelo hands values to servers as texts, and so takes texts: `"3050"`, `"true"`.
+/// Pomelo hands values to servers as texts, and so takes texts: `"3050"`, `"true"`. To JavaScript `3050.0` is
+/// 3050.
 fn untexted(value: &Value) -> Option<Value> {
-    let text = value.as_str()?;
-    match serde_json::from_str(text).ok()? {
-        value @ (Value::Number(_) | Value::Bool(_)) => Some(value),
+    let value = match value {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        value => value.clone(),
+    };
+    match &value {
+        Value::Bool(_) => Some(value),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
+                Some(Value::from(float as i64))
+            }
+            _ => Some(value),
+        },
         _ => None,
     }
 }

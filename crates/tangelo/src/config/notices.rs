@@ -1,16 +1,24 @@
 //! What is told at the start and is no mistake.
 
+/// So much that is odd is told; the rest is counted.
+const MOST: usize = 20;
+
 /// What is told at the start and is no mistake.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Notices {
     /// What has no effect, and why.
     without_effect: Vec<(String, &'static str)>,
     others: Vec<String>,
+    left_out: usize,
 }
 
 impl Notices {
     pub(super) fn add(&mut self, notice: impl Into<String>) {
-        self.others.push(notice.into());
+        if self.others.len() < MOST {
+            self.others.push(notice.into());
+        } else {
+            self.left_out += 1;
+        }
     }
 
     /// Something is kept, but nothing comes of it.
@@ -38,6 +46,9 @@ impl Notices {
             notices.push(format!("kept, but without effect: {}", all.join("; ")));
         }
         notices.extend(self.others);
+        if self.left_out > 0 {
+            notices.push(format!("and {} more that is odd", self.left_out));
+        }
         notices
     }
 }

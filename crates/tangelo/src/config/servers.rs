@@ -1,6 +1,6 @@
 //! From what was said of servers to the servers there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tangelo_registry::Instance;
 
@@ -66,14 +66,12 @@ pub(super) fn assemble(
 
 /// The types and ids there are.
 fn names(servers: &[Draft]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
     let types = servers.iter().map(|server| server.server_type.as_str());
-    for name in types.chain(servers.iter().filter_map(Draft::id)) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
+    let all = types.chain(servers.iter().filter_map(Draft::id));
+    let mut seen = HashSet::new();
+    all.filter(|name| seen.insert(*name))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn server(draft: &Draft, Read { said, free }: Read, mistakes: &mut Mistakes) -> Server {

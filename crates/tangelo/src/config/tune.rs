@@ -13,6 +13,11 @@ impl Tuning {
             let interval = Duration::from_secs(seconds.into());
             blueprint = blueprint.heartbeat(Some(interval).filter(|interval| !interval.is_zero()));
         }
+        if let Some(most) = self.max_connections {
+            // As in Pomelo, 0 is no limit.
+            let most = usize::try_from(most).ok();
+            blueprint = blueprint.max_connections(most.filter(|most| *most > 0));
+        }
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.unwrap_or(limits.deadline);
             limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);

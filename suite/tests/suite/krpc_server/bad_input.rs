@@ -15,8 +15,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     desk::{
-        Clerk, DESK, ECHO, EchoReq, HOLD, accepted, answer_to, at, caller, listener, local, serve,
-        start,
+        CHECK, Clerk, DESK, ECHO, EchoReq, HOLD, accepted, answer_to, at, caller, listener, local,
+        serve, start,
     },
     log::Log,
     recorded,
@@ -340,6 +340,28 @@ async fn a_trace_of_nonsense_is_none_and_the_request_is_answered() {
         assert_eq!((frame.meta.ret_code, &*frame.body), (0, &b"\x12\x02hi"[..]));
         assert_eq!(frame.meta.sequence, 5, "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_would_become_far_more_memory_than_it_is_long_is_not_decoded() {
+    let app = serve(Clerk::new().service()).await;
+    let mut peer = Peer::at(at(&app)).await;
+    // A name, and notes of which each takes two bytes here and 24 and more in memory.
+    let body = |notes: usize| [&b"\x0a\x01n"[..], &b"\x22\0".repeat(notes)].concat();
+    for (notes, code) in [(100_000, 0), (300_000, -625)] {
+        let frame = peer.ask(call(DESK, CHECK), &body(notes)).await;
+        assert_eq!(frame.meta.ret_code, code, "{notes}");
+    }
+    // Packed small, it is the same.
+    let mut zlib = BytesMut::new();
+    compress(Compression::Zlib, &body(120_000), &mut zlib).unwrap();
+    assert!(zlib.len() < 2000);
+    let meta = Meta {
+        compress: 1,
+        ..call(DESK, CHECK)
+    };
+    assert_eq!(peer.ask(meta, &zlib).await.meta.ret_code, -625);
+    peer.echoes().await;
 }
 
 /// Few bytes that want to become many.

@@ -221,6 +221,9 @@ fn no_chapter(name: &str) -> String {
     });
     match meant {
         Some(chapter) if chapter.is_one() => format!("is written [{chapter}] here"),
+        Some(chapter) if OURS.contains(&name) => {
+            format!("is written [[{chapter}]] here; [{name}.<type>] is an application's (App)")
+        }
         Some(chapter) => format!("is written [[{chapter}]] here"),
         None if plain == "method" || plain == "methods" => {
             "belongs to a service or referer: [[service.method]], [[referer.method]]".to_owned()

@@ -96,7 +96,10 @@ fn no_chapter() {
     for (line, told) in [
         ("[[webserver]]", "webserver: is written [[web_server]] here"),
         ("[webServer]", "webServer: is written [[web_server]] here"),
-        ("[[servers]]", "servers: is written [[server]] here"),
+        (
+            "[[servers]]",
+            "servers: is written [[server]] here; [servers.<type>] is an application's (App)",
+        ),
         (
             "[applications]",
             "applications: is written [application] here",

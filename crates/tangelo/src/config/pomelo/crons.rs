@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use crate::config::{
     jobs::{self, Job},
+    keys::Spelling,
     node::Entry,
 };
 
@@ -44,6 +45,7 @@ pub(super) fn read(folder: &mut Folder<'_>) -> Vec<Job> {
             server_type,
             value,
             &found.file,
+            Spelling::Pomelo,
             folder.mistakes,
         ));
     }

@@ -1,5 +1,7 @@
 //! serverProtos.json, clientProtos.json.
 
+use std::collections::{HashMap, HashSet};
+
 use super::folder::{Folder, Found};
 use crate::config::node::{Entry, Node};
 
@@ -79,7 +81,7 @@ fn file(folder: &mut Folder<'_>, name: &str) -> Vec<ProtoMessage> {
         folder.odd(&found, &found.node, what);
         return Vec::new();
     };
-    let shared: Vec<&str> = names(entries).collect();
+    let shared = names(entries).collect();
     let mut reader = Reader {
         folder,
         found: &found,
@@ -109,7 +111,7 @@ struct Reader<'a, 'b> {
     folder: &'a mut Folder<'b>,
     found: &'a Found,
     /// Messages that all may hold.
-    shared: Vec<&'a str>,
+    shared: HashSet<&'a str>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -127,7 +129,8 @@ impl<'a> Reader<'a, '_> {
             ..ProtoMessage::default()
         };
         // What stands around it is not known in it.
-        let own: Vec<_> = names(entries).collect();
+        let own: HashSet<_> = names(entries).collect();
+        let mut tags: HashMap<u32, &str> = HashMap::new();
         for Entry { key, value } in entries {
             let rule = match words(key)[..] {
                 [MESSAGE, inner] => {
@@ -150,12 +153,13 @@ impl<'a> Reader<'a, '_> {
                 self.odd(value, &format!("{name}: `{key}` is left out: {form}"));
                 continue;
             };
-            if let Some(first) = message.fields.iter().find(|known| known.tag == tag) {
-                let taken = format!("{tag} is the number of `{}`", first.name);
+            if let Some(first) = tags.get(&tag) {
+                let taken = format!("{tag} is the number of `{first}`");
                 self.odd(value, &format!("{name}: `{key}` is left out: {taken}"));
                 continue;
             }
-            if !TYPES.contains(&kind) && !own.contains(&kind) && !self.shared.contains(&kind) {
+            tags.insert(tag, field);
+            if !TYPES.contains(&kind) && !own.contains(kind) && !self.shared.contains(kind) {
                 let problem = format!("{name}: `{key}`: there is no type or message `{kind}`");
                 self.odd(value, &problem);
             }

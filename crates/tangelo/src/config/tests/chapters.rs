@@ -211,7 +211,7 @@ area = {}
 fn every_limit_is_taken_at_its_ends_and_not_beyond() {
     let with = |line: &str| format!("[servers.chat]\nid = \"a\"\n{line}\n");
     for (key, ends, beyond) in [
-        ("max_connections", ["1", "4294967295"], ["0", "4294967296"]),
+        ("max_connections", ["0", "4294967295"], ["-1", "4294967296"]),
         ("max_in_flight", ["1", "64"], ["0", "65"]),
         ("max_queue", ["1", "9223372036854775807"], ["0", "-1"]),
         ("max_package", ["1", "16777215"], ["0", "16777216"]),
@@ -287,4 +287,49 @@ fn later_files_overrule_earlier_ones() {
     let tuning = &loaded.servers[0].tuning;
     assert_eq!(tuning.deadline, Some(Duration::from_millis(3)));
     assert_eq!(tuning.max_queue, Some(2));
+}
+
+#[test]
+fn nesting_has_an_end() {
+    let deep = format!("a = {}{}\n", "[".repeat(5_000), "]".repeat(5_000));
+    let told = wrong_toml(&deep);
+    assert!(told[0].starts_with("tangelo.toml:1: "), "{told:?}");
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_lines_and_nothing_that_follows_from_it() {
+    let told = wrong_toml("[servers.chat]\nport = \n\n[types\n");
+    let places: Vec<_> = told
+        .iter()
+        .filter_map(|told| told.split(": ").next())
+        .collect();
+    assert_eq!(places, ["tangelo.toml:2", "tangelo.toml:4"], "{told:?}");
+}
+
+#[test]
+fn a_job_has_our_keys_and_no_others() {
+    let told = wrong_toml(
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\nserverId = \"a\"\ncolour = 1\n",
+    );
+    assert_eq!(
+        told,
+        [
+            "tangelo.toml:5: jobs.chat[0].serverId: unknown key; do you mean `server_id`?",
+            "tangelo.toml:6: jobs.chat[0].colour: unknown key; there are: id, time, action, server_id, overlap",
+        ]
+    );
+    let loaded = toml(
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\ntime = { period = 5 }\nserver_id = \"a\"\n",
+    );
+    let job = json!({ "id": 1, "time": { "period": 5 }, "serverId": "a" });
+    assert_eq!(loaded.jobs[0].value, job, "as crons.json would have it");
+}
+
+#[test]
+fn an_environment_may_have_jobs_of_its_own() {
+    let text =
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\n[[env.test.jobs.chat]]\nid = 2\n";
+    assert_eq!(toml(text).jobs[0].value["id"], 1);
+    let test = toml_in("test", text);
+    assert_eq!((test.jobs.len(), &test.jobs[0].value["id"]), (1, &json!(2)));
 }

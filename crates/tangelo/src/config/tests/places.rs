@@ -279,3 +279,21 @@ fn files_that_cannot_be_read_are_all_told() {
         "{told:?}"
     );
 }
+
+#[test]
+fn what_the_pages_show_can_be_read() {
+    for page in [
+        include_str!("../../../../../docs/guide.md"),
+        include_str!("../../../../../docs/pomelo.md"),
+    ] {
+        let blocks = page.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|rest| rest.split("```").next());
+        let shown: Vec<_> = blocks.filter(|block| block.contains("[servers.")).collect();
+        assert!(!shown.is_empty());
+        for text in shown {
+            for env in ["development", "production"] {
+                toml_in(env, text);
+            }
+        }
+    }
+}

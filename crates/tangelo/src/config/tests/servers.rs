@@ -109,7 +109,7 @@ fn plus_plus_without_a_cluster_is_a_mistake() {
 fn numbers_and_truth_may_be_texts() {
     let loaded = servers_json(
         r#"{"connector": [{"id": "1", "port": "4050", "clientPort": "3050", "frontend": "true",
-            "max-connections": "100"}], "chat": [{"id": "2", "frontend": "false"}, {"id": "3", "frontend": false}]}"#,
+            "max-connections": "100"}], "chat": [{"id": "2", "port": 6050.0, "frontend": "false"}, {"id": "3", "frontend": false}]}"#,
     );
     let [connector, text, plain] = &loaded.servers[..] else {
         panic!("three servers")
@@ -119,6 +119,7 @@ fn numbers_and_truth_may_be_texts() {
         (instance.port, instance.client_port),
         (Some(4050), Some(3050))
     );
+    assert_eq!(text.instance.port, Some(6050));
     assert!(instance.frontend && !text.instance.frontend && !plain.instance.frontend);
     assert_eq!(connector.tuning.max_connections, Some(100));
 }
@@ -170,7 +171,7 @@ fn all_mistakes_are_told_at_once_with_file_line_and_key() {
     let told = wrong_servers_json(
         "{\n\"gate\": [{\"id\": \"g\",\n  \"frontend\": true}],\n\
          \"chat\": [{\"id\": \"c\"},\n {\"id\": \"c\"},\n {\"port\": 70000, \"host\": 5},\n 7,\n\
-         {\"id\": \"\", \"frontend\": 1, \"max-connections\": 0}],\n\
+         {\"id\": \"\", \"frontend\": 1, \"max-connections\": -1}],\n\
          \"a.b\": [],\n\"area\": {}}",
     );
     assert_eq!(
@@ -184,7 +185,7 @@ fn all_mistakes_are_told_at_once_with_file_line_and_key() {
             "servers.json:7: chat[3]: expected a server, found a number",
             "servers.json:8: chat[4].id: expected a name, found \"\"",
             "servers.json:8: chat[4].frontend: expected true or false, found 1",
-            "servers.json:8: chat[4].max-connections: expected 1 or more, found 0",
+            "servers.json:8: chat[4].max-connections: expected a whole number from 0 to 4294967295, found -1",
             "servers.json:9: `a.b` is no server type: a route begins with it, up to a dot",
             "servers.json:10: area: expected a list of servers, found a table",
         ]
@@ -240,4 +241,27 @@ fn what_cannot_be_read_is_told_without_what_follows_from_it() {
         wrong_servers_json("[]"),
         ["servers.json:1: expected server types and their servers, found a list"]
     );
+}
+
+#[test]
+fn whatever_a_file_says_it_is_read_or_told() {
+    let whole = include_str!("../../../../../suite/config/servers.json").trim();
+    let folder = Folder::with(&[]);
+    let places = std::slice::from_ref(&folder.0);
+    let read = |text: &str| {
+        std::fs::write(folder.path("servers.json"), text).unwrap();
+        said(&Asked {
+            places,
+            ..Asked::default()
+        })
+    };
+    assert!(read(whole).is_ok());
+    for (at, character) in whole.char_indices().step_by(37) {
+        assert!(read(&whole[..at]).is_err(), "cut off at {at}");
+        // Whether it is still a configuration is not the point.
+        for other in ["null", "[]", "-1", "\"", "}", "\u{0}", "1e999"] {
+            let (before, after) = (&whole[..at], &whole[at + character.len_utf8()..]);
+            let _ = read(&format!("{before}{other}{after}"));
+        }
+    }
 }

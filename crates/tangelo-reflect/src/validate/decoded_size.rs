@@ -26,7 +26,7 @@ const ALLOCATION: usize = 16;
 const SHORTEST: usize = 2;
 
 /// What the messages of a type, and of all that it holds, become.
-pub(super) struct Weight {
+pub(super) struct DecodedSize {
     /// For each type, its own first.
     types: Vec<Heavy>,
     /// Bytes of a body that cannot become too much, whatever is in it.
@@ -69,7 +69,7 @@ pub enum Unreadable {
     },
 }
 
-impl Weight {
+impl DecodedSize {
     /// `None`: messages of the type never become more than they may.
     pub(super) fn of(descriptor: &MessageDescriptor) -> Option<Self> {
         let mut sizes = Sizes::default();
@@ -97,7 +97,7 @@ impl Weight {
         }
         let limit = ALWAYS_DECODED.max(body.len().saturating_mul(MAX_GROWTH));
         let mut left = limit;
-        if self.weigh(0, body, MAX_DEPTH, &mut left)? {
+        if self.measure(0, body, MAX_DEPTH, &mut left)? {
             return Ok(());
         }
         let length = body.len();
@@ -105,7 +105,7 @@ impl Weight {
     }
 
     /// Takes what a message becomes from what is left. False: there was less.
-    fn weigh(
+    fn measure(
         &self,
         index: usize,
         mut message: &[u8],
@@ -131,9 +131,9 @@ impl Weight {
             let fits = match growth.below {
                 Below::Nothing => true,
                 Below::Message(below) => {
-                    self.weigh(below, fields_of(raw)?, deeper(depth)?, left)?
+                    self.measure(below, fields_of(raw)?, deeper(depth)?, left)?
                 }
-                Below::Entry(value) => self.weigh_entry(value, fields_of(raw)?, depth, left)?,
+                Below::Entry(value) => self.measure_entry(value, fields_of(raw)?, depth, left)?,
             };
             if !fits {
                 return Ok(false);
@@ -142,7 +142,7 @@ impl Weight {
         Ok(true)
     }
 
-    fn weigh_entry(
+    fn measure_entry(
         &self,
         value: Option<usize>,
         mut entry: &[u8],
@@ -152,7 +152,7 @@ impl Weight {
         let Some(below) = value else { return Ok(true) };
         while !entry.is_empty() {
             let (number, raw) = message::next(&mut entry)?;
-            if number == 2 && !self.weigh(below, fields_of(raw)?, deeper(depth)?, left)? {
+            if number == 2 && !self.measure(below, fields_of(raw)?, deeper(depth)?, left)? {
                 return Ok(false);
             }
         }
