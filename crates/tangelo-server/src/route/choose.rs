@@ -41,9 +41,7 @@ impl Routes {
             By::Key(_) => None,
         };
         if let Some((server, true)) = &given
-            && !cluster
-                .by_id(&server.id)
-                .is_some_and(|remote| remote.has_left())
+            && is_there(server, cluster)
         {
             return Ok(Choice::Server(Arc::clone(server)));
         }
@@ -96,6 +94,19 @@ impl Routes {
             By::Session(session) => default_key(session),
         };
         candidates.next(&key, tried).cloned()
+    }
+}
+
+/// Whether what a session has there is still there. A server that leaves may keep it; one that the
+/// registry no longer names does not for long.
+fn is_there(server: &Instance, cluster: &Cluster) -> bool {
+    match cluster.by_id(&server.id) {
+        Some(remote) if remote.takes_new() => true,
+        Some(remote) if remote.has_left() => false,
+        _ => cluster
+            .instances()
+            .iter()
+            .any(|named| named.id == server.id),
     }
 }
 
