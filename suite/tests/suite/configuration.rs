@@ -252,7 +252,8 @@ async fn a_user_has_one_session_alone_where_the_file_says_so() {
     async fn enter(Json(uid): Json<String>, session: FrontendSession) -> tangelo::Result<()> {
         Ok(session.bind(&uid).await?)
     }
-    let servers = r#"{"connector": [{"id": "connector-1", "clientPort": 0, "frontend": true}]}"#;
+    let servers = r#"{"connector":
+        [{"id": "connector-1", "port": 0, "clientPort": 0, "frontend": true}]}"#;
     let types = "[types.connector]\nsingle_session = \"refuse_new\"\n";
     let config = folder(
         "single",

@@ -127,7 +127,7 @@ const KEYS: [Key; 15] = [
         name: "single_session",
         pomelo: "",
         default: "",
-        meaning: "`refuse_new` or `kick_old`: what becomes of a user's second session. Without it a user may have several.",
+        meaning: "`refuse_new` or `kick_old`: what becomes of a user's second session; it needs a `port`. Without it a user may have several.",
         take: |said, value| {
             said.tuning.single_session = Some(match String::from_setting(value)?.as_str() {
                 "refuse_new" => OneSession::RefuseNew,
