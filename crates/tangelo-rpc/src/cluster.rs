@@ -75,8 +75,8 @@ struct RemoteShared {
     gone: CancellationToken,
     /// It said that it leaves, went, and is not back.
     has_left: AtomicBool,
-    /// The last attempt to connect failed.
-    refused: AtomicBool,
+    /// Of which lanes the first attempt has ended.
+    tried: Box<[AtomicBool]>,
     home: Option<Home>,
 }
 
@@ -108,10 +108,20 @@ impl Cluster {
     /// Follows the registry and dials those servers that `wanted` names, until its tasks stop.
     ///
     /// `services` answers what the others ask over these connections.
-    pub async fn run(self, services: Services, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
+    pub fn run(
+        self,
+        services: Services,
+        wanted: impl Fn(&Instance) -> bool + Send,
+        tasks: Tasks,
+    ) -> impl Future<Output = ()> + Send {
+        // Known from now on, though nobody may have polled it yet.
         if let Ok(home) = Home::here(tasks.clone()) {
             let _ = self.shared.home.set(home);
         }
+        self.keep_up(services, wanted, tasks)
+    }
+
+    async fn keep_up(self, services: Services, wanted: impl Fn(&Instance) -> bool, tasks: Tasks) {
         let services = Arc::new(services.with(Link {
             identity: Arc::clone(&self.shared.identity),
             peers: Arc::clone(&self.shared.peers),
@@ -121,10 +131,12 @@ impl Cluster {
         loop {
             let now = instances.borrow_and_update().clone();
             self.shared.forget_asked_for(&now);
-            let asked_for_now = asked_for.borrow_and_update().clone();
-            let wanted =
-                |instance: &Instance| wanted(instance) || asked_for_now.contains(&instance.id);
-            self.follow(&now, &wanted, &services, &tasks);
+            {
+                let asked_for = asked_for.borrow_and_update().clone();
+                let wanted =
+                    |instance: &Instance| wanted(instance) || asked_for.contains(&instance.id);
+                self.follow(&now, &wanted, &services, &tasks);
+            }
             tokio::select! {
                 changed = instances.changed() => if changed.is_err() { return },
                 _ = asked_for.changed() => {}
@@ -132,28 +144,37 @@ impl Cluster {
         }
     }
 
-    /// The connection for what belongs to `key` to a server that is dialed from now on, though it was
-    /// not among those [wanted](Self::run) so far: resolves when it stands. Cancel safe.
+    /// The connection for what belongs to `key` to the server of this name, whichever side dialed. A server
+    /// that was not among those [wanted](Self::run) so far is dialed from now on; where the first attempt
+    /// has not ended, this waits for it. Cancel safe.
     ///
     /// # Errors
     /// [`Code::NO_CONNECTION`]: the registry does not name it, nobody can call it, or it is not there.
-    pub async fn meet(&self, server_id: &str, key: u64) -> Result<Connection, Status> {
-        let can_be_called =
-            |instance: &Arc<Instance>| instance.id == server_id && instance.port.is_some();
-        if !self.instances().iter().any(can_be_called) {
-            return Err(Code::NO_CONNECTION.into());
+    pub async fn connection(&self, server_id: &str, key: u64) -> Result<Connection, Status> {
+        let mut remote = self.by_id(server_id);
+        if let Some(connection) = remote.as_ref().and_then(|known| known.connection(key).ok()) {
+            return Ok(connection);
         }
-        self.shared
-            .asked_for
-            .send_if_modified(|asked_for| asked_for.insert(server_id.to_owned()));
-        let connected = |remote: &Remote| {
-            remote.connection(key).is_ok() || remote.shared.refused.load(Ordering::Acquire)
-        };
-        let met = |cluster: &Self| cluster.by_id(server_id).as_ref().is_some_and(connected);
-        self.wait_until(met).await;
-        self.by_id(server_id)
-            .ok_or(Code::NO_CONNECTION)?
-            .connection(key)
+        if let Ok(connection) = self.shared.dialers.connection(server_id, key) {
+            return Ok(connection);
+        }
+        if remote.is_none() {
+            let can_be_called =
+                |instance: &Arc<Instance>| instance.id == server_id && instance.port.is_some();
+            if !self.instances().iter().any(can_be_called) {
+                return Err(Code::NO_CONNECTION.into());
+            }
+            self.shared
+                .asked_for
+                .send_if_modified(|asked_for| asked_for.insert(server_id.to_owned()));
+        }
+        if remote.is_none_or(|known| !known.was_tried(key)) {
+            let was_tried = |known: Remote| known.was_tried(key);
+            self.wait_until(|cluster| cluster.by_id(server_id).is_some_and(was_tried))
+                .await;
+        }
+        remote = self.by_id(server_id);
+        remote.ok_or(Code::NO_CONNECTION)?.connection(key)
     }
 
     /// Where calls can be started that survive being dropped; none before it [runs](Self::run).
@@ -224,16 +245,6 @@ impl Cluster {
         &self.shared.dialers
     }
 
-    /// The connection for what belongs to `key` to the server of this name, whichever side dialed.
-    ///
-    /// # Errors
-    /// [`Code::NO_CONNECTION`] while none stands.
-    pub fn connection(&self, server_id: &str, key: u64) -> Result<Connection, Status> {
-        let dialed = self.by_id(server_id);
-        let dialed = dialed.and_then(|remote| remote.connection(key).ok());
-        dialed.map_or_else(|| self.shared.dialers.connection(server_id, key), Ok)
-    }
-
     /// Whether the server of this name can be asked now, whichever side dialed.
     pub fn is_up(&self, server_id: &str) -> bool {
         self.by_id(server_id).is_some_and(|remote| remote.is_up())
@@ -291,7 +302,9 @@ impl Cluster {
                 standing: AtomicUsize::new(0),
                 gone: CancellationToken::new(),
                 has_left: AtomicBool::new(false),
-                refused: AtomicBool::new(false),
+                tried: (0..self.shared.lanes)
+                    .map(|_| AtomicBool::new(false))
+                    .collect(),
                 home: self.shared.home.get().cloned(),
             }),
         };
@@ -322,8 +335,9 @@ impl Cluster {
                     connection.closed().await;
                 }
                 Err(status) => {
-                    remote.shared.refused.store(true, Ordering::Release);
-                    self.shared.changed.send_replace(());
+                    if remote.set_tried(lane) {
+                        self.shared.changed.send_replace(());
+                    }
                     // Once, by one of the lanes: servers that start in any order wait for each other.
                     let (server, to) = (&self.shared.identity.server_id, remote.instance());
                     let reason = std::error::Error::source(&status).map(ToString::to_string);
@@ -474,10 +488,7 @@ impl Remote {
     /// # Errors
     /// [`Code::NO_CONNECTION`] while it does not stand.
     pub fn connection(&self, key: u64) -> Result<Connection, Status> {
-        let lane = key
-            .checked_rem(self.shared.lanes.len() as u64)
-            .unwrap_or_default();
-        let lane = self.shared.lanes.get(lane as usize);
+        let lane = self.shared.lanes.get(self.lane_of(key));
         lane.and_then(|lane| lane.read().clone())
             .ok_or_else(|| Code::NO_CONNECTION.into())
     }
@@ -490,6 +501,24 @@ impl Remote {
         })
     }
 
+    /// Which of its connections is for `key`.
+    fn lane_of(&self, key: u64) -> usize {
+        let lane = key.checked_rem(self.shared.lanes.len() as u64);
+        lane.unwrap_or_default() as usize
+    }
+
+    /// Whether the first attempt to connect has ended, of what belongs to `key`.
+    fn was_tried(&self, key: u64) -> bool {
+        let tried = self.shared.tried.get(self.lane_of(key));
+        tried.is_some_and(|tried| tried.load(Ordering::Acquire))
+    }
+
+    /// An attempt has ended. Whether it was the first.
+    fn set_tried(&self, lane: u32) -> bool {
+        let tried = self.shared.tried.get(lane as usize);
+        tried.is_some_and(|tried| !tried.swap(true, Ordering::AcqRel))
+    }
+
     /// Whether it is the first that stands.
     fn set_lane(&self, lane: u32, connection: Connection) -> bool {
         let Some(slot) = self.shared.lanes.get(lane as usize) else {
@@ -497,7 +526,7 @@ impl Remote {
         };
         let before = slot.write().replace(connection);
         self.shared.has_left.store(false, Ordering::Release);
-        self.shared.refused.store(false, Ordering::Release);
+        self.set_tried(lane);
         before.is_none() && self.shared.standing.fetch_add(1, Ordering::AcqRel) == 0
     }
 

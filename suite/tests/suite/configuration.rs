@@ -59,7 +59,11 @@ fn cards() -> App {
         .config(FOLDER)
         .server("gate", main)
         .server("connector", main)
-        .server("table", main)
+        .server("table", |server| {
+            main(server)
+                .job("dealer.shuffle", async || {})
+                .job("dealer.close", async || {})
+        })
 }
 
 #[tokio::test]
@@ -86,6 +90,9 @@ async fn a_folder_in_pomelos_form_starts_as_it_is() {
         json!(settings),
         json!({ "floor": 2, "rules": { "decks": 2 } })
     );
+    let jobs = |id: &str| running.server(id).unwrap().context().jobs().all().len();
+    let jobs = ["table-server-1", "table-server-2", "gate-server-1"].map(jobs);
+    assert_eq!(jobs, [2, 1, 0], "one is for one server");
     stop(&running).await;
 }
 

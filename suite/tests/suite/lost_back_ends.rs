@@ -109,6 +109,11 @@ async fn a_back_end_that_drains_answers_what_runs_and_new_requests_are_answered_
     let held = client.request(HOLD, &json!({})).await;
     fixture.hold.entered(1).await;
     let (cut_off, ()) = tokio::join!(soon("the back end leaves", back.leave(DEADLINE)), async {
+        // What the front end asks before it has heard of it is answered.
+        soon("the front end hears of it", async {
+            while client.ask(ECHO, &json!({})).await == json!({}) {}
+        })
+        .await;
         client.is_refused(ECHO, &json!({}), 503).await;
         client.notify(ECHO, &json!({})).await;
         fixture.hold.release(1);

@@ -241,6 +241,13 @@ async fn two_servers_of_a_type_that_call_each_other_share_their_connections() {
     let (_front, [one, two]) = three().await;
     let dialed = |server: &Server| server.context().servers().of_type("chat").count();
     assert_eq!((dialed(&one), dialed(&two)), (0, 0), "nobody has asked yet");
+    // Whoever comes while the connections are made waits for them.
+    let first = (0..20).map(|number| {
+        let key = format!("key {number}");
+        let call = rpc(&one).invoke::<String>("chat.main.here", &key, &());
+        async { call.to_server("chat-2").await.unwrap() }
+    });
+    soon("all are answered", futures_util::future::join_all(first)).await;
     for (from, to) in [(&one, "chat-2"), (&two, "chat-1"), (&one, "chat-2")] {
         let call = rpc(from).invoke("chat.main.here", "key", &()).to_server(to);
         let here: String = call.await.unwrap();
@@ -381,6 +388,27 @@ async fn what_needs_no_answer_is_sent_to_one_or_to_all_and_to_oneself() {
         .to_server("chat-9");
     assert_eq!(nobody.await.unwrap_err().code(), Code::NO_CONNECTION);
     noted.is_silent();
+}
+
+#[tokio::test]
+async fn what_a_server_tells_itself_runs_as_often_at_once_as_over_a_connection() {
+    const AT_ONCE: usize = 16_384;
+    let hold = Hold::new();
+    let slow = chat(Handlers::new()).remote("slow", Remotes::new().add("hold", hold.handler()));
+    let back = World::new().back("chat-1", slow).await;
+    let notify = || async { rpc(&back).notify("chat.slow.hold", "key", &()).await };
+    for _ in 0..AT_ONCE {
+        notify().await.unwrap();
+    }
+    hold.entered(AT_ONCE as u32).await;
+    assert_eq!(notify().await.unwrap_err().code(), Code::QUEUE_FULL);
+    hold.release(1);
+    soon("there is room again", async {
+        while notify().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -71,3 +71,46 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(server_type: &str, id: &str) -> Arc<Instance> {
+        Arc::new(Instance {
+            id: id.to_owned(),
+            server_type: server_type.to_owned(),
+            ..Instance::default()
+        })
+    }
+
+    #[test]
+    fn the_last_server_of_a_type_is_remembered_and_whether_anything_has_changed_since() {
+        let mut homes = Homes::default();
+        assert_eq!(homes.of_type("chat", (0, 0)), None);
+        let (one, two) = (server("chat", "chat-1"), server("chat", "chat-2"));
+        homes.settle(&one, (1, 1));
+        homes.settle(&two, (1, 2));
+        for (versions, holds) in [((1, 2), true), ((2, 2), false), ((1, 3), false)] {
+            let home = homes.of_type("chat", versions);
+            assert_eq!(home, Some((Arc::clone(&two), holds)));
+        }
+        assert_eq!(homes.of_type("area", (1, 2)), None);
+    }
+
+    #[test]
+    fn so_many_types_are_remembered_and_no_more() {
+        let mut homes = Homes::default();
+        let types: Vec<_> = (0..=MOST).map(|number| format!("type-{number}")).collect();
+        for server_type in &types {
+            homes.settle(&server(server_type, server_type), (1, 1));
+        }
+        let (last, remembered) = types.split_last().unwrap();
+        assert!(
+            remembered
+                .iter()
+                .all(|one| homes.of_type(one, (1, 1)).is_some())
+        );
+        assert_eq!(homes.of_type(last, (1, 1)), None);
+    }
+}

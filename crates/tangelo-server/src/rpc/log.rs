@@ -43,3 +43,16 @@ impl fmt::Display for Args<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_bytes_of_the_arguments_are_shown_on_one_line() {
+        let shown = |length| Args(&vec![b'x'; length]).to_string();
+        assert_eq!(shown(SHOWN_ARGS), "x".repeat(SHOWN_ARGS));
+        assert_eq!(shown(SHOWN_ARGS + 1), "x".repeat(SHOWN_ARGS) + "…");
+        assert_eq!(Args(b"a\n\xff").to_string(), r"a\n\xff");
+    }
+}

@@ -25,14 +25,8 @@ impl Shared {
         if server_id == self.cluster.identity().server_id {
             return self.ask_itself(request, deadline).await;
         }
-        let connection = match self.cluster.connection(server_id, lane) {
-            Err(_) if self.cluster.by_id(server_id).is_none() => {
-                let meeting = self.cluster.meet(server_id, lane);
-                let met = timeout_at(deadline, meeting).await;
-                met.map_err(|_| Status::from(Code::NO_CONNECTION))??
-            }
-            connection => connection?,
-        };
+        let found = timeout_at(deadline, self.cluster.connection(server_id, lane)).await;
+        let connection = found.map_err(|_| Status::from(Code::NO_CONNECTION))??;
         connection.call_with(request, deadline).await
     }
 

@@ -70,7 +70,7 @@ impl Sessions {
         session: &Arc<FrontSession>,
         uid: Uid,
     ) -> Result<(), BindError> {
-        let mut users = self.user_map();
+        let mut users = self.users();
         let uid = session.change(|state| {
             if state.is_bound_to(&uid)? {
                 return Ok(None);
@@ -90,7 +90,7 @@ impl Sessions {
 
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
-        let mut users = self.user_map();
+        let mut users = self.users();
         let uid = session.change(|state| {
             if state.closed.is_some() {
                 return Err(no_such_session());

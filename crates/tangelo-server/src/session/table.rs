@@ -59,7 +59,7 @@ impl Sessions {
 
     /// The sessions that are bound to users, in no order.
     pub fn bound(&self) -> Vec<Session> {
-        self.bound_sessions().into_iter().map(of).collect()
+        self.logged_in().into_iter().map(of).collect()
     }
 
     /// The session of this id.
@@ -159,6 +159,16 @@ impl Sessions {
         }
     }
 
+    /// How many users are bound to sessions here.
+    pub(crate) fn count_users(&self) -> usize {
+        self.users().0.len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn logged_in(&self) -> Vec<Arc<FrontSession>> {
+        self.users().0.values().flatten().cloned().collect()
+    }
+
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
@@ -172,6 +182,7 @@ impl Sessions {
         if session.is_closed() {
             return;
         }
+        // What a push scheduler keeps for it goes before the last words.
         session.context().pushes().closing(session.id());
         let told = self.worth_telling(Event::Closed(reason.clone()));
         let Some((uid, memberships)) = session.close(reason, told) else {
@@ -179,7 +190,7 @@ impl Sessions {
         };
         self.shared.by_id.write().remove(&session.id());
         if let Some(uid) = uid {
-            self.user_map().remove(session, &uid);
+            self.users().remove(session, &uid);
             if let Some(single) = self.single() {
                 single.let_go(&uid, session);
             }
@@ -200,25 +211,15 @@ impl Sessions {
         self.shared.single.as_ref()
     }
 
-    /// How many users are bound to sessions here.
-    pub(crate) fn users(&self) -> usize {
-        self.user_map().0.len()
-    }
-
-    /// The sessions that a user is bound to.
-    pub(crate) fn bound_sessions(&self) -> Vec<Arc<FrontSession>> {
-        self.user_map().0.values().flatten().cloned().collect()
-    }
-
     pub(crate) fn departed(&self) -> &Departed {
         &self.shared.departed
     }
 
     fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
-        self.user_map().0.get(uid).cloned().unwrap_or_default()
+        self.users().0.get(uid).cloned().unwrap_or_default()
     }
 
-    pub(super) fn user_map(&self) -> MutexGuard<'_, ByUid> {
+    pub(super) fn users(&self) -> MutexGuard<'_, ByUid> {
         self.shared.by_uid.lock()
     }
 

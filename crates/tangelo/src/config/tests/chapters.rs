@@ -305,3 +305,31 @@ fn what_is_no_toml_is_told_with_its_lines_and_nothing_that_follows_from_it() {
         .collect();
     assert_eq!(places, ["tangelo.toml:2", "tangelo.toml:4"], "{told:?}");
 }
+
+#[test]
+fn a_job_has_our_keys_and_no_others() {
+    let told = wrong_toml(
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\nserverId = \"a\"\ncolour = 1\n",
+    );
+    assert_eq!(
+        told,
+        [
+            "tangelo.toml:5: jobs.chat[0].serverId: unknown key; do you mean `server_id`?",
+            "tangelo.toml:6: jobs.chat[0].colour: unknown key; there are: id, time, action, server_id, overlap",
+        ]
+    );
+    let loaded = toml(
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\ntime = { period = 5 }\nserver_id = \"a\"\n",
+    );
+    let job = json!({ "id": 1, "time": { "period": 5 }, "serverId": "a" });
+    assert_eq!(loaded.jobs[0].value, job, "as crons.json would have it");
+}
+
+#[test]
+fn an_environment_may_have_jobs_of_its_own() {
+    let text =
+        "[servers.chat]\nid = \"a\"\n[[jobs.chat]]\nid = 1\n[[env.test.jobs.chat]]\nid = 2\n";
+    assert_eq!(toml(text).jobs[0].value["id"], 1);
+    let test = toml_in("test", text);
+    assert_eq!((test.jobs.len(), &test.jobs[0].value["id"]), (1, &json!(2)));
+}

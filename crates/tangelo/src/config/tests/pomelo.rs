@@ -244,3 +244,67 @@ fn a_long_file_takes_no_longer_than_it_is_long() {
     let config = with(&[("serverProtos.json", &text)]);
     assert_eq!(config.protos().server[0].fields.len(), 19_999);
 }
+
+#[test]
+fn jobs_stand_in_crons_json_under_either_name_with_sections_or_without() {
+    let jobs = |file: &str, text: &str| {
+        let folder = Folder::with(&[(file, text), SERVERS]);
+        let places = std::slice::from_ref(&folder.0);
+        let loaded = said(&Asked {
+            places,
+            ..Asked::default()
+        });
+        loaded
+            .map(|loaded| loaded.jobs.len())
+            .map_err(|told| told.to_string())
+    };
+    let two = r#"{"chat": [{"id": 1}, {"id": 2}]}"#;
+    for file in ["crons.json", "cron.json", "development/crons.json"] {
+        assert_eq!(jobs(file, two), Ok(2), "{file}");
+    }
+    assert_eq!(
+        jobs("crons.json", &format!(r#"{{"development": {two}}}"#)),
+        Ok(2)
+    );
+    assert_eq!(
+        jobs("crons.json", &format!(r#"{{"production": {two}}}"#)),
+        Ok(0)
+    );
+    assert_eq!(jobs("crons.json", "{}"), Ok(0));
+    for (text, told) in [
+        ("[]", "expected server types and their jobs, found a list"),
+        (
+            r#"{"chat": 5}"#,
+            "jobs.chat: expected a list of jobs, found a number",
+        ),
+        (
+            r#"{"chat": [5]}"#,
+            "jobs.chat[0]: expected a job, found a number",
+        ),
+        (
+            "{\"chat\": [{\"id\": 1,\n\"id\": 2}]}",
+            "`id` stands here a second time",
+        ),
+        ("{", "EOF while parsing an object"),
+    ] {
+        let error = jobs("crons.json", text).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn jobs_stand_in_one_file() {
+    let folder = Folder::with(&[SERVERS, ("crons.json", "{}"), ("cron.json", "{}")]);
+    let places = std::slice::from_ref(&folder.0);
+    let told = mistakes(
+        &folder,
+        &Asked {
+            places,
+            ..Asked::default()
+        },
+    );
+    assert_eq!(
+        told,
+        ["cron.json:1: there is crons.json as well: have all jobs in one"]
+    );
+}

@@ -242,3 +242,26 @@ fn what_cannot_be_read_is_told_without_what_follows_from_it() {
         ["servers.json:1: expected server types and their servers, found a list"]
     );
 }
+
+#[test]
+fn whatever_a_file_says_it_is_read_or_told() {
+    let whole = include_str!("../../../../../suite/config/servers.json").trim();
+    let folder = Folder::with(&[]);
+    let places = std::slice::from_ref(&folder.0);
+    let read = |text: &str| {
+        std::fs::write(folder.path("servers.json"), text).unwrap();
+        said(&Asked {
+            places,
+            ..Asked::default()
+        })
+    };
+    assert!(read(whole).is_ok());
+    for (at, character) in whole.char_indices().step_by(37) {
+        assert!(read(&whole[..at]).is_err(), "cut off at {at}");
+        // Whether it is still a configuration is not the point.
+        for other in ["null", "[]", "-1", "\"", "}", "\u{0}", "1e999"] {
+            let (before, after) = (&whole[..at], &whole[at + character.len_utf8()..]);
+            let _ = read(&format!("{before}{other}{after}"));
+        }
+    }
+}
