@@ -21,7 +21,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     client::{Client, Door, Said},
-    world::{Heard, World, chat, client, soon, until},
+    world::{Heard, Hold, World, chat, client, soon, until},
 };
 
 /// A front end whose clients are told their ids, and bind themselves.
@@ -351,6 +351,44 @@ async fn a_front_end_that_comes_finds_the_claims_of_others() {
             is_taken(&second, uid).await;
         }
         assert_eq!(session.state(), SessionState::Inited);
+    }
+}
+
+#[tokio::test]
+async fn a_front_end_that_leaves_goes_on_playing_by_the_rules() {
+    for (config, old_stays) in [
+        (SingleSession::refuse_new(), true),
+        (SingleSession::kick_old(), false),
+    ] {
+        let (world, hold) = (World::new(), Hold::new());
+        let busy = single(config.clone());
+        let busy = busy.handler("hold", Handlers::new().add("hold", hold.handler()));
+        let leaving = world.start(busy, front("connector-1")).await;
+        let stays = world.start(single(config), front("connector-2")).await;
+        soon("they meet", leaving.connected()).await;
+        soon("they meet", stays.connected()).await;
+        // It does not go before this is answered.
+        let (mut old_client, old) = player(&leaving).await;
+        old.bind("u").await.unwrap();
+        old_client.request("connector.hold.hold", &json!({})).await;
+        hold.entered(1).await;
+        leaving.announce();
+        let closing = leaving.close_doors(crate::world::DEADLINE);
+        let binding = async {
+            let (client, new) = player(&stays).await;
+            let bound = new.bind("u").await;
+            // Both may have it for a moment, while the claim is brought.
+            let gone = || match old_stays {
+                true => bound.is_err() || new.state() == SessionState::Closed,
+                false => old.state() == SessionState::Closed,
+            };
+            until("one has it alone", gone).await;
+            assert_eq!(old.state() == SessionState::Inited, old_stays);
+            assert_eq!(count(&[&leaving, &stays], "u"), 1);
+            hold.release(1);
+            client
+        };
+        futures_util::join!(closing, binding);
     }
 }
 
