@@ -1,7 +1,11 @@
 //! One session alone for a user, also across front ends.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -306,6 +310,48 @@ async fn of_many_binds_at_once_one_session_is_left_whatever_becomes_of_the_other
             server.close_doors(Duration::ZERO).await;
             server.leave(Duration::ZERO).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_it_is_bound_and_unbound_a_user_has_one_session() {
+    let world = World::new();
+    let servers: [_; 2] = fronts(&world, &SingleSession::refuse_new()).await;
+    let uids = ["a", "b", "c", "d"];
+    let have = uids.map(|_| AtomicUsize::new(0));
+    let mut players = Vec::new();
+    for number in 0..8 {
+        players.push(player(&servers[number % 2]).await);
+    }
+    let bound = AtomicUsize::new(0);
+    let rounds = players
+        .iter()
+        .enumerate()
+        .map(async |(number, (_, session))| {
+            for round in 0..50 {
+                let which = (number + round) % uids.len();
+                // Some of it twice at once.
+                let (one, other) = futures_util::join!(session.bind(uids[which]), async {
+                    if round % 3 == 0 {
+                        let _ = session.bind(uids[which]).await;
+                    }
+                });
+                let () = other;
+                if one.is_ok() {
+                    bound.fetch_add(1, Ordering::Relaxed);
+                    assert_eq!(have[which].fetch_add(1, Ordering::SeqCst), 0, "alone");
+                    tokio::task::yield_now().await;
+                    have[which].fetch_sub(1, Ordering::SeqCst);
+                }
+                session.unbind().await.unwrap();
+            }
+        });
+    soon("all is done", join_all(rounds)).await;
+    assert!(bound.load(Ordering::Relaxed) > 100, "{bound:?}");
+    for uid in uids {
+        assert_eq!(count(&[&servers[0], &servers[1]], uid), 0);
+        players[0].1.bind(uid).await.unwrap();
+        players[0].1.unbind().await.unwrap();
     }
 }
 
