@@ -1,7 +1,7 @@
 //! Tasks with an owner.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +27,17 @@ pub struct Tasks {
 /// What ends tasks that do not end by themselves. Looked at when a task begins or ends, and never
 /// while it runs.
 #[derive(Debug, Default)]
-struct Handles(Mutex<Slab<AbortHandle>>);
+struct Handles(Mutex<Slab<Place>>);
+
+/// A task's place among the handles.
+#[derive(Debug)]
+enum Place {
+    /// It is about to begin.
+    Begins,
+    Runs(AbortHandle),
+    /// It has ended while it began.
+    Ended,
+}
 
 impl Tasks {
     /// A group that is asked to stop by `stop`.
@@ -61,20 +71,20 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let task = Guarded::new(Box::pin(task.instrument(span)));
-        let mut handles = self
-            .handles
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let place = handles.vacant_entry();
-        let registered = Registered(Arc::clone(&self.handles), place.key());
+        let place = self.handles.lock().insert(Place::Begins);
+        let registered = Registered(Arc::clone(&self.handles), place);
+        // Not under the lock: where the runtime ends the task is dropped before this returns.
         let handle = self.tracker.spawn(async move {
             let _registered = registered;
             if let Err(panicked) = task.await {
                 error!(%panicked, "a task ended early");
             }
         });
-        place.insert(handle.abort_handle());
+        let mut handles = self.handles.lock();
+        match handles.get_mut(place) {
+            Some(begins @ Place::Begins) => *begins = Place::Runs(handle.abort_handle()),
+            _ => drop(handles.try_remove(place)),
+        }
     }
 
     /// Runs work that blocks on a thread of its own. It cannot be dropped before it ends:
@@ -115,10 +125,15 @@ impl Tasks {
 const ABORT_AGAIN: Duration = Duration::from_millis(10);
 
 impl Handles {
+    fn lock(&self) -> MutexGuard<'_, Slab<Place>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn abort_all(&self) {
-        let handles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, handle) in handles.iter() {
-            handle.abort();
+        for (_, place) in self.lock().iter() {
+            if let Place::Runs(handle) = place {
+                handle.abort();
+            }
         }
     }
 }
@@ -129,8 +144,11 @@ struct Registered(Arc<Handles>, usize);
 impl Drop for Registered {
     fn drop(&mut self) {
         let Self(handles, place) = self;
-        let mut handles = handles.0.lock().unwrap_or_else(PoisonError::into_inner);
-        handles.try_remove(*place);
+        let mut handles = handles.lock();
+        match handles.get_mut(*place) {
+            Some(begins @ Place::Begins) => *begins = Place::Ended,
+            _ => drop(handles.try_remove(*place)),
+        }
     }
 }
 
@@ -155,6 +173,22 @@ mod tests {
         tasks.spawn(Span::none(), std::future::pending());
         assert_eq!(tasks.close(Duration::from_secs(10)).await, 1);
         assert!(tasks.is_empty());
+    }
+
+    #[test]
+    fn a_task_that_begins_as_its_runtime_ends_is_dropped() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let tasks = Tasks::new(Stop::new());
+        let _entered = handle.enter();
+        for _ in 0..2 {
+            tasks.spawn(Span::none(), std::future::pending());
+        }
+        assert!(tasks.is_empty());
+        assert!(tasks.handles.lock().is_empty());
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
     Channel, Context, Handlers, Limits, Member, SingleSession, States,
-    channel::OnLeave,
+    channel::{OnLeave, PushFilters},
     component::Components,
     connections,
     life_cycle::{Hooks, ServerEvents},
@@ -34,6 +34,7 @@ pub struct Blueprint {
     pub(crate) cluster: Option<Vec<Arc<Instance>>>,
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) jobs: schedule::Plan,
+    pub(crate) push_filters: PushFilters,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
@@ -63,6 +64,7 @@ impl Blueprint {
             cluster: None,
             on_leave: None,
             jobs: schedule::Plan::default(),
+            push_filters: PushFilters::default(),
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),
@@ -182,7 +184,8 @@ impl Blueprint {
         mistakes
     }
 
-    /// Called when a member has left a channel because its session closed.
+    /// Called when a member has left a channel because its session closed, or is not bound to its user any
+    /// more where it [has to be](crate::ChannelOptions::bound_only).
     #[must_use]
     pub fn on_leave(
         mut self,

@@ -1,47 +1,73 @@
 //! Channels: named groups of sessions that hear the same pushes.
 //!
-//! They live on a back end; their members' clients are on front ends. A push is encoded once and
-//! travels once per connection to a front end, in order with the replies of its sessions.
+//! They live on one server, mostly a back end; their members' clients are on front ends, or here, if this is
+//! one. A push is encoded once and travels once per connection to a front end, in order with the replies of
+//! its sessions.
 
+mod add;
+mod broadcast;
+mod catch_up;
+mod confirm;
+mod delivery;
+mod error;
+mod filter;
+mod frame;
 mod frontends;
+mod handle;
+mod history;
+mod joined;
 mod members;
-mod service;
+mod on_back_end;
+mod on_front_end;
+mod options;
+mod push;
+mod road;
+mod room;
+mod users;
 
-use std::{fmt, hash::BuildHasher, sync::Arc};
+use std::{collections::HashMap, fmt, hash::BuildHasher, sync::Arc};
 
 use parking_lot::Mutex;
-use prost::{
-    bytes::BufMut,
-    encoding::{self, WireType},
-};
-use serde::Serialize;
-use tangelo_connector::Push;
-use tangelo_rpc::{Connection, Status};
-use tracing::debug;
+use tangelo_registry::Instances;
+use tangelo_rpc::{Connection, link::Identity};
+use tokio::sync::watch;
+use tracing::{debug, error};
 
-use self::members::{Joined, Members, Sessions};
+pub use self::{
+    broadcast::{BroadcastOptions, Broadcasted},
+    error::ChannelError,
+    handle::Channel,
+    options::ChannelOptions,
+    push::{Delivered, Receivers},
+};
 pub(crate) use self::{
+    delivery::{Delivery, Terms},
+    filter::{NamedFilter, PushFilters},
     frontends::FrontEnds,
-    service::{ChannelOnBackEnd, SessionOnBackEnd},
+    on_back_end::{ChannelOnBackEnd, SessionOnBackEnd},
+    on_front_end::ChannelOnFrontEnd,
+    push::tell_push,
+    road::Road,
 };
-use crate::{
-    Error, Session,
-    generated::channel::{JoinedReq, LeftReq},
-    session::{self, SessionId},
-};
+use self::{joined::Joined, room::Room};
+use crate::session::SessionId;
 
 /// Service and message numbers; see channel.proto.
 pub(crate) const PUSH: (i32, i32) = (13, 1);
 pub(crate) const JOINED: (i32, i32) = (13, 2);
 pub(crate) const LEFT: (i32, i32) = (13, 3);
 pub(crate) const RESTORE: (i32, i32) = (13, 4);
+pub(crate) const GONE: (i32, i32) = (13, 5);
+pub(crate) const FIND: (i32, i32) = (13, 6);
 
-/// Session ids in one frame; a larger push takes several.
-const SIDS_PER_FRAME: usize = 8 << 10;
 /// Channels of different names seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// All channels of a back end: Pomelo's `channelService`. A channel exists while it has members.
+/// All channels of a server: Pomelo's `channelService`. As a handler's argument: those of the server it
+/// runs on. Clones share them.
+///
+/// A channel that was [created](Self::create) stays until it is [destroyed](Self::destroy); one that
+/// [`get_or_create`](Self::get_or_create) made is there while somebody is in it.
 #[derive(Clone)]
 pub struct Channels {
     shared: Arc<Shared>,
@@ -50,22 +76,21 @@ pub struct Channels {
 pub(crate) struct Shared {
     shards: [Mutex<Shard>; SHARDS],
     /// Locked after a shard, if both are.
-    sessions: Mutex<Sessions>,
+    joined: Mutex<Joined>,
     frontends: FrontEnds,
+    /// This server's own clients.
+    here: Delivery,
+    own: Arc<Identity>,
+    /// The servers there are.
+    registered: watch::Receiver<Instances>,
+    usual: Arc<ChannelOptions>,
     on_leave: Option<OnLeave>,
 }
 
-type Shard = std::collections::HashMap<String, Members, foldhash::fast::RandomState>;
+type Shard = HashMap<Arc<str>, Room, foldhash::fast::RandomState>;
 
 /// What an application does when a member is gone.
 pub(crate) type OnLeave = Arc<dyn Fn(&Channel, &Member) + Send + Sync>;
-
-/// One channel, by its name. Using it creates nothing until somebody is added.
-#[derive(Clone)]
-pub struct Channel {
-    name: Arc<str>,
-    channels: Channels,
-}
 
 /// One member of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,22 +104,105 @@ pub struct Member {
 }
 
 impl Channels {
-    pub(crate) fn new(on_leave: Option<OnLeave>) -> Self {
+    pub(crate) fn new(
+        here: Delivery,
+        own: Arc<Identity>,
+        registered: watch::Receiver<Instances>,
+        on_leave: Option<OnLeave>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 shards: Default::default(),
-                sessions: Mutex::default(),
+                joined: Mutex::default(),
                 frontends: FrontEnds::default(),
+                here,
+                own,
+                registered,
+                usual: Arc::default(),
                 on_leave,
             }),
         }
     }
 
+    /// Makes a channel, which stays until it is destroyed.
+    ///
+    /// # Errors
+    /// [`ChannelError::Exists`]. Members that front ends have brought again after this server was
+    /// started anew are no obstacle: they are in it.
+    pub fn create(&self, name: &str, options: ChannelOptions) -> Result<Channel, ChannelError> {
+        let options = Arc::new(options);
+        let created = self.in_shard(name, |shard| match shard.get_mut(name) {
+            Some(room) => {
+                let is_new = room.claim(&options);
+                if is_new {
+                    room.stay();
+                }
+                is_new
+            }
+            None => {
+                let mut room = Room::new(&options);
+                room.stay();
+                shard.insert(Arc::from(name), room);
+                true
+            }
+        });
+        if created {
+            Ok(self.handle(name, None))
+        } else {
+            Err(ChannelError::Exists(name.to_owned()))
+        }
+    }
+
     /// The channel of this name.
-    pub fn get(&self, name: &str) -> Channel {
+    ///
+    /// # Errors
+    /// [`ChannelError::NotFound`].
+    pub fn get(&self, name: &str) -> Result<Channel, ChannelError> {
+        if self.in_shard(name, |shard| shard.contains_key(name)) {
+            Ok(self.handle(name, None))
+        } else {
+            Err(ChannelError::NotFound(name.to_owned()))
+        }
+    }
+
+    /// The channel of this name, which comes to be, if it is not there, when somebody is added, and is
+    /// gone when nobody is in it any more. It is as [`ChannelOptions`] are by default.
+    pub fn get_or_create(&self, name: &str) -> Channel {
+        self.handle(name, Some(Arc::clone(&self.shared.usual)))
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), with these options if nobody has said others before.
+    pub fn get_or_create_with(&self, name: &str, options: ChannelOptions) -> Channel {
+        self.handle(name, Some(Arc::new(options)))
+    }
+
+    /// Takes everybody out of a channel and ends it; `false` if there was none.
+    pub fn destroy(&self, name: &str) -> bool {
+        let destroyed = self.in_shard(name, |shard| {
+            let room = shard.remove(name)?;
+            let mut joined = self.shared.joined.lock();
+            for member in room.members.iter() {
+                joined.remove(&member.frontend_id, member.session, name);
+            }
+            for (road, places) in room.members.roads() {
+                self.tell_left(road, name, places.iter().map(|(session, _)| *session));
+            }
+            Some(())
+        });
+        destroyed.is_some()
+    }
+
+    /// The names of all channels, in no order.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        let names = |shard: &Mutex<Shard>| shard.lock().keys().cloned().collect::<Vec<_>>();
+        self.shared.shards.iter().flat_map(names).collect()
+    }
+
+    fn handle(&self, name: &str, made_with: Option<Arc<ChannelOptions>>) -> Channel {
         Channel {
             name: Arc::from(name),
             channels: self.clone(),
+            made_with,
         }
     }
 
@@ -102,10 +210,14 @@ impl Channels {
         &self.shared.frontends
     }
 
+    fn own_id(&self) -> &str {
+        &self.shared.own.server_id
+    }
+
     /// A session is gone: it leaves every channel, and the application hears of it.
     pub(crate) fn session_closed(&self, frontend_id: &str, session: SessionId) {
         // Not held while the application is told, which may use the channels.
-        let channels = self.shared.sessions.lock().remove(frontend_id, session);
+        let channels = self.shared.joined.lock().take(frontend_id, session);
         for name in channels {
             self.drop_out(&name, frontend_id, session, None);
         }
@@ -113,262 +225,94 @@ impl Channels {
 
     /// What belonged to this connection and has not been restored over another is gone.
     pub(crate) fn connection_lost(&self, connection: &Connection) {
-        let lost: Vec<_> = self
-            .shared
-            .shards
-            .iter()
-            .flat_map(|shard| {
-                let shard = shard.lock();
-                let of_channel = |(name, members): (&String, &Members)| {
-                    let lost = members
-                        .behind(connection)
-                        .map(|member| (name.clone(), member));
-                    lost.collect::<Vec<_>>()
-                };
-                shard.iter().flat_map(of_channel).collect::<Vec<_>>()
-            })
-            .collect();
+        let mut lost = Vec::new();
+        for shard in &self.shared.shards {
+            for (name, room) in &*shard.lock() {
+                let members = room.members.on_road(connection.id());
+                lost.extend(members.map(|member| (Arc::clone(name), member.clone())));
+            }
+        }
         debug!(members = lost.len(), "members of a lost front end leave");
         for (name, member) in lost {
             self.drop_out(&name, &member.frontend_id, member.session, Some(connection));
         }
     }
 
-    /// A front end brings a member again.
+    /// A front end brings a member again. What is known of the session stays, and is behind this
+    /// connection from now on.
     pub(crate) fn restore(&self, name: &str, member: Member, connection: &Connection) {
-        let (frontend_id, session) = (Arc::clone(&member.frontend_id), member.session);
-        self.with(name, |members| {
-            members.add(member, connection, Joined::Again);
-            let mut sessions = self.shared.sessions.lock();
-            sessions.joined(&frontend_id, session, name);
+        let road = Road::Over(connection.clone());
+        self.in_shard(name, |shard| {
+            let name = match shard.get_key_value(name) {
+                Some((name, _)) => Arc::clone(name),
+                None => Arc::from(name),
+            };
+            let room = shard.entry(Arc::clone(&name)).or_default();
+            let known = &member.frontend_id;
+            if room.members.take_road(known, member.session, &road) {
+                return;
+            }
+            if room.has_user_anew(&member) {
+                self.tell_left(&road, &name, [member.session].into_iter());
+                return;
+            }
+            let mut joined = self.shared.joined.lock();
+            joined.add(&member.frontend_id, member.session, &name);
+            room.members.add(member, &road);
         });
     }
 
     /// A member is gone, unless it has been restored over another connection than the `lost` one.
-    fn drop_out(
+    pub(crate) fn drop_out(
         &self,
         name: &str,
         frontend_id: &str,
         session: SessionId,
         lost: Option<&Connection>,
     ) {
-        let left = self.with(name, |members| {
-            if lost.is_some_and(|lost| !members.is_behind(frontend_id, session, lost)) {
+        let left = self.in_room(name, |_, room| {
+            let members = &mut room.members;
+            if lost.is_some_and(|lost| !members.is_on_road(frontend_id, session, lost.id())) {
                 return None;
             }
-            let mut sessions = self.shared.sessions.lock();
-            sessions.left(frontend_id, session, name);
-            members.remove(frontend_id, session)
+            let mut joined = self.shared.joined.lock();
+            joined.remove(frontend_id, session, name);
+            let (member, road) = members.remove(frontend_id, session)?;
+            room.forget(&member, &road);
+            Some(member)
         });
-        if let (Some(member), Some(on_leave)) = (left, &self.shared.on_leave) {
-            let channel = self.get(name);
+        if let (Some(Some(member)), Some(on_leave)) = (left, &self.shared.on_leave) {
+            let channel = self.handle(name, Some(Arc::clone(&self.shared.usual)));
             if let Err(panicked) = tangelo_runtime::guard::catch(|| on_leave(&channel, &member)) {
-                tracing::error!(channel = name, %panicked, "on_leave failed");
+                error!(channel = name, %panicked, "on_leave failed");
             }
         }
     }
 
-    /// Looks at, or changes, the members of one channel.
-    fn with<T>(&self, name: &str, use_them: impl FnOnce(&mut Members) -> T) -> T {
-        let shard = foldhash::fast::FixedState::default().hash_one(name) as usize % SHARDS;
-        let Some(shard) = self.shared.shards.get(shard) else {
-            return use_them(&mut Members::default());
-        };
-        let mut shard = shard.lock();
-        if let Some(members) = shard.get_mut(name) {
-            let outcome = use_them(members);
-            if members.is_empty() {
-                shard.remove(name);
+    /// Looks at a channel, or changes it, if it is there.
+    fn in_room<T>(&self, name: &str, use_it: impl FnOnce(&Arc<str>, &mut Room) -> T) -> Option<T> {
+        self.in_shard(name, |shard| {
+            let name = Arc::clone(shard.get_key_value(name)?.0);
+            let room = shard.get_mut(&name)?;
+            let outcome = use_it(&name, room);
+            if room.is_over() {
+                shard.remove(&name);
             }
-            return outcome;
-        }
-        let mut members = Members::default();
-        let outcome = use_them(&mut members);
-        if !members.is_empty() {
-            shard.insert(name.to_owned(), members);
-        }
-        outcome
-    }
-}
-
-impl Channel {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Adds a session under its user's id. It leaves by itself when it closes.
-    ///
-    /// # Errors
-    /// It is not bound to a user, that user or this session is in the channel already, or its front
-    /// end cannot be reached.
-    pub fn add(&self, session: &Session) -> Result<(), Error> {
-        if session.is_front() {
-            let here = session.context().server_id();
-            let problem =
-                format!("channels live on back ends, and {here} is this session's front end");
-            return Err(Error::new(problem));
-        }
-        self.add_by_id(&session.uid()?, session.id(), session.frontend_id())
-    }
-
-    /// Adds the session of this id, on this front end, as this user: what [`add`](Self::add) does,
-    /// for services that are told about sessions by others.
-    ///
-    /// # Errors
-    /// As [`add`](Self::add).
-    pub fn add_by_id(&self, uid: &str, session: SessionId, frontend_id: &str) -> Result<(), Error> {
-        let shared = &self.channels.shared;
-        let connection = shared.frontends.connection(frontend_id, session)?;
-        let member = Member {
-            uid: Arc::from(uid),
-            session,
-            frontend_id: Arc::from(frontend_id),
-        };
-        self.channels.with(&self.name, |members| {
-            if members.by_uid(uid).is_some() {
-                return Err(Error::new(format!("{uid} is in the channel already")));
-            }
-            if members.has(frontend_id, session) {
-                return Err(Error::new("the session is in the channel already"));
-            }
-            let message = JoinedReq {
-                sid: session.0,
-                channel: self.name.to_string(),
-                uid: uid.to_owned(),
-            };
-            // Before the front end can answer that the session has closed.
-            let mut sessions = shared.sessions.lock();
-            connection.tell(JOINED, |out| prost::Message::encode_raw(&message, out))?;
-            members.add(member, &connection, Joined::Now);
-            sessions.joined(frontend_id, session, &self.name);
-            Ok(())
+            Some(outcome)
         })
     }
 
-    /// Takes a user out; `false` if it was not in.
-    pub fn leave(&self, uid: &str) -> bool {
-        let left = self.channels.with(&self.name, |members| {
-            let member = members.by_uid(uid)?.clone();
-            let connection = members.connection(&member);
-            members.remove(&member.frontend_id, member.session);
-            let mut sessions = self.channels.shared.sessions.lock();
-            sessions.left(&member.frontend_id, member.session, &self.name);
-            if let Some(connection) = connection {
-                let message = LeftReq {
-                    sid: member.session.0,
-                    channel: self.name.to_string(),
-                };
-                // A connection that has ended takes its members along.
-                let _ = connection.tell(LEFT, |out| prost::Message::encode_raw(&message, out));
-            }
-            Some(())
-        });
-        left.is_some()
+    fn in_shard<T>(&self, name: &str, use_it: impl FnOnce(&mut Shard) -> T) -> T {
+        let shard = foldhash::fast::FixedState::default().hash_one(name) as usize % SHARDS;
+        match self.shared.shards.get(shard) {
+            Some(shard) => use_it(&mut shard.lock()),
+            None => use_it(&mut Shard::default()),
+        }
     }
-
-    /// Its members, in the order they came.
-    pub fn members(&self) -> Vec<Member> {
-        self.channels.with(&self.name, |members| members.all())
-    }
-
-    /// Tells every member.
-    ///
-    /// # Errors
-    /// The message is no JSON or too long. Members who are gone are no error.
-    pub fn push<T: Serialize + ?Sized>(&self, route: &str, message: &T) -> Result<(), Error> {
-        self.push_where(route, message, |_| true)
-    }
-
-    /// Tells those members who have one of these user ids; returns how many there are.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    pub fn push_to<T: Serialize + ?Sized>(
-        &self,
-        uids: &[&str],
-        route: &str,
-        message: &T,
-    ) -> Result<usize, Error> {
-        let push = session::encode(route, message)?;
-        Ok(self.channels.with(&self.name, |members| {
-            let found = uids.iter().filter_map(|uid| members.by_uid(uid));
-            let told = found.filter_map(|member| {
-                let connection = members.connection(member)?;
-                tell_push(&connection, &[member.session], &push).ok()
-            });
-            told.count()
-        }))
-    }
-
-    /// Tells all members but one.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    pub fn push_except<T: Serialize + ?Sized>(
-        &self,
-        uid: &str,
-        route: &str,
-        message: &T,
-    ) -> Result<(), Error> {
-        self.push_where(route, message, |other| other != uid)
-    }
-
-    fn push_where<T: Serialize + ?Sized>(
-        &self,
-        route: &str,
-        message: &T,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
-        let push = session::encode(route, message)?;
-        self.channels.with(&self.name, |members| {
-            for (connection, sessions) in members.groups(&wanted) {
-                if let Err(status) = tell_push(connection, &sessions, &push) {
-                    debug!(channel = &*self.name, %status, "a front end was not reached");
-                }
-            }
-        });
-        Ok(())
-    }
-}
-
-/// Tells a front end what these sessions shall hear.
-pub(crate) fn tell_push(
-    front_end: &Connection,
-    sessions: &[SessionId],
-    push: &Push,
-) -> Result<(), Status> {
-    const SIDS: u32 = 1;
-    const ROUTE: u32 = 2;
-    const BODY: u32 = 3;
-    for sessions in sessions.chunks(SIDS_PER_FRAME) {
-        front_end.tell(PUSH, |out| {
-            encoding::encode_key(SIDS, WireType::LengthDelimited, out);
-            encoding::encode_varint((sessions.len() * size_of::<u64>()) as u64, out);
-            for session in sessions {
-                out.put_u64_le(session.0);
-            }
-            for (field, bytes) in [(ROUTE, push.route().as_bytes()), (BODY, push.body())] {
-                encoding::encode_key(field, WireType::LengthDelimited, out);
-                encoding::encode_varint(bytes.len() as u64, out);
-                out.put_slice(bytes);
-            }
-        })?;
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Channels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Channels").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Channel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Channel")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
     }
 }

@@ -84,7 +84,7 @@ impl Connections {
 
     /// How many users are logged in: bound to at least one session.
     pub fn users(&self) -> usize {
-        self.shared.sessions.count_users()
+        self.shared.sessions.users()
     }
 
     /// Who is logged in, the newest first, `most` at the most: one for each session that a user is bound

@@ -49,7 +49,10 @@ mod session;
 mod state;
 
 pub use blueprint::Blueprint;
-pub use channel::{Channel, Channels, Member};
+pub use channel::{
+    BroadcastOptions, Broadcasted, Channel, ChannelError, ChannelOptions, Channels, Delivered,
+    Member, Receivers,
+};
 pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;

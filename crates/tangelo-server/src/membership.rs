@@ -1,24 +1,21 @@
-//! What a front end remembers of its sessions' channels, which live on back ends.
+//! What a front end remembers of its sessions' channels, which live on back ends and here.
 //!
 //! A back end says which sessions are in its channels. So the front end knows whom to tell when a
 //! session closes; and when a back end comes back without its memory, or over a new connection, the
 //! front end brings the members again before anything else.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-
 use prost::Message as _;
-use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service, Status};
+use tangelo_rpc::Connection;
 use tracing::{debug, warn};
 
 use crate::{
-    OutboundKind, Sessions,
-    channel::{JOINED, LEFT, PUSH, RESTORE},
-    generated::channel::{JoinedReq, LeftReq, Membership, PushReq, RestoreReq},
+    Channels, Sessions,
+    channel::{GONE, RESTORE, Road},
+    generated::channel::{GoneReq, Membership, RestoreReq},
     generated::session::ClosedReq,
-    push::Pushes,
     session::SessionId,
 };
 
@@ -36,73 +33,125 @@ pub(crate) struct Memberships(Vec<OnServer>);
 #[derive(Debug)]
 struct OnServer {
     server_id: String,
-    connection: Connection,
+    road: Road,
     channels: Vec<Membership>,
 }
 
 impl Memberships {
-    fn joined(&mut self, server_id: &str, connection: &Connection, membership: Membership) {
-        let server = match self
-            .0
-            .iter_mut()
-            .position(|server| server.server_id == server_id)
-        {
-            Some(known) => self.0.get_mut(known),
+    /// Whether it is noted: not beyond [`MAX_CHANNELS`] if it ends with the binding.
+    pub(crate) fn joined(&mut self, server_id: &str, road: &Road, membership: Membership) -> bool {
+        let at = match self.position(server_id) {
+            Some(at) => at,
             None => {
                 self.0.push(OnServer {
                     server_id: server_id.to_owned(),
-                    connection: connection.clone(),
+                    road: road.clone(),
                     channels: Vec::new(),
                 });
-                self.0.last_mut()
+                self.0.len() - 1
             }
         };
-        let Some(server) = server else { return };
-        server.connection = connection.clone();
+        let Some(server) = self.0.get_mut(at) else {
+            return false;
+        };
+        server.road = road.clone();
         server
             .channels
             .retain(|known| known.channel != membership.channel);
         if server.channels.len() < MAX_CHANNELS {
             server.channels.push(membership);
-        } else {
-            warn!(
-                server_id,
-                "a session is in too many channels: it would not be restored to all"
-            );
+            return true;
         }
+        warn!(
+            server_id,
+            "a session is in too many channels: it would not be restored to all"
+        );
+        !membership.bound
     }
 
-    fn left(&mut self, server_id: &str, channel: &str) {
-        if let Some(server) = self
-            .0
-            .iter_mut()
-            .find(|server| server.server_id == server_id)
-        {
+    pub(crate) fn left(&mut self, server_id: &str, channel: &str) {
+        if let Some(server) = self.server(server_id) {
             server.channels.retain(|known| known.channel != channel);
         }
-        self.0.retain(|server| !server.channels.is_empty());
+        self.forget_empty();
+    }
+
+    pub(crate) fn has(&self, server_id: &str, channel: &str) -> bool {
+        let mut servers = self.0.iter();
+        let server = servers.find(|server| server.server_id == server_id);
+        let mut channels = server.into_iter().flat_map(|server| &server.channels);
+        channels.any(|known| known.channel == channel)
+    }
+
+    /// The session is not bound to its user any more: the channels it was in as such.
+    pub(crate) fn take_bound(&mut self) -> Self {
+        let split = |server: &mut OnServer| {
+            let channels = std::mem::take(&mut server.channels);
+            let (bound, others) = channels.into_iter().partition(|known| known.bound);
+            server.channels = others;
+            OnServer {
+                server_id: server.server_id.clone(),
+                road: server.road.clone(),
+                channels: bound,
+            }
+        };
+        let mut bound = Self(self.0.iter_mut().map(split).collect());
+        bound.forget_empty();
+        self.forget_empty();
+        bound
     }
 
     /// What to restore on this server, which is now behind this connection.
     fn restored(&mut self, server_id: &str, connection: &Connection) -> Option<Vec<Membership>> {
-        let server = self
-            .0
-            .iter_mut()
-            .find(|server| server.server_id == server_id)?;
-        server.connection = connection.clone();
+        let server = self.server(server_id)?;
+        server.road = Road::Over(connection.clone());
         Some(server.channels.clone())
     }
 
-    /// Tells the back ends that know the session that it is gone. Those that cannot be reached are
-    /// told when they are back.
-    pub(crate) fn tell_closed(self, session: SessionId, departed: &Departed) {
+    /// Tells the servers that know the session that it is gone. Those that cannot be reached are told
+    /// when they are back.
+    pub(crate) fn tell_closed(self, session: SessionId, departed: &Departed, here: &Channels) {
         for server in self.0 {
-            if server.connection.is_closed() {
-                departed.add(session, server);
-            } else {
-                tell_closed(&server.connection, session);
+            match &server.road {
+                Road::Here => here.session_closed(&server.server_id, session),
+                Road::Over(connection) if connection.is_closed() => departed.add(session, server),
+                Road::Over(connection) => tell_closed(connection, session),
             }
         }
+    }
+
+    /// Tells the servers that know the session that it is in these channels no longer. One that cannot
+    /// be reached is not told, and does not have it restored when it is back.
+    pub(crate) fn tell_gone(self, session: SessionId, here: &Channels) {
+        for OnServer {
+            server_id,
+            road,
+            channels,
+        } in self.0
+        {
+            for Membership { channel, .. } in channels {
+                match &road {
+                    Road::Here => here.drop_out(&channel, &server_id, session, None),
+                    Road::Over(connection) => tell_gone(connection, session, &channel),
+                }
+            }
+        }
+    }
+
+    fn position(&self, server_id: &str) -> Option<usize> {
+        self.0
+            .iter()
+            .position(|server| server.server_id == server_id)
+    }
+
+    fn server(&mut self, server_id: &str) -> Option<&mut OnServer> {
+        self.0
+            .iter_mut()
+            .find(|server| server.server_id == server_id)
+    }
+
+    fn forget_empty(&mut self) {
+        self.0.retain(|server| !server.channels.is_empty());
     }
 }
 
@@ -152,6 +201,15 @@ pub(crate) fn tell_closed(back_end: &Connection, session: SessionId) {
     let _ = back_end.tell(CLOSED, |out| message.encode_raw(out));
 }
 
+/// Tells a back end that a session is not in one of its channels, as it is not bound to its user.
+pub(crate) fn tell_gone(back_end: &Connection, session: SessionId, channel: &str) {
+    let message = GoneReq {
+        sid: session.0,
+        channel: channel.to_owned(),
+    };
+    let _ = back_end.tell(GONE, |out| message.encode_raw(out));
+}
+
 /// Brings the members again that belong to this new connection to a back end.
 pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
     let Some(hello) = back_end.hello() else {
@@ -163,7 +221,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
         .into_iter()
         .filter(|session| hello.carries(session.id().0))
     {
-        session.with_memberships(|memberships| {
+        session.with_memberships(|memberships, _| {
             let server_id = &hello.identity.server_id;
             if let Some(channels) = memberships.restored(server_id, back_end) {
                 let message = RestoreReq {
@@ -179,90 +237,4 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
         server = hello.identity.server_id,
         restored, "members restored"
     );
-}
-
-/// Answers service Channel on a front end.
-#[derive(Debug)]
-pub(crate) struct ChannelOnFrontEnd {
-    pub(crate) sessions: Sessions,
-    pub(crate) pushes: Arc<Pushes>,
-}
-
-impl Definition for ChannelOnFrontEnd {
-    const SERVICE_ID: i32 = PUSH.0;
-    const NAME: &'static str = "Channel";
-}
-
-impl Service for ChannelOnFrontEnd {
-    fn call(&self, request: Request) -> Answer {
-        Box::pin(std::future::ready(
-            self.serve(&request).map(|()| Reply::default()),
-        ))
-    }
-}
-
-impl ChannelOnFrontEnd {
-    fn serve(&self, request: &Request) -> Result<(), Status> {
-        let body = request.body.clone();
-        let undecodable =
-            |error: prost::DecodeError| Status::from(Code::DECODE_REQ_ERROR).with_cause(error);
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        match (request.service_id, request.msg_id) {
-            PUSH => self.push(PushReq::decode(body).map_err(undecodable)?),
-            JOINED => {
-                self.joined(JoinedReq::decode(body).map_err(undecodable)?, connection);
-                Ok(())
-            }
-            LEFT => {
-                self.left(&LeftReq::decode(body).map_err(undecodable)?, connection);
-                Ok(())
-            }
-            _ => Err(Code::NOT_FOUND.into()),
-        }
-    }
-
-    fn push(&self, message: PushReq) -> Result<(), Status> {
-        // A copy: the message's own is a part of the read buffer, which a slow client would keep whole.
-        let body = Bytes::copy_from_slice(&message.body);
-        let push = tangelo_connector::Push::new(message.route, body)
-            .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        let mut round = self.pushes.begin(OutboundKind::Push, push, None);
-        for sid in message.sids {
-            if let Some(session) = self.sessions.find(SessionId(sid)) {
-                round.tell(&session);
-            }
-        }
-        Ok(())
-    }
-
-    fn joined(&self, message: JoinedReq, connection: &Connection) {
-        let Some(hello) = connection.hello() else {
-            return;
-        };
-        let sid = SessionId(message.sid);
-        let membership = Membership {
-            channel: message.channel,
-            uid: message.uid,
-        };
-        let noted = self.sessions.find(sid).is_some_and(|session| {
-            session.with_memberships(|memberships| {
-                memberships.joined(&hello.identity.server_id, connection, membership);
-            })
-        });
-        if !noted {
-            // It closed while the back end took it in.
-            tell_closed(connection, sid);
-        }
-    }
-
-    fn left(&self, message: &LeftReq, connection: &Connection) {
-        let Some(hello) = connection.hello() else {
-            return;
-        };
-        if let Some(session) = self.sessions.find(SessionId(message.sid)) {
-            session.with_memberships(|memberships| {
-                memberships.left(&hello.identity.server_id, &message.channel);
-            });
-        }
-    }
 }

@@ -105,6 +105,11 @@ impl Pushes {
         self.scheduler.is_none()
     }
 
+    /// Whether what the application brought is asked about a push on this route.
+    pub(crate) fn asks_application(&self, route: &str) -> bool {
+        self.scheduler.is_some() || self.replaceable.asks(route)
+    }
+
     /// Says something unasked, to whom the round comes.
     pub(crate) fn begin(
         &self,

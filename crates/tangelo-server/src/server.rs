@@ -19,6 +19,7 @@ use self::life::Doors;
 use crate::{
     Blueprint, Channels, Connections, Context, Job, Routes, Rpc, Sessions,
     blueprint::MakeService,
+    channel::Delivery,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
     remote,
@@ -224,6 +225,7 @@ fn assemble(
         cluster: expected,
         on_leave,
         jobs,
+        push_filters,
         remotes,
         rpc,
         events,
@@ -238,19 +240,26 @@ fn assemble(
     let sessions = Sessions::new(events, single);
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
-    let identity = Identity {
+    let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
         server_type: instance.server_type.clone(),
         epoch: session_ids.epoch(),
         frontend: instance.frontend,
+    });
+    let pushes = Arc::new(pushes.start(back));
+    let here = Delivery {
+        sessions: sessions.clone(),
+        pushes: Arc::clone(&pushes),
+        filters: push_filters,
     };
+    let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
     let back_ends = BackEnds {
         sessions: sessions.clone(),
         started: Arc::clone(&started),
         neighbours: Arc::clone(&neighbours),
         tasks: back.clone(),
     };
-    let cluster = Cluster::new(Arc::new(identity), Arc::new(back_ends), registry, lanes());
+    let cluster = Cluster::new(identity, Arc::new(back_ends), registry, lanes());
     let rpc = Rpc::new(cluster.clone(), routes.clone(), rpc);
     let context = Context {
         instance,
@@ -259,12 +268,12 @@ fn assemble(
         session_ids,
         sessions,
         connections,
-        channels: Channels::new(on_leave),
+        channels,
         cluster,
         routes,
         rpc,
         pipeline,
-        pushes: Arc::new(pushes.start(back)),
+        pushes,
         states,
         jobs,
         components,

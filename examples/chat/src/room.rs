@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tangelo::{prelude::*, server::Handlers};
+use tangelo::{
+    prelude::*,
+    server::{ChannelError, Handlers},
+};
 
 use crate::entry::text;
 
@@ -38,7 +41,7 @@ struct Say {
 async fn send(Json(say): Json<Say>, session: Session, channels: Channels) -> Result<Json<Value>> {
     let uid = session.uid()?;
     let room: String = session.get("rid")?;
-    let channel = channels.get(&room);
+    let channel = channels.get(&room)?;
     let message = json!({ "msg": say.content, "from": name(&uid), "target": say.target });
     if say.target == EVERYBODY {
         channel.push("onChat", &message)?;
@@ -50,6 +53,11 @@ async fn send(Json(say): Json<Say>, session: Session, channels: Channels) -> Res
         }
     }
     Ok(Json(json!({})))
+}
+
+/// Nobody is in a room twice.
+fn once_each() -> ChannelOptions {
+    ChannelOptions::new().single_session()
 }
 
 /// What connectors ask about rooms.
@@ -73,26 +81,22 @@ impl ChatRemote for Rooms {
             sid,
             frontend_id,
         } = request;
-        let channel = self.channels.get(&room);
-        if channel.members().iter().any(|member| *member.uid == *uid) {
-            let ret_msg = "in the room already".to_owned();
-            return Ok(AddRes {
-                ret_code: ALREADY_IN,
-                ret_msg,
-                ..AddRes::default()
-            });
-        }
+        let channel = self.channels.get_or_create_with(&room, once_each());
         let failed = tangelo::Error::into_status;
-        channel
-            .add_by_id(&uid, sid.into(), &frontend_id)
-            .map_err(failed)?;
+        match channel.add_by_id(&uid, sid.into(), &frontend_id) {
+            Err(ChannelError::UserPresent(_)) => {
+                return Ok(AddRes {
+                    ret_code: ALREADY_IN,
+                    ret_msg: "in the room already".to_owned(),
+                    ..AddRes::default()
+                });
+            }
+            added => added.map_err(|error| failed(error.into()))?,
+        }
         let added = json!({ "route": "onAdd", "user": name(&uid) });
         channel.push_except(&uid, "onAdd", &added).map_err(failed)?;
-        let members = channel.members();
-        let users = members
-            .iter()
-            .map(|member| name(&member.uid).to_owned())
-            .collect();
+        let users = channel.uids();
+        let users = users.iter().map(|uid| name(uid).to_owned()).collect();
         Ok(AddRes {
             users,
             ..AddRes::default()

@@ -59,7 +59,7 @@ impl Fixture {
     }
 
     fn room(&self) -> Channel {
-        self.back.context().channels().get(ROOM)
+        self.back.context().channels().get_or_create(ROOM)
     }
 
     fn members(&self) -> Vec<String> {
@@ -101,25 +101,27 @@ fn binding() -> Handlers {
 /// Handlers that join, at once or when they are let, and leave; `left` hears of those who are gone.
 fn rooms(hold: &Hold, left: &Heard<String>) -> Blueprint {
     async fn join(Json(room): Json<String>, session: Session, channels: Channels) -> Result<()> {
-        channels.get(&room).add(&session)
+        Ok(channels.get_or_create(&room).add(&session)?)
     }
     async fn leave(
         Json(room): Json<String>,
         session: Session,
         channels: Channels,
     ) -> Result<Json<bool>> {
-        Ok(Json(channels.get(&room).leave(&session.uid()?)))
+        Ok(Json(channels.get_or_create(&room).leave(&session)))
     }
     async fn join_as(Json(uid): Json<String>, session: Session, channels: Channels) -> Result<()> {
         let (id, frontend_id) = (session.id(), session.frontend_id());
-        channels.get(ROOM).add_by_id(&uid, id, frontend_id)
+        Ok(channels
+            .get_or_create(ROOM)
+            .add_by_id(&uid, id, frontend_id)?)
     }
     let hold = hold.clone();
     let join_late = move |session: Session, channels: Channels| {
         let hold = hold.clone();
         async move {
             hold.pass().await;
-            channels.get(ROOM).add(&session)
+            channels.get_or_create(ROOM).add(&session)
         }
     };
     let tell = left.teller();
@@ -153,7 +155,7 @@ async fn a_push_reaches_every_member_once() {
         .back
         .context()
         .channels()
-        .get("other")
+        .get_or_create("other")
         .push("on", &2)
         .unwrap();
     all_hear(&mut [], &json!(2)).await;
@@ -189,23 +191,45 @@ async fn a_push_can_be_for_some_or_for_all_but_one() {
 }
 
 #[tokio::test]
-async fn a_member_is_bound_to_a_user_who_is_in_once() {
+async fn a_member_is_bound_to_a_user() {
     let fixture = Fixture::new().await;
     let mut clients = fixture.four().await;
     let mut nobody = client(fixture.fronts.first().unwrap(), DOORS[0]).await;
     nobody.is_refused("chat.main.join", &json!(ROOM), 500).await;
-    clients[0]
-        .is_refused("chat.main.join", &json!(ROOM), 500)
-        .await;
-    let mut same = fixture.client(1, "a").await;
-    same.is_refused("chat.main.join", &json!(ROOM), 500).await;
     assert_eq!(fixture.members(), ["a", "b", "c", "d"]);
-    // In another channel it may be.
-    assert_eq!(same.ask("chat.main.join", &json!("other")).await, json!({}));
-
     fixture.room().push("on", &json!(1)).unwrap();
     all_hear(&mut clients, &json!(1)).await;
-    same.was_ignored("chat.main.echo").await;
+    nobody.was_ignored("chat.main.echo").await;
+}
+
+#[tokio::test]
+async fn a_user_is_in_a_channel_with_each_of_his_sessions_once() {
+    let mut fixture = Fixture::new().await;
+    let mut clients = Vec::new();
+    for number in 0..4 {
+        let mut client = fixture.client(number, "a").await;
+        client.ask("chat.main.join", &json!(ROOM)).await;
+        client.is_refused("chat.main.join", &json!(ROOM), 500).await;
+        clients.push(client);
+    }
+    assert_eq!(fixture.members(), ["a"; 4]);
+    let room = fixture.room();
+    assert_eq!((room.amount(), room.uids().len()), (4, 1));
+    let last = room.members().pop();
+    assert_eq!(room.member("a"), last);
+    room.push("on", &json!(1)).unwrap();
+    all_hear(&mut clients, &json!(1)).await;
+    assert_eq!(room.push_to(&["a", "a"], "on", &json!(2)).unwrap(), 4);
+    all_hear(&mut clients, &json!(2)).await;
+
+    // One goes; the others stay, until the user is taken out.
+    drop(clients.remove(1));
+    assert_eq!(fixture.left.next("one goes").await, "a*room");
+    assert_eq!(clients[0].ask("chat.main.leave", &json!(ROOM)).await, true);
+    assert_eq!(room.members().pop(), last);
+    assert_eq!(room.leave_by_uid("a"), 2);
+    assert_eq!((room.leave_by_uid("a"), room.amount()), (0, 0));
+    assert_eq!(room.member("a"), None);
 }
 
 #[tokio::test]
@@ -335,13 +359,13 @@ async fn on_leave_may_use_the_channels() {
     let tell = told.teller();
     let world = World::new();
     let join = |Json(room): Json<String>, session: Session, channels: Channels| {
-        std::future::ready(channels.get(&room).add(&session))
+        std::future::ready(channels.get_or_create(&room).add(&session))
     };
     let blueprint = chat(Handlers::new().add("join", join)).on_leave(move |channel, member| {
         channel.push("gone", &*member.uid).unwrap();
         let others = channel.members();
         for other in &others {
-            channel.leave(&other.uid);
+            channel.leave_by_uid(&other.uid);
         }
         tell(others.len());
     });
@@ -453,7 +477,7 @@ async fn who_went_while_a_back_end_was_down_is_announced_when_it_is_back() {
     let world = World::fixed(&[&place, &doors[0], &doors[1]]);
     let rooms = || {
         let join = |session: Session, channels: Channels| {
-            std::future::ready(channels.get(ROOM).add(&session))
+            std::future::ready(channels.get_or_create(ROOM).add(&session))
         };
         chat(Handlers::new().add("join", join)).on_leave(|channel, member| {
             channel.push("gone", &*member.uid).unwrap();
@@ -489,7 +513,14 @@ async fn who_went_while_a_back_end_was_down_is_announced_when_it_is_back() {
         client.patience = MOST;
         assert_eq!(client.push("gone").await, "0");
     }
-    assert_eq!(back.context().channels().get(ROOM).members().len(), 3);
+    assert_eq!(
+        back.context()
+            .channels()
+            .get_or_create(ROOM)
+            .members()
+            .len(),
+        3
+    );
     for client in &mut clients {
         client.was_ignored("chat.main.echo").await;
     }

@@ -45,7 +45,7 @@ async fn a_lane_survives_a_stranger_who_says_the_same_hello_and_goes() {
     async fn enter(session: Session, channels: Channels) -> Result<()> {
         let id = session.id();
         let uid = id.to_string();
-        let room = channels.get("room");
+        let room = channels.get_or_create("room");
         room.add_by_id(&uid, id, session.frontend_id())?;
         room.push_to(&[&uid], "on", &uid)?;
         Ok(())

@@ -7,6 +7,10 @@
 
 mod answers;
 mod app;
+mod broadcast;
+mod channel_life;
+mod channel_options;
+mod channel_pushes;
 mod channels;
 mod client;
 mod configuration;
@@ -27,6 +31,7 @@ mod lost_back_ends;
 mod order;
 mod push_schedulers;
 mod remotes;
+mod rooms;
 mod routes;
 mod rpc;
 mod rpc_filters;

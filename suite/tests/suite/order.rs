@@ -62,11 +62,11 @@ fn produce(place: &'static str) -> Handlers {
 /// `shout` pushes a number to everybody, and answers with it.
 fn shout() -> Handlers {
     async fn join(session: Session, channels: Channels) -> Result<()> {
-        channels.get("all").add(&session)
+        Ok(channels.get_or_create("all").add(&session)?)
     }
     let count = Count::default();
     let shout = move |channels: Channels| {
-        let all = channels.get("all");
+        let all = channels.get_or_create("all");
         let number = count.next("all", |number| {
             all.push("all", &number).unwrap();
             number

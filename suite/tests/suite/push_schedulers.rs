@@ -664,10 +664,10 @@ async fn an_answer_that_it_keeps_too_long_is_answered_504_and_leaves_no_more() {
 #[tokio::test]
 async fn when_it_panics_messages_go_directly_and_nobody_else_notices() {
     async fn join(session: Session, channels: Channels) -> Result<()> {
-        channels.get("all").add(&session)
+        Ok(channels.get_or_create("all").add(&session)?)
     }
     async fn shout(channels: Channels) -> Result<()> {
-        channels.get("all").push("on", &7)
+        channels.get_or_create("all").push("on", &7)
     }
     let (server, _back) = pair(
         pushing().push_scheduler(Own(|message: Outbound, _: &PushSender| {
@@ -690,7 +690,7 @@ async fn when_it_panics_messages_go_directly_and_nobody_else_notices() {
 #[tokio::test]
 async fn a_channels_push_comes_to_it_once_for_all_sessions_and_can_be_sent_to_some() {
     async fn join(session: Session, channels: Channels) -> Result<()> {
-        channels.get("all").add(&session)
+        Ok(channels.get_or_create("all").add(&session)?)
     }
     async fn set(Json(number): Json<u32>, session: FrontendSession) -> Result<()> {
         Ok(session.bind(&number.to_string()).await?)
@@ -725,7 +725,7 @@ async fn a_channels_push_comes_to_it_once_for_all_sessions_and_can_be_sent_to_so
     }
     back.context()
         .channels()
-        .get("all")
+        .get_or_create("all")
         .push("on", &"x")
         .unwrap();
     // Six sessions at the most on each lane.

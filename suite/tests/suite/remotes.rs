@@ -649,7 +649,7 @@ async fn a_method_takes_what_a_handler_does_but_a_session() {
         channels: tangelo::server::Channels,
         servers: tangelo::server::Servers,
     ) -> Json<Value> {
-        let members = channels.get(&name).members().len();
+        let members = channels.get_or_create(&name).members().len();
         let servers = servers.registered("connector").len();
         Json(json!([greeting, name, members, servers]))
     }

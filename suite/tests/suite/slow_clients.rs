@@ -159,7 +159,7 @@ async fn a_client_that_reads_in_time_hears_all() {
 #[tokio::test]
 async fn of_any_other_route_nothing_is_left_out_it_is_cut_off_and_nobody_waits() {
     async fn join(session: Session, channels: Channels) -> Result<()> {
-        channels.get("all").add(&session)
+        Ok(channels.get_or_create("all").add(&session)?)
     }
     let (server, back) = pair(
         binding().replaceable("onMove"),
@@ -175,7 +175,7 @@ async fn of_any_other_route_nothing_is_left_out_it_is_cut_off_and_nobody_waits()
         }
         let (sessions, all) = (
             server.context().sessions(),
-            back.context().channels().get("all"),
+            back.context().channels().get_or_create("all"),
         );
         let mut told = 0;
         let flood = async {

@@ -68,4 +68,38 @@ impl Dialers {
         let mut connections = dialers.get(server_id).into_iter().flatten();
         connections.any(|connection| !connection.is_closed() && !connection.peer_leaves())
     }
+
+    /// One connection of this server's for each of its lanes, the newest that stands, in no order:
+    /// together they carry whatever there is.
+    pub fn lanes(&self, server_id: &str) -> Vec<Connection> {
+        let dialers = self.connections.read();
+        lanes(dialers.get(server_id).map_or(&[], |known| known))
+    }
+
+    /// The servers of a type, each with what [`lanes`](Self::lanes) has of it.
+    pub fn of_type(&self, server_type: &str) -> Vec<(String, Vec<Connection>)> {
+        let is_one = |connection: &Connection| {
+            let hello = connection.hello();
+            hello.is_some_and(|hello| hello.identity.server_type == server_type)
+        };
+        let dialers = self.connections.read();
+        let of_type = dialers
+            .iter()
+            .filter(|(_, connections)| connections.iter().any(is_one));
+        of_type
+            .map(|(server_id, connections)| (server_id.clone(), lanes(connections)))
+            .collect()
+    }
+}
+
+fn lanes(connections: &[Connection]) -> Vec<Connection> {
+    let lane = |connection: &Connection| connection.hello().map(|hello| (hello.lane, hello.lanes));
+    let mut found: Vec<Connection> = Vec::new();
+    for connection in connections.iter().rev() {
+        let known = found.iter().any(|known| lane(known) == lane(connection));
+        if !known && !connection.is_closed() {
+            found.push(connection.clone());
+        }
+    }
+    found
 }

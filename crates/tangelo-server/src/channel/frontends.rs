@@ -1,4 +1,4 @@
-//! The front ends that are connected to a back end.
+//! The front ends that are connected to a server.
 
 use tangelo_rpc::{Connection, Dialers, Status};
 
@@ -29,5 +29,15 @@ impl FrontEnds {
         session: SessionId,
     ) -> Result<Connection, Status> {
         self.0.connection(frontend_id, session.0)
+    }
+
+    /// One connection for each lane of this front end, so that together they carry all its sessions.
+    pub(crate) fn lanes(&self, frontend_id: &str) -> Vec<Connection> {
+        self.0.lanes(frontend_id)
+    }
+
+    /// The front ends of a type, each with one connection for each of its lanes.
+    pub(crate) fn of_type(&self, server_type: &str) -> Vec<(String, Vec<Connection>)> {
+        self.0.of_type(server_type)
     }
 }

@@ -1,157 +1,304 @@
-//! Who is in a channel, and which channels a session is in.
+//! Who is in a channel.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use tangelo_rpc::Connection;
-
-use super::Member;
+use super::{Member, Road};
 use crate::session::SessionId;
 
-/// Whether a member is new, or brought again by its front end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Joined {
-    Now,
-    Again,
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The members of one channel: in the order they came, by user, and by the way to their clients.
+///
+/// Adding and removing one takes no longer in a large channel than in a small one, and what is said
+/// to all finds the sessions of each connection side by side.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    in_order: BTreeMap<u64, Placed>,
+    by_uid: Map<Arc<str>, BTreeSet<u64>>,
+    by_frontend: Map<Arc<str>, Frontend>,
+    /// The number the next one gets.
+    next: u64,
 }
 
-/// The members of one channel, in the order they came.
-#[derive(Default)]
-pub(super) struct Members {
-    list: Vec<(Member, Connection)>,
-    by_uid: HashMap<Arc<str>, usize, foldhash::fast::RandomState>,
+#[derive(Debug)]
+struct Placed {
+    member: Member,
+    /// The road it is on, and its place there.
+    road: u64,
+    at: usize,
+}
+
+/// The members whose clients are on one front end.
+#[derive(Debug, Default)]
+struct Frontend {
+    numbers: Map<SessionId, u64>,
+    /// As many as there are connections to it: a few.
+    lanes: Vec<Lane>,
+}
+
+/// The members on one road.
+#[derive(Debug)]
+struct Lane {
+    road: Road,
+    sessions: Vec<Place>,
+}
+
+/// A session and its number.
+pub(super) type Place = (SessionId, u64);
+
+/// Some of the members.
+#[derive(Debug)]
+pub(super) enum Chosen<'a> {
+    Except(&'a str),
+    Uids(&'a [&'a str]),
+    /// As far as they are in it still.
+    These(Vec<Member>),
 }
 
 impl Members {
     pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.in_order.is_empty()
     }
 
-    pub(super) fn all(&self) -> Vec<Member> {
-        self.list.iter().map(|(member, _)| member.clone()).collect()
+    pub(super) fn len(&self) -> usize {
+        self.in_order.len()
     }
 
-    pub(super) fn by_uid(&self, uid: &str) -> Option<&Member> {
-        self.list
-            .get(*self.by_uid.get(uid)?)
-            .map(|(member, _)| member)
+    /// All of them, in the order they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.in_order.values().map(|placed| &placed.member)
     }
 
-    pub(super) fn connection(&self, member: &Member) -> Option<Connection> {
-        let (_, connection) = self.list.get(*self.by_uid.get(&member.uid)?)?;
-        Some(connection.clone())
+    /// The users, each once, in the order they came.
+    pub(super) fn uids(&self) -> Vec<Arc<str>> {
+        let is_first = |number: &u64, uid: &Arc<str>| {
+            let numbers = self.by_uid.get(uid);
+            numbers.is_some_and(|numbers| numbers.first() == Some(number))
+        };
+        let users = self.in_order.iter();
+        let users = users.map(|(number, placed)| (number, &placed.member.uid));
+        let firsts = users.filter(|(number, uid)| is_first(number, uid));
+        firsts.map(|(_, uid)| Arc::clone(uid)).collect()
     }
 
-    /// Adds a member. One brought again takes the place of what is known of that session, and is
-    /// left out if its user has come anew in between.
-    pub(super) fn add(&mut self, member: Member, connection: &Connection, joined: Joined) {
-        if joined == Joined::Again
-            && let Some((known, its_connection)) = self
-                .by_uid
-                .get(&member.uid)
-                .and_then(|at| self.list.get_mut(*at))
-        {
-            if known.session == member.session {
-                *its_connection = connection.clone();
-            }
-            return;
-        }
-        if joined == Joined::Again && self.has(&member.frontend_id, member.session) {
-            return;
-        }
-        self.by_uid.insert(Arc::clone(&member.uid), self.list.len());
-        self.list.push((member, connection.clone()));
+    /// A user's sessions, in the order they came.
+    pub(super) fn of_uid(&self, uid: &str) -> impl DoubleEndedIterator<Item = &Member> {
+        let numbers = self.by_uid.get(uid).into_iter().flatten();
+        numbers.filter_map(|number| Some(&self.in_order.get(number)?.member))
     }
 
-    /// Whether this session is a member, under whatever user.
     pub(super) fn has(&self, frontend_id: &str, session: SessionId) -> bool {
-        self.position(frontend_id, session).is_some()
+        self.number(frontend_id, session).is_some()
     }
 
-    fn position(&self, frontend_id: &str, session: SessionId) -> Option<usize> {
-        self.list.iter().position(|(member, _)| {
-            member.session == session && *member.frontend_id == *frontend_id
-        })
-    }
-
-    pub(super) fn remove(&mut self, frontend_id: &str, session: SessionId) -> Option<Member> {
-        let at = self.position(frontend_id, session)?;
-        let (member, _) = self.list.remove(at);
-        self.by_uid.remove(&member.uid);
-        for place in self.by_uid.values_mut().filter(|place| **place > at) {
-            *place -= 1;
+    /// Adds a session that is not in yet.
+    pub(super) fn add(&mut self, mut member: Member, road: &Road) {
+        let number = self.next;
+        self.next += 1;
+        if let Some((known, _)) = self.by_frontend.get_key_value(&member.frontend_id) {
+            member.frontend_id = Arc::clone(known);
         }
-        Some(member)
+        let of_uid = self.by_uid.entry(Arc::clone(&member.uid)).or_default();
+        of_uid.insert(number);
+        let frontend = self
+            .by_frontend
+            .entry(Arc::clone(&member.frontend_id))
+            .or_default();
+        frontend.numbers.insert(member.session, number);
+        let at = frontend.take_place(member.session, number, road);
+        let road = road.id();
+        let placed = Placed { member, road, at };
+        self.in_order.insert(number, placed);
     }
 
-    /// Members whose connection this is.
-    pub(super) fn behind(&self, connection: &Connection) -> impl Iterator<Item = Member> {
-        let theirs = self
-            .list
-            .iter()
-            .filter(|(_, other)| other.id() == connection.id());
-        theirs.map(|(member, _)| member.clone())
-    }
-
-    /// Whether this session is a member, and this its connection.
-    pub(super) fn is_behind(
-        &self,
+    /// Takes a session out; who it was, and the road it was on.
+    pub(super) fn remove(
+        &mut self,
         frontend_id: &str,
         session: SessionId,
-        connection: &Connection,
-    ) -> bool {
-        self.behind(connection)
-            .any(|member| member.session == session && *member.frontend_id == *frontend_id)
-    }
-
-    /// The sessions that are wanted, by connection.
-    pub(super) fn groups(
-        &self,
-        wanted: &impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = (&Connection, Vec<SessionId>)> {
-        let mut groups: Vec<(&Connection, Vec<SessionId>)> = Vec::new();
-        for (member, connection) in self.list.iter().filter(|(member, _)| wanted(&member.uid)) {
-            match groups
-                .iter_mut()
-                .find(|(other, _)| other.id() == connection.id())
-            {
-                Some((_, sessions)) => sessions.push(member.session),
-                None => groups.push((connection, vec![member.session])),
+    ) -> Option<(Member, Road)> {
+        let frontend = self.by_frontend.get_mut(frontend_id)?;
+        let number = frontend.numbers.remove(&session)?;
+        let placed = self.in_order.remove(&number)?;
+        let (road, moved) = frontend.give_place(placed.road, placed.at)?;
+        if frontend.numbers.is_empty() {
+            self.by_frontend.remove(frontend_id);
+        }
+        self.moved(moved, placed.at);
+        let member = placed.member;
+        if let Some(numbers) = self.by_uid.get_mut(&member.uid) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_uid.remove(&member.uid);
             }
         }
-        groups.into_iter()
+        Some((member, road))
+    }
+
+    /// A session is on this road from now on; `false` if it is not in.
+    pub(super) fn take_road(&mut self, frontend_id: &str, session: SessionId, road: &Road) -> bool {
+        let Some(number) = self.number(frontend_id, session) else {
+            return false;
+        };
+        let (Some(frontend), Some(placed)) = (
+            self.by_frontend.get_mut(frontend_id),
+            self.in_order.get_mut(&number),
+        ) else {
+            return false;
+        };
+        if placed.road == road.id() {
+            return true;
+        }
+        let left = placed.at;
+        let gave = frontend.give_place(placed.road, left);
+        placed.at = frontend.take_place(session, number, road);
+        placed.road = road.id();
+        if let Some((_, moved)) = gave {
+            self.moved(moved, left);
+        }
+        true
+    }
+
+    /// Members on the road of this number.
+    pub(super) fn on_road(&self, road: u64) -> impl Iterator<Item = &Member> {
+        let lanes = self
+            .by_frontend
+            .values()
+            .flat_map(|frontend| &frontend.lanes);
+        let sessions = lanes
+            .filter(move |lane| lane.road.id() == road)
+            .flat_map(|lane| &lane.sessions);
+        sessions.filter_map(|(_, number)| Some(&self.in_order.get(number)?.member))
+    }
+
+    /// Whether this session is in, and on the road of this number.
+    pub(super) fn is_on_road(&self, frontend_id: &str, session: SessionId, road: u64) -> bool {
+        let number = self.number(frontend_id, session);
+        let placed = number.and_then(|number| self.in_order.get(&number));
+        placed.is_some_and(|placed| placed.road == road)
+    }
+
+    /// All sessions, road by road.
+    pub(super) fn roads(&self) -> impl Iterator<Item = (&Road, &[Place])> {
+        let lanes = self
+            .by_frontend
+            .values()
+            .flat_map(|frontend| &frontend.lanes);
+        lanes.map(|lane| (&lane.road, &*lane.sessions))
+    }
+
+    /// Some of them, road by road.
+    pub(super) fn roads_of(&self, chosen: &Chosen<'_>) -> Vec<(&Road, Vec<Place>)> {
+        let mut roads = Vec::new();
+        let mut index = Map::default();
+        let mut add = |number: u64| {
+            let Some((road, session)) = self.placed(number) else {
+                return;
+            };
+            let at = *index.entry(road.id()).or_insert_with(|| {
+                roads.push((road, Vec::new()));
+                roads.len() - 1
+            });
+            if let Some((_, places)) = roads.get_mut(at) {
+                places.push((session, number));
+            }
+        };
+        match chosen {
+            Chosen::Except(uid) => {
+                let theirs = self.by_uid.get(*uid);
+                let is_theirs = |number| theirs.is_some_and(|theirs| theirs.contains(number));
+                let others = self.in_order.keys().filter(|number| !is_theirs(number));
+                others.copied().for_each(add);
+            }
+            Chosen::Uids(uids) => {
+                let mut once: Vec<_> = uids.to_vec();
+                once.sort_unstable();
+                once.dedup();
+                let found = once.iter().filter_map(|uid| self.by_uid.get(*uid));
+                found.flatten().copied().for_each(add);
+            }
+            Chosen::These(members) => {
+                let numbers = members
+                    .iter()
+                    .filter_map(|member| self.number(&member.frontend_id, member.session));
+                numbers.for_each(&mut add);
+            }
+        }
+        roads
+    }
+
+    /// Who is in this place.
+    pub(super) fn at(&self, (_, number): Place) -> Option<&Member> {
+        Some(&self.in_order.get(&number)?.member)
+    }
+
+    /// Who is in with this session.
+    pub(super) fn member(&self, frontend_id: &str, session: SessionId) -> Option<&Member> {
+        self.at((session, self.number(frontend_id, session)?))
+    }
+
+    fn placed(&self, number: u64) -> Option<(&Road, SessionId)> {
+        let placed = self.in_order.get(&number)?;
+        let frontend = self.by_frontend.get(&placed.member.frontend_id)?;
+        let lane = frontend.lanes.get(frontend.lane(placed.road)?)?;
+        Some((&lane.road, placed.member.session))
+    }
+
+    fn number(&self, frontend_id: &str, session: SessionId) -> Option<u64> {
+        let frontend = self.by_frontend.get(frontend_id)?;
+        frontend.numbers.get(&session).copied()
+    }
+
+    /// The last one on a road has taken the place of one who left it.
+    fn moved(&mut self, number: Option<u64>, at: usize) {
+        if let Some(placed) = number.and_then(|number| self.in_order.get_mut(&number)) {
+            placed.at = at;
+        }
     }
 }
 
-/// Which channels each session is in.
-#[derive(Debug, Default)]
-pub(super) struct Sessions {
-    channels: HashMap<(Arc<str>, SessionId), Vec<Arc<str>>>,
-}
-
-impl Sessions {
-    pub(super) fn joined(&mut self, frontend_id: &str, session: SessionId, channel: &str) {
-        let channels = self
-            .channels
-            .entry((Arc::from(frontend_id), session))
-            .or_default();
-        if !channels.iter().any(|known| **known == *channel) {
-            channels.push(Arc::from(channel));
-        }
+impl Frontend {
+    fn lane(&self, road: u64) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.road.id() == road)
     }
 
-    pub(super) fn left(&mut self, frontend_id: &str, session: SessionId, channel: &str) {
-        let key = (Arc::from(frontend_id), session);
-        if let Some(channels) = self.channels.get_mut(&key) {
-            channels.retain(|known| **known != *channel);
-            if channels.is_empty() {
-                self.channels.remove(&key);
+    /// Puts a session last on a road; its place there.
+    fn take_place(&mut self, session: SessionId, number: u64, road: &Road) -> usize {
+        match self
+            .lanes
+            .iter_mut()
+            .find(|lane| lane.road.id() == road.id())
+        {
+            Some(lane) => {
+                lane.sessions.push((session, number));
+                lane.sessions.len() - 1
+            }
+            None => {
+                self.lanes.push(Lane {
+                    road: road.clone(),
+                    sessions: vec![(session, number)],
+                });
+                0
             }
         }
     }
 
-    pub(super) fn remove(&mut self, frontend_id: &str, session: SessionId) -> Vec<Arc<str>> {
-        self.channels
-            .remove(&(Arc::from(frontend_id), session))
-            .unwrap_or_default()
+    /// Frees a place on a road. The last one there moves to it: the number of that one, if it is another.
+    fn give_place(&mut self, road: u64, at: usize) -> Option<(Road, Option<u64>)> {
+        let index = self.lane(road)?;
+        let lane = self.lanes.get_mut(index)?;
+        if at >= lane.sessions.len() {
+            return None;
+        }
+        lane.sessions.swap_remove(at);
+        let moved = lane.sessions.get(at).map(|(_, number)| *number);
+        let road = lane.road.clone();
+        if lane.sessions.is_empty() {
+            self.lanes.swap_remove(index);
+        }
+        Some((road, moved))
     }
 }

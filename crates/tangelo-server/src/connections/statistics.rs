@@ -66,7 +66,7 @@ impl ConnectionStatistics {
 
 /// The newest logins.
 pub(super) fn logins(sessions: &Sessions, most: usize) -> Vec<Login> {
-    let bound = sessions.logged_in().into_iter();
+    let bound = sessions.bound_sessions().into_iter();
     let mut logins: Vec<_> = bound
         .filter_map(|session| {
             let (uid, at) = session.login()?;

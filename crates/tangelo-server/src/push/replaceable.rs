@@ -28,6 +28,11 @@ impl Replaceable {
         self.0.insert(route.into(), rule);
     }
 
+    /// Whether a function of the application tells which pushes one on this route replaces.
+    pub(super) fn asks(&self, route: &str) -> bool {
+        self.0.get(route).is_some_and(|rule| rule.key.is_some())
+    }
+
     /// What tells which pushes this one replaces.
     pub(super) fn key(&self, push: &Push) -> Option<Arc<str>> {
         if self.0.is_empty() {

@@ -21,6 +21,10 @@ pub(crate) struct Round<'a> {
 }
 
 impl Round<'_> {
+    pub(crate) fn push(&self) -> &Push {
+        &self.push
+    }
+
     /// Tells a session; `false` if it has closed, or its client is too far behind. What a scheduler does
     /// nobody knows.
     pub(crate) fn tell(&mut self, session: &Arc<FrontSession>) -> bool {

@@ -20,10 +20,9 @@ use super::{Parts, Problem, Server, dials, wanted};
 use crate::{
     Context, Error, accept,
     blueprint::MakeService,
-    channel::{ChannelOnBackEnd, SessionOnBackEnd},
+    channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
-    membership::ChannelOnFrontEnd,
     peers::Callers,
     remote::{self, RemoteOnServer},
     session::{self, SessionService},
@@ -105,10 +104,7 @@ impl Server {
         };
         let services = offered
             .within(within)
-            .with(ChannelOnFrontEnd {
-                sessions: context.sessions.clone(),
-                pushes: Arc::clone(&context.pushes),
-            })
+            .with(ChannelOnFrontEnd(context.channels.clone()))
             .with(SessionService {
                 sessions: context.sessions.clone(),
                 closed: None,

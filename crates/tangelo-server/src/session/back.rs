@@ -10,7 +10,8 @@ use tangelo_rpc::{Connection, Status};
 
 use super::{BindError, SessionId, Uid, remote};
 use crate::{
-    Context, channel,
+    Context,
+    channel::{self, Terms},
     fields::{self, Malformed, fields},
 };
 
@@ -185,7 +186,7 @@ impl BackSession {
             .hello()
             .is_some_and(|hello| hello.identity.frontend);
         if dialed_us {
-            channel::tell_push(&connection, &[self.id], push)
+            channel::tell_push(&connection, &[self.id], push, Terms::default())
         } else {
             // This is a front end as well, and channels are not for those.
             remote::tell_push(&connection, self.id.into(), push)

@@ -71,7 +71,7 @@ impl Sessions {
         session: &Arc<FrontSession>,
         uid: Uid,
     ) -> Result<(), BindError> {
-        let mut users = self.users();
+        let mut users = self.user_map();
         let uid = session.change(|state| {
             if state.is_bound_to(&uid)? {
                 return Ok(None);
@@ -93,27 +93,30 @@ impl Sessions {
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
         let (_over, mut changing) = self.single().map(|_| watch::channel(())).unzip();
-        let mut users = self.users();
-        let uid = session.change(|state| {
+        let mut users = self.user_map();
+        let unbound = session.change(|state| {
             if state.closed.is_some() {
                 return Err(no_such_session());
             }
-            let uid = state.uid.take();
-            if let Some(uid) = &uid {
-                self.note(state, Event::Unbound(Arc::clone(uid)));
-                // Nobody is bound before this is told.
-                state.changing = changing.take();
-            }
-            Ok(uid)
+            let Some(uid) = state.uid.take() else {
+                return Ok(None);
+            };
+            self.note(state, Event::Unbound(Arc::clone(&uid)));
+            // Nobody is bound before this is told.
+            state.changing = changing.take();
+            Ok(Some((uid, state.memberships.take_bound())))
         })?;
-        if let Some(uid) = &uid {
-            users.remove(session, uid);
-        }
+        let Some((uid, memberships)) = unbound else {
+            return Ok(());
+        };
+        users.remove(session, &uid);
         drop(users);
-        if let (Some(single), Some(uid)) = (self.single(), &uid) {
-            single.let_go(uid, session);
+        if let Some(single) = self.single() {
+            single.let_go(&uid, session);
             session.look(|state| state.changing = None);
         }
+        // Channels for users only.
+        memberships.tell_gone(session.id(), session.context().channels());
         self.tell_events(session);
         Ok(())
     }

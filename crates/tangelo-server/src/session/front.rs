@@ -47,7 +47,7 @@ pub(super) struct State {
     settings: Settings,
     /// What back ends are shown, until something changes.
     snapshot: Option<Bytes>,
-    memberships: Memberships,
+    pub(super) memberships: Memberships,
     homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
@@ -222,14 +222,28 @@ impl FrontSession {
         self.state.lock().homes.settle(server, versions);
     }
 
-    /// What a back end remembers of this session is changed; `false` if the session has closed.
-    pub(crate) fn with_memberships(&self, change: impl FnOnce(&mut Memberships)) -> bool {
+    /// Looks at, or changes, which channels the session is in, given whom it is bound to; none if it has
+    /// closed.
+    pub(crate) fn with_memberships<T>(
+        &self,
+        use_them: impl FnOnce(&mut Memberships, Option<&str>) -> T,
+    ) -> Option<T> {
         let mut state = self.state.lock();
-        let open = state.closed.is_none();
-        if open {
-            change(&mut state.memberships);
-        }
-        open
+        let State {
+            uid,
+            memberships,
+            closed,
+            ..
+        } = &mut *state;
+        closed
+            .is_none()
+            .then(|| use_them(memberships, uid.as_deref()))
+    }
+
+    /// Whether it is in this channel of that server.
+    pub(crate) fn is_member(&self, server_id: &str, channel: &str) -> bool {
+        let is_member = self.with_memberships(|memberships, _| memberships.has(server_id, channel));
+        is_member.unwrap_or_default()
     }
 
     /// Looks at, or changes, what back ends are not shown.

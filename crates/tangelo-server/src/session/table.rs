@@ -59,7 +59,7 @@ impl Sessions {
 
     /// The sessions that are bound to users, in no order.
     pub fn bound(&self) -> Vec<Session> {
-        self.logged_in().into_iter().map(of).collect()
+        self.bound_sessions().into_iter().map(of).collect()
     }
 
     /// The session of this id.
@@ -159,16 +159,6 @@ impl Sessions {
         }
     }
 
-    /// How many users are bound to sessions here.
-    pub(crate) fn count_users(&self) -> usize {
-        self.users().0.len()
-    }
-
-    /// The sessions that a user is bound to.
-    pub(crate) fn logged_in(&self) -> Vec<Arc<FrontSession>> {
-        self.users().0.values().flatten().cloned().collect()
-    }
-
     pub(crate) fn open(&self, peer: SocketAddr, context: &Arc<Context>) -> Arc<FrontSession> {
         let id = context.session_ids().next();
         let session = Arc::new(FrontSession::new(id, peer, Arc::clone(context)));
@@ -190,12 +180,12 @@ impl Sessions {
         };
         self.shared.by_id.write().remove(&session.id());
         if let Some(uid) = uid {
-            self.users().remove(session, &uid);
+            self.user_map().remove(session, &uid);
             if let Some(single) = self.single() {
                 single.let_go(&uid, session);
             }
         }
-        memberships.tell_closed(session.id(), self.departed());
+        memberships.tell_closed(session.id(), self.departed(), session.context().channels());
         self.tell_events(session);
     }
 
@@ -211,15 +201,25 @@ impl Sessions {
         self.shared.single.as_ref()
     }
 
+    /// How many users are bound to sessions here.
+    pub(crate) fn users(&self) -> usize {
+        self.user_map().0.len()
+    }
+
+    /// The sessions that a user is bound to.
+    pub(crate) fn bound_sessions(&self) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.values().flatten().cloned().collect()
+    }
+
     pub(crate) fn departed(&self) -> &Departed {
         &self.shared.departed
     }
 
-    fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
-        self.users().0.get(uid).cloned().unwrap_or_default()
+    pub(crate) fn bound_to(&self, uid: &str) -> Vec<Arc<FrontSession>> {
+        self.user_map().0.get(uid).cloned().unwrap_or_default()
     }
 
-    pub(super) fn users(&self) -> MutexGuard<'_, ByUid> {
+    pub(super) fn user_map(&self) -> MutexGuard<'_, ByUid> {
         self.shared.by_uid.lock()
     }
 

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use tangelo_rpc::{Answer, Code, Definition, Reply, Request, Service, Status};
+use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service, Status};
 
-use super::{Channels, Member, RESTORE};
+use super::{Channels, GONE, Member, RESTORE};
 use crate::{
-    generated::{channel::RestoreReq, session::ClosedReq},
+    generated::{
+        channel::{GoneReq, RestoreReq},
+        session::ClosedReq,
+    },
     membership::CLOSED,
     session::SessionId,
 };
@@ -26,28 +29,42 @@ impl Definition for ChannelOnBackEnd {
 impl Service for ChannelOnBackEnd {
     fn call(&self, request: Request) -> Answer {
         Box::pin(std::future::ready(
-            self.restore(&request).map(|()| Reply::default()),
+            self.serve(&request).map(|()| Reply::default()),
         ))
     }
 }
 
 impl ChannelOnBackEnd {
-    fn restore(&self, request: &Request) -> Result<(), Status> {
-        if (request.service_id, request.msg_id) != RESTORE {
-            return Err(Code::NOT_FOUND.into());
-        }
-        let message = RestoreReq::decode(request.body.clone()).map_err(undecodable)?;
+    fn serve(&self, request: &Request) -> Result<(), Status> {
+        let body = request.body.clone();
         let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
         let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        let frontend_id = &*hello.identity.server_id;
+        match (request.service_id, request.msg_id) {
+            RESTORE => {
+                let message = RestoreReq::decode(body).map_err(undecodable)?;
+                self.restore(message, frontend_id, connection);
+            }
+            GONE => {
+                let message = GoneReq::decode(body).map_err(undecodable)?;
+                let session = SessionId(message.sid);
+                self.0
+                    .drop_out(&message.channel, frontend_id, session, None);
+            }
+            _ => return Err(Code::NOT_FOUND.into()),
+        }
+        Ok(())
+    }
+
+    fn restore(&self, message: RestoreReq, frontend_id: &str, connection: &Connection) {
         for membership in message.memberships {
             let member = Member {
                 uid: membership.uid.into(),
                 session: SessionId(message.sid),
-                frontend_id: Arc::from(hello.identity.server_id.as_str()),
+                frontend_id: Arc::from(frontend_id),
             };
             self.0.restore(&membership.channel, member, connection);
         }
-        Ok(())
     }
 }
 
