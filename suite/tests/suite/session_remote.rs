@@ -468,6 +468,22 @@ async fn a_front_end_that_is_not_there_is_told_so_at_once() {
     assert_eq!(there.get::<String>("room").unwrap(), "a");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_that_does_not_answer_is_waited_for_three_seconds() {
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+    let released = parking_lot::Mutex::new(released);
+    let front = connector(see()).on_close(move |_, _| {
+        let _ = released.lock().recv_timeout(crate::world::DEADLINE);
+    });
+    let fixture = Fixture::with(front, chat(see())).await;
+    let there = fixture.there().await;
+    let begun = tokio::time::Instant::now();
+    let late = there.kick("x").await.unwrap_err();
+    assert_eq!(code(late), Code::RPC_TIMEOUT);
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+    release.send(()).unwrap();
+}
+
 #[tokio::test]
 async fn of_many_binds_at_once_one_wins() {
     let mut fixture = Fixture::new().await;
