@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tangelo_registry::Instance;
 use tangelo_rpc::{Cluster, Status};
-use tangelo_runtime::LogLines;
+use tangelo_runtime::{LogLines, Tasks};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -21,7 +21,8 @@ use crate::{
     States,
     answer::{Shown, client_code},
     component::Components,
-    pipeline::Pipeline,
+    handler::Threads,
+    pipeline::{Gone, Lines, Pipeline},
     push::Pushes,
     route::Routes,
     session::SessionIds,
@@ -43,6 +44,12 @@ pub struct Context {
     pub(crate) routes: Routes,
     pub(crate) rpc: Rpc,
     pub(crate) pipeline: Pipeline,
+    /// Requests that start in the order they came.
+    pub(crate) turns: Arc<Lines>,
+    pub(crate) gone: Gone,
+    pub(crate) threads: Threads,
+    /// What runs until the server has left.
+    pub(crate) tasks: Tasks,
     pub(crate) pushes: Arc<Pushes>,
     pub(crate) states: States,
     pub(crate) jobs: Jobs,

@@ -1,13 +1,19 @@
-//! What handlers fail with.
+//! What handlers and filters fail with.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
+use serde::Serialize;
+use serde_json::Value;
 use tangelo_rpc::{Code, Status};
 
-use crate::BindError;
+use crate::{BindError, answer::client_code};
 
-/// What a handler fails with. Anything that is an error becomes one with `?`; the client is told a
-/// code and, from a [`Status`], its words; what else is known goes to the log.
+/// What a handler or filter fails with. Anything that is an error becomes one with `?`; the client is
+/// told a code and, from a [`Status`], its words; what else is known goes to the log.
+///
+/// It may carry the body that the client is told: Pomelo's `next(err, resp, opts)`. It is sent as it is,
+/// but for the code that is added to an object without one; unless an error handler says otherwise.
+#[derive(Clone)]
 pub struct Error(Status);
 
 /// What a handler returns.
@@ -17,6 +23,48 @@ impl Error {
     /// A failure (code 500 to the client) with words for the log.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self(Status::from(Code::BUSINESS_ERROR).with_cause(reason.into()))
+    }
+
+    /// Adds the body that the client is told. One that is no JSON is left out, and the log tells why.
+    #[must_use]
+    pub fn with_body(self, body: impl Serialize) -> Self {
+        match serde_json::to_value(body) {
+            Ok(body) => self.carrying(|carried| carried.body = Some(body)),
+            Err(error) => Self(self.0.with_cause(error)),
+        }
+    }
+
+    /// Adds what is said beside the body to the push scheduler; see
+    /// [`IntoReply::with_options`](crate::IntoReply::with_options).
+    #[must_use]
+    pub fn with_options(self, options: impl Into<Value>) -> Self {
+        let options = Arc::new(options.into());
+        self.carrying(|carried| carried.options = Some(options))
+    }
+
+    /// The code a client is told; 500 unless it is a [`Status`] that says otherwise.
+    pub fn code(&self) -> i32 {
+        client_code(self.0.code())
+    }
+
+    /// The words a client is told.
+    pub fn message(&self) -> &str {
+        self.0.message()
+    }
+
+    /// The body it carries for the client, as it was given.
+    pub fn body(&self) -> Option<&Value> {
+        carried(&self.0)?.body.as_ref()
+    }
+
+    /// What it carries for the push scheduler.
+    pub fn options(&self) -> Option<&Value> {
+        carried(&self.0)?.options.as_deref()
+    }
+
+    /// As what the caller is told.
+    pub fn as_status(&self) -> &Status {
+        &self.0
     }
 
     /// What led to it, for the log; one line.
@@ -33,6 +81,50 @@ impl Error {
     /// As what the caller is told.
     pub fn into_status(self) -> Status {
         self.0
+    }
+
+    pub(crate) fn of(status: Status) -> Self {
+        Self(status)
+    }
+
+    fn carrying(self, change: impl FnOnce(&mut Carried)) -> Self {
+        let mut carried = carried(&self.0).cloned().unwrap_or_else(|| Carried {
+            body: None,
+            options: None,
+            reason: self.0.clone(),
+        });
+        change(&mut carried);
+        Self(self.0.with_cause(carried))
+    }
+}
+
+/// What a status carries beside code and words. It travels as the status's cause, so that it goes
+/// wherever a status does.
+#[derive(Clone, Debug)]
+pub(crate) struct Carried {
+    pub(crate) body: Option<Value>,
+    pub(crate) options: Option<Arc<Value>>,
+    /// The status as it was without; the log sees what had led to it.
+    reason: Status,
+}
+
+/// What a status carries, if anything.
+pub(crate) fn carried(status: &Status) -> Option<&Carried> {
+    std::error::Error::source(status)?.downcast_ref()
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match std::error::Error::source(&self.reason) {
+            Some(cause) => fmt::Display::fmt(cause, formatter),
+            None => formatter.write_str("with a body of its own"),
+        }
+    }
+}
+
+impl std::error::Error for Carried {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.reason)?.source()
     }
 }
 
@@ -59,5 +151,34 @@ impl fmt::Debug for Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_error_carries_goes_with_its_status_and_the_log_sees_why() {
+        let status = Status::new(777, "sold out").with_cause("no tickets");
+        let error = Error::from(status)
+            .with_body(json!({ "left": 0 }))
+            .with_options(json!({ "urgent": true }));
+        let error = Error::of(error.into_status());
+        assert_eq!(error.body(), Some(&json!({ "left": 0 })));
+        assert_eq!(error.options(), Some(&json!({ "urgent": true })));
+        assert_eq!((error.code(), error.message()), (777, "sold out"));
+        let reason = error.as_status().reason().to_string();
+        assert_eq!(reason, "sold out (777): no tickets");
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_is_left_out_and_the_log_tells() {
+        let no_json = std::collections::HashMap::from([((1, 2), 3)]);
+        let error = Error::new("lost").with_body(no_json);
+        assert_eq!((error.body(), error.code()), (None, 500));
+        assert!(error.as_status().reason().to_string().contains("key must"));
     }
 }

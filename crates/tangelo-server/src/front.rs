@@ -3,6 +3,7 @@
 
 mod choices;
 mod owed;
+mod passing;
 mod running;
 mod timer;
 
@@ -27,7 +28,7 @@ use tracing::{debug, info, warn};
 use self::{
     choices::{BackEnd, Choices, Chosen},
     owed::Owed,
-    running::{Found, Next, Polled, Running},
+    running::{Next, Running, Sent},
     timer::Timer,
 };
 use crate::{
@@ -35,6 +36,7 @@ use crate::{
     answer::{self, Shown},
     connections::Admission,
     forward,
+    pipeline::Passage,
     push::{self, Forwarded, Response},
     session::{CloseReason, FrontSession, Item, Kind},
 };
@@ -216,9 +218,11 @@ impl Front {
     fn watch_timer(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            for entry in self.running.expire(self.now) {
-                self.reply(entry.id, entry.route(), &Err(Code::RPC_TIMEOUT.into()))?;
+            let mut told = Ok(());
+            for (place, entry, came) in self.running.expire(self.now) {
+                told = told.and(self.take(place, entry, came));
             }
+            told?;
             while let Some(id) = self.owed.expire(self.now) {
                 let message = "the push scheduler has kept the answer for too long";
                 self.refuse(id, &Status::new(Code::RPC_TIMEOUT, message))?;
@@ -270,21 +274,19 @@ impl Front {
             }
             Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {
-                if let Some(entry) = self.running.forwarded(token) {
-                    match forward::answer(outcome) {
-                        // What failed there is in the log there.
-                        Ok(answer) => self.respond(entry.id, &answer::body(&answer))?,
-                        Err(lost) => {
-                            self.log(entry.id, entry.route(), &lost);
-                            self.respond(entry.id, &answer::body(&Err(lost)))?;
-                        }
-                    }
+                if let Some((place, entry)) = self.running.forwarded(token) {
+                    self.hand_on(place, entry, forward::answer(outcome))?;
                 }
             }
             Item::Response { id, body } => self.respond(id, &body)?,
             Item::Scheduled { token } => {
-                if let Some(entry) = self.running.forwarded(token) {
-                    self.owe(token, entry.id);
+                if let Some(id) = self.running.scheduled(token) {
+                    self.owe(token, id);
+                }
+            }
+            Item::HandedOn { token, outcome } => {
+                if let Some((place, entry)) = self.running.forwarded(token) {
+                    self.handed_on(place, entry, &outcome);
                 }
             }
             Item::Answer { token, body } => {
@@ -302,35 +304,13 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            match self.running.poll(place) {
-                None => continue,
-                Some(Polled::Answered(entry, outcome)) => {
-                    self.reply(entry.id, entry.route(), &outcome)?;
-                }
-                Some(Polled::Routed(next, found)) => {
-                    self.go_on(&next, found)?;
-                    self.release()?;
-                }
+            if let Some((entry, came)) = self.running.poll(place) {
+                self.take(place, entry, came)?;
+                self.relieve(task)?;
             }
-            self.relieve(task)?;
+            self.release()?;
         }
         Ok(())
-    }
-
-    /// It is known where a request goes.
-    fn go_on(&mut self, next: &Next, found: Found) -> Result<(), End> {
-        let Next { place, id, request } = next;
-        let context = Arc::clone(&self.context);
-        let sent = found.and_then(|server| {
-            let chosen = self
-                .choices
-                .found(&context, &self.session, request, &server)?;
-            self.send(chosen, (*id, *place), request)
-        });
-        match sent {
-            Ok(()) => Ok(()),
-            Err(status) => self.reply(*id, request.route(), &Err(status)),
-        }
     }
 
     /// What was held back begins, as far as it may.
@@ -457,8 +437,11 @@ impl Front {
             Err(status) => return self.reply(id, request.route(), &Err(status)),
         };
         if self.running.is_holding() {
-            self.timer.at_latest(request.deadline());
-            self.running.hold(place, id, request);
+            let pipeline = &context.pipeline;
+            let to = pipeline.destination(request.route(), context.server_type());
+            let due = request.due_within(pipeline.manner(to).deadline, context.limits());
+            self.timer.at_latest(due);
+            self.running.hold((id, place), due, request);
             return Ok(());
         }
         self.begin(context, place, id, request)
@@ -470,21 +453,24 @@ impl Front {
         context: &Context,
         place: u32,
         id: u32,
-        request: Request,
+        mut request: Request,
     ) -> Result<(), End> {
-        let deadline = request.deadline();
+        if !context.pipeline.is_plain() {
+            return self.begin_passing(context, (id, place), request);
+        }
         let handler = context.pipeline.find(request.route());
-        if let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) {
-            if let Some(outcome) = self.running.add(place, id, handler, request) {
-                return self.reply(id, &handler.route, &outcome);
-            }
-            self.timer.at_latest(deadline);
-            return Ok(());
+        let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
+            return self.forward(context, (id, place), request);
+        };
+        if handler.manner.deadline.is_some() {
+            request.due_by(request.due_within(handler.manner.deadline, context.limits()));
         }
-        match self.forward(context, (id, place), &request) {
-            Ok(()) => Ok(()),
-            Err(status) => self.reply(id, request.route(), &Err(status)),
+        let deadline = request.deadline();
+        if let Some(outcome) = self.running.add(place, id, handler, request) {
+            return self.reply(id, &handler.route, &outcome);
         }
+        self.timer.at_latest(deadline);
+        Ok(())
     }
 
     /// The place a request takes that may start.
@@ -501,34 +487,40 @@ impl Front {
         &mut self,
         context: &Context,
         (id, place): (u32, u32),
-        request: &Request,
-    ) -> Result<(), Status> {
-        let chosen = match self.choices.choose(context, &self.session, request)? {
-            BackEnd::Known(chosen) => chosen,
-            BackEnd::Asks(asking) => match self.running.ask(place, id, request, asking) {
-                Some(found) => self
-                    .choices
-                    .found(context, &self.session, request, &*found?)?,
-                None => {
-                    self.timer.at_latest(request.deadline());
-                    return Ok(());
-                }
-            },
+        request: Request,
+    ) -> Result<(), End> {
+        let token = self.running.token(place);
+        let sent = match self.choices.choose(context, &self.session, &request) {
+            Ok(BackEnd::Known(chosen)) => self.send(chosen, (id, token), &request),
+            Ok(BackEnd::Asks(asking)) => {
+                return self.ask((id, place), Passage::of_client(request), asking);
+            }
+            Err(status) => Err(status),
         };
-        self.send(chosen, (id, place), request)
+        match sent {
+            Ok(Some(sent)) => {
+                let deadline = request.deadline();
+                self.running
+                    .add_forwarded((id, token), deadline, sent, None);
+                self.timer.at_latest(deadline);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(status) => self.reply(id, request.route(), &Err(status)),
+        }
     }
 
-    /// Over the session's connection to this back end.
+    /// Over the session's connection to this back end; `None` of a notify, which nobody answers.
     fn send(
         &mut self,
         chosen: Arc<Chosen>,
-        (id, place): (u32, u32),
+        (id, token): (u32, u64),
         request: &Request,
-    ) -> Result<(), Status> {
+    ) -> Result<Option<Sent>, Status> {
         if id == 0 {
-            return forward::tell(&chosen.connection, &self.session, request);
+            forward::tell(&chosen.connection, &self.session, request)?;
+            return Ok(None);
         }
-        let token = self.running.token(place);
         let waiter: Arc<dyn Waiter> = if self.context.pushes().is_direct() {
             Arc::clone(&self.session) as Arc<dyn Waiter>
         } else {
@@ -536,14 +528,12 @@ impl Front {
                 session: Arc::clone(&self.session),
                 id,
                 route: request.route().into(),
+                filtered: !self.context.pipeline.is_plain(),
             })
         };
-        let waiter = (waiter, token);
-        let sequence = forward::send(&chosen.connection, &self.session, waiter, request, self.now)?;
-        self.running
-            .add_forwarded((id, token), request.deadline(), chosen, sequence);
-        self.timer.at_latest(request.deadline());
-        Ok(())
+        let (connection, waiter) = (&chosen.connection, (waiter, token));
+        let sequence = forward::send(connection, &self.session, waiter, request, self.now)?;
+        Ok(Some(Sent { chosen, sequence }))
     }
 
     /// Hands a reply on, behind all that was said before: what its handler pushed is in the queue.
@@ -672,7 +662,7 @@ impl Front {
         self.ended = true;
         self.context.sessions().close(&self.session, end.reason());
         self.session.queue().close();
-        self.running.forget_waiting();
+        self.end_with_client();
         self.owed.clear();
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
@@ -699,11 +689,15 @@ impl Front {
         while ready != 0 {
             let place = ready.trailing_zeros();
             ready &= ready - 1;
-            self.running.poll(place);
+            if let Some((_, came)) = self.running.poll(place) {
+                self.take_last(place, came);
+            }
         }
         while self.timer.poll(task).is_ready() {
             self.now = Instant::now();
-            self.running.expire(self.now);
+            for (place, _, came) in self.running.expire(self.now) {
+                self.take_last(place, came);
+            }
             if self.now >= self.patience {
                 self.hang_up();
             }

@@ -1,15 +1,19 @@
 //! Handlers: plain async functions, with what they need as arguments.
 
+mod blocking;
 mod extract;
+mod manner;
 mod reply;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use tangelo_rpc::{Answer, Service};
 
+pub(crate) use self::{blocking::Threads, manner::Manner};
 pub use self::{
-    extract::{Body, FromRequest, Incoming, Json, State},
-    reply::IntoReply,
+    extract::{Body, Extension, FromRequest, Incoming, Json, State},
+    manner::InManner,
+    reply::{IntoReply, Options, WithOptions},
 };
 use crate::{Request, Result};
 
@@ -30,13 +34,43 @@ pub trait Handler<Arguments, R = Request>: Send + Sync + 'static {
     /// # Errors
     /// An argument cannot be had from this request.
     fn call(&self, request: R) -> Result<Answer>;
+
+    #[doc(hidden)]
+    fn manner(&self) -> Manner {
+        Manner::default()
+    }
 }
+
+/// How a handler is run, where that is not as the others are.
+pub trait HandlerExt<Arguments>: Handler<Arguments> + Sized {
+    /// The same handler, whose answer is due `deadline` after the request has come to its server; then the
+    /// request fails with 504. It is at the most [`Limits::deadline`](crate::Limits::deadline) of the front
+    /// end, in any case.
+    fn deadline(self, deadline: Duration) -> InManner<Self> {
+        InManner::new(self).due_within(deadline)
+    }
+
+    /// The same handler on a thread of its own, for one that computes for long or blocks. As many of a
+    /// server's run at once as [`Limits::blocking`](crate::Limits::blocking) says; what comes on top fails
+    /// with 503. A thread cannot be stopped: past the deadline it goes on, and nobody hears of it.
+    fn blocking(self) -> InManner<Self> {
+        InManner::new(self).on_a_thread()
+    }
+
+    /// The same handler, dropped at an await when its client has gone. Others run on: they belong to the
+    /// session, and end by their deadlines.
+    fn cancel_with_client(self) -> InManner<Self> {
+        InManner::new(self).ended_with_client()
+    }
+}
+
+impl<A, H: Handler<A>> HandlerExt<A> for H {}
 
 /// The handlers of one name, such as `chatHandler`, by method. Made with
 /// [`handlers!`](crate::handlers).
 #[derive(Clone, Default)]
 pub struct Handlers {
-    methods: HashMap<String, Arc<dyn Service<Request>>>,
+    methods: HashMap<String, (Arc<dyn Service<Request>>, Manner)>,
 }
 
 impl Handlers {
@@ -48,12 +82,20 @@ impl Handlers {
     /// Adds a method; one of the same name is replaced.
     #[must_use]
     pub fn add<A: 'static>(mut self, method: &str, handler: impl Handler<A>) -> Self {
-        self.methods.insert(method.to_owned(), erase(handler));
+        let manner = handler.manner();
+        let mut handler = erase(handler);
+        if manner.blocking {
+            handler = Arc::new(blocking::Blocking(handler));
+        }
+        self.methods.insert(method.to_owned(), (handler, manner));
         self
     }
 
-    pub(crate) fn into_methods(self) -> impl Iterator<Item = (String, Arc<dyn Service<Request>>)> {
-        self.methods.into_iter()
+    pub(crate) fn into_methods(
+        self,
+    ) -> impl Iterator<Item = (String, Arc<dyn Service<Request>>, Manner)> {
+        let methods = self.methods.into_iter();
+        methods.map(|(method, (handler, manner))| (method, handler, manner))
     }
 }
 
@@ -67,11 +109,26 @@ impl Handlers {
 ///
 /// let handlers = handlers! { hello };
 /// ```
+///
+/// After a colon stands what the method is, where it is not just the function of that name:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tangelo_server::{handlers, HandlerExt};
+/// # async fn hello() {}
+/// # async fn count() {}
+/// let handlers = handlers! { hello: hello.deadline(Duration::from_secs(5)), count: count.blocking() };
+/// ```
 #[macro_export]
 macro_rules! handlers {
-    ($($method:ident),* $(,)?) => {
-        $crate::Handlers::new()$(.add(stringify!($method), $method))*
+    ($($method:ident $(: $handler:expr)?),* $(,)?) => {
+        $crate::Handlers::new()$(.add(
+            stringify!($method),
+            $crate::handlers!(@one $method $($handler)?),
+        ))*
     };
+    (@one $method:ident) => { $method };
+    (@one $method:ident $handler:expr) => { $handler };
 }
 
 /// From here on a handler is a service like any other.

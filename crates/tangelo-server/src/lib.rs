@@ -16,6 +16,8 @@ mod connections;
 mod context;
 mod error;
 mod fields;
+mod filter;
+pub mod filters;
 mod forward;
 mod front;
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
@@ -57,7 +59,11 @@ pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use handler::{Body, FromRequest, Handler, Handlers, Incoming, IntoReply, Json, State};
+pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
+pub use handler::{
+    Body, Extension, FromRequest, Handler, HandlerExt, Handlers, InManner, Incoming, IntoReply,
+    Json, Options, State, WithOptions,
+};
 pub use limits::Limits;
 pub use push::{
     Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,

@@ -11,8 +11,12 @@ pub struct Limits {
     /// Bytes that other tasks may leave waiting for one session. Default 1 MiB; past it the session
     /// ends.
     pub queue: usize,
-    /// How long a request may take. Default 30 s; then it is answered 504.
+    /// How long a request may take. Default 30 s; then it is answered 504. Its after filters may take as
+    /// long again.
     pub deadline: Duration,
+    /// Handlers of this server that run at once on threads of their own
+    /// ([`HandlerExt::blocking`](crate::HandlerExt::blocking)). Default 256; what comes on top is answered 503.
+    pub blocking: usize,
 }
 
 impl Limits {
@@ -36,6 +40,7 @@ impl Default for Limits {
             in_flight: Self::MOST_IN_FLIGHT,
             queue: 1 << 20,
             deadline: Duration::from_secs(30),
+            blocking: 256,
         }
     }
 }

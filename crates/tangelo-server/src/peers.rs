@@ -80,6 +80,7 @@ impl Peers for Callers {
     }
 
     fn left(&self, connection: &Connection) {
+        self.context.gone.lost(connection);
         self.neighbours.left(connection);
         self.context.cluster.dialers().left(connection);
         if self.context.channels().frontends().left(connection) {

@@ -1,4 +1,11 @@
-//! What happens to a request: a handler here, or a server elsewhere.
+//! What happens to a request: filters, then a handler here or a server elsewhere, and what is left when it
+//! has been answered. A server without filters goes straight to [`begin`].
+
+mod filters;
+mod gone;
+mod lines;
+mod passage;
+mod within;
 
 use std::{
     collections::HashMap,
@@ -10,30 +17,80 @@ use std::{
 use tangelo_rpc::{Answer, Code, Due, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 
+pub(crate) use self::{
+    filters::Filters,
+    gone::{Gone, Watch},
+    lines::{Lines, Place},
+    passage::{Passage, Step, To, Turn},
+    within::{Bounds, client_gone, within},
+};
 use crate::{
     Handlers, Request,
+    handler::Manner,
     route::{By, Choice, Route},
 };
 
-/// The handlers of one server, by their whole route.
+/// The handlers of one server, by their whole route, and the filters around them.
 #[derive(Default)]
 pub(crate) struct Pipeline {
     handlers: Vec<Registered>,
     by_route: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
+    /// What clients' requests pass first, whoever answers them.
+    pub(crate) global: Filters,
+    /// What requests pass that are for this server.
+    pub(crate) local: Filters,
 }
 
 /// A handler and its route.
 pub(crate) struct Registered {
     pub(crate) route: Box<[u8]>,
     pub(crate) handler: Arc<dyn Service<Request>>,
+    pub(crate) manner: Manner,
 }
 
 impl Pipeline {
     pub(crate) fn add(&mut self, server_type: &str, name: &str, handlers: Handlers) {
-        for (method, handler) in handlers.into_methods() {
+        for (method, handler, manner) in handlers.into_methods() {
             let route: Box<[u8]> = format!("{server_type}.{name}.{method}").into_bytes().into();
             self.by_route.insert(route.clone(), self.handlers.len());
-            self.handlers.push(Registered { route, handler });
+            self.handlers.push(Registered {
+                route,
+                handler,
+                manner,
+            });
+        }
+    }
+
+    /// Whether a client's request goes straight to who answers it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.global.is_empty() && self.local.is_empty()
+    }
+
+    /// Whether a request may have to wait before it starts, so that later ones of its session have to as
+    /// well.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.global.has_befores() || self.local.has_befores()
+    }
+
+    /// Who answers this route; `server_type` is this server's.
+    pub(crate) fn destination(&self, route: &[u8], server_type: &str) -> To {
+        let known = self.find(route);
+        let own = |route: Route<'_>| route.server_type == server_type;
+        if known.is_some() || Route::parse(route).is_some_and(own) {
+            To::Here(known)
+        } else {
+            To::Elsewhere
+        }
+    }
+
+    /// How who answers is run.
+    pub(crate) fn manner(&self, to: To) -> Manner {
+        match to {
+            To::Here(Some(number)) => self
+                .get(number)
+                .map(|known| known.manner)
+                .unwrap_or_default(),
+            To::Here(None) | To::Elsewhere => Manner::default(),
         }
     }
 

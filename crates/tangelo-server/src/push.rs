@@ -29,7 +29,7 @@ pub use self::{
 };
 pub(crate) use self::{forwarded::Forwarded, outbound::Response, round::Round};
 use self::{replaceable::Replaceable, sender::Ticks, slot::Slot};
-use crate::{Blueprint, SessionId, session::FrontSession};
+use crate::{Blueprint, SessionId, error::carried, session::FrontSession};
 
 /// Decides when what is said to clients leaves, and whether: Pomelo's `pushScheduler`.
 ///
@@ -70,7 +70,10 @@ pub trait PushScheduler: Send + Sync + 'static {
 
 /// What is said to the scheduler beside a reply.
 pub(crate) fn options(outcome: &Result<Reply, Status>) -> Option<Arc<Value>> {
-    outcome.as_ref().ok()?.options.clone()
+    match outcome {
+        Ok(reply) => reply.options.clone(),
+        Err(status) => carried(status)?.options.clone(),
+    }
 }
 
 /// The scheduler and the replaceable routes of a blueprint, until its server starts.

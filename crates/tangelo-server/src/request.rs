@@ -1,13 +1,21 @@
 //! A client's request on its way to its handler.
 
-use std::{fmt, ops::Range};
+mod extensions;
 
-use bytes::{Buf, Bytes};
+use std::{fmt, ops::Range, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use serde::Serialize;
+use tangelo_wire::pomelo::json;
 use tokio::time::Instant;
 
-use crate::Session;
+use self::extensions::Extensions;
+pub(crate) use self::extensions::Owner;
+use crate::{Limits, Result, Session};
 
 /// A client's request on its way to its handler. A notify is one whose answer nobody reads.
+///
+/// A clone shares what it says and what was laid beside it until then.
 #[derive(Clone)]
 pub struct Request {
     /// The buffer it came in; route and body are parts of it.
@@ -16,6 +24,7 @@ pub struct Request {
     body: Range<usize>,
     session: Session,
     deadline: Instant,
+    extensions: Extensions,
 }
 
 impl Request {
@@ -33,12 +42,23 @@ impl Request {
             body,
             session,
             deadline,
+            extensions: Extensions::default(),
         }
     }
 
     /// Server type, handler and method, such as `chat.chatHandler.send`; any bytes.
     pub fn route(&self) -> &[u8] {
         self.bytes.get(self.route.clone()).unwrap_or_default()
+    }
+
+    /// The route, without a copy.
+    pub(crate) fn route_bytes(&self) -> Bytes {
+        let known = self.route.end <= self.bytes.len();
+        if known {
+            self.bytes.slice(self.route.clone())
+        } else {
+            Bytes::new()
+        }
     }
 
     /// What it says, as it came.
@@ -57,6 +77,26 @@ impl Request {
         bytes
     }
 
+    /// Replaces what it says: for filters, and all who come after them.
+    pub fn set_body(&mut self, body: &[u8]) {
+        let mut bytes = BytesMut::with_capacity(self.route.len() + body.len());
+        bytes.extend_from_slice(self.route());
+        let route = bytes.len();
+        bytes.extend_from_slice(body);
+        (self.route, self.body) = (0..route, route..bytes.len());
+        self.bytes = bytes.freeze();
+    }
+
+    /// Replaces what it says by this as JSON.
+    ///
+    /// # Errors
+    /// It is no JSON; the request is as it was.
+    pub fn set_json<T: Serialize + ?Sized>(&mut self, body: &T) -> Result<()> {
+        let body = json::to_vec(body)?;
+        self.set_body(&body);
+        Ok(())
+    }
+
     /// The same without the rest of the buffer it came in: for one that has to wait.
     pub(crate) fn unpinned(mut self) -> Self {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
@@ -71,6 +111,39 @@ impl Request {
     /// When the answer is due.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// The answer is due by then, if it was not before.
+    pub(crate) fn due_by(&mut self, deadline: Instant) {
+        self.deadline = self.deadline.min(deadline);
+    }
+
+    /// When the answer of a client's request is due that has this long; it came with as long as `limits`
+    /// say.
+    pub(crate) fn due_within(&self, limit: Option<Duration>, limits: &Limits) -> Instant {
+        let shorter = limit.and_then(|limit| limits.deadline.checked_sub(limit));
+        self.deadline - shorter.unwrap_or_default()
+    }
+
+    /// Lays a value beside the request, for filters and handlers that come later; one of the same type
+    /// is replaced. A handler takes it as [`Extension<T>`](crate::Extension).
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.extensions.insert(Owner::EVERYBODY, value);
+    }
+
+    /// The value of this type that was laid beside it.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get(Owner::EVERYBODY)
+    }
+
+    /// As [`insert`](Self::insert), for its owner alone: several filters of one kind may each keep theirs.
+    pub(crate) fn insert_for<T: Send + Sync + 'static>(&mut self, owner: Owner, value: T) {
+        self.extensions.insert(owner, value);
+    }
+
+    /// What its owner has laid beside the request.
+    pub(crate) fn get_for<T: Send + Sync + 'static>(&self, owner: Owner) -> Option<&T> {
+        self.extensions.get(owner)
     }
 }
 

@@ -17,11 +17,13 @@ use tracing::{Instrument, error_span};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Connections, Context, Job, Routes, Rpc, Sessions,
+    Blueprint, Channels, Connections, Context, Job, Limits, Routes, Rpc, Sessions,
     blueprint::MakeService,
     channel::Delivery,
+    handler::Threads,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
+    pipeline::{Gone, Lines},
     remote,
     session::{SessionIds, Single},
 };
@@ -271,6 +273,10 @@ fn assemble(
         channels,
         cluster,
         routes,
+        turns: Lines::new(None, Limits::MOST_IN_FLIGHT as usize),
+        gone: Gone::default(),
+        threads: Threads::new(&limits),
+        tasks: back.clone(),
         rpc,
         pipeline,
         pushes,

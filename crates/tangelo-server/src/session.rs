@@ -16,7 +16,11 @@ mod uid;
 mod waiting;
 mod wake;
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -120,6 +124,20 @@ impl Session {
 
     pub(crate) fn is_front(&self) -> bool {
         matches!(self.0, Kind::Front(_))
+    }
+
+    /// Whether its client has gone, as far as is known here.
+    pub(crate) fn is_known_gone(&self) -> bool {
+        match &self.0 {
+            Kind::Front(session) => session.is_closed(),
+            Kind::Back(_) => false,
+        }
+    }
+
+    /// The client's address, where it is known.
+    pub(crate) fn client_address(&self) -> Option<IpAddr> {
+        let address = self.address().ip();
+        (!address.is_unspecified()).then_some(address)
     }
 
     pub(crate) fn bound_uid(&self) -> Option<Arc<str>> {

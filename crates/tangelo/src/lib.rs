@@ -63,11 +63,13 @@ pub mod prelude {
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
-            BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions, Channels,
-            CloseReason, Component, Connections, Context, Cron, Direct, Every, FailMode,
-            FrontendSession, HostFilter, Job, JobRun, Jobs, Json, Member, Once, Overlap,
-            PomeloCron, PushSchedulers, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session,
-            SessionId, SessionState, Sessions, SingleSession, State, Uid,
+            Answered, BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions,
+            Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
+            FailMode, Filter, FrontendSession, HandlerExt, HostFilter, IntoReply, Job, JobRun,
+            Jobs, Json, Member, Once, Overlap, PomeloCron, PushSchedulers, Request, RouteRule,
+            RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState, Sessions,
+            SingleSession, State, Uid,
+            filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };
 }

@@ -188,11 +188,12 @@ async fn what_does_not_exist_is_not_found_and_the_connection_stays() {
         (3, 1),
         (10, 9),
         (11, 9),
-        (12, 9),
         (13, 9),
     ] {
         peer.is_refused(call(service, message), -627).await;
     }
+    // Sessions are not for those who have not said who they are.
+    peer.is_refused(call(12, 9), -630).await;
     peer.stands().await;
 }
 

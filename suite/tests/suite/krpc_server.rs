@@ -10,7 +10,6 @@ mod failures;
 mod flow;
 mod layouts;
 mod limits;
-pub(crate) mod log;
 mod memory;
 mod pushes;
 mod queues;
@@ -19,6 +18,8 @@ mod stopping;
 mod tls;
 #[path = "../../../crates/tangelo-wire/tests/vectors/mod.rs"]
 mod vectors;
+
+use crate::log;
 
 /// Bytes that krpc's own encoder or server wrote, by their name.
 fn recorded(name: &str) -> Vec<u8> {

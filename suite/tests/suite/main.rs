@@ -8,6 +8,7 @@
 mod answers;
 mod app;
 mod broadcast;
+mod built_in_filters;
 mod channel_life;
 mod channel_options;
 mod channel_pushes;
@@ -15,6 +16,9 @@ mod channels;
 mod client;
 mod configuration;
 mod connections;
+mod deadlines;
+mod error_handlers;
+mod filters;
 mod handshake;
 mod heartbeats;
 #[cfg(target_os = "linux")]
@@ -27,6 +31,7 @@ mod krpc_server;
 mod krpc_tracing;
 mod lanes;
 mod limits;
+mod log;
 mod lost_back_ends;
 mod order;
 mod push_schedulers;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     client::Door,
-    krpc_server::log::Log,
+    log::Log,
     rpc::{Abacus, AddReq, AddRes, CalculatorClient, CalculatorServer},
     world::{
         DEADLINE, Heard, Hold, World, back_at_a_place_of_its_own, chat, client, connector, front,

@@ -134,6 +134,17 @@ pub(crate) async fn pair(connector: Blueprint, chat: Blueprint) -> (Server, Serv
     (front, back)
 }
 
+/// A front end and a back end that have met, both with these handlers, and made more of by `make`.
+pub(crate) async fn both(
+    handlers: impl Fn() -> Handlers,
+    make: impl Fn(Blueprint) -> Blueprint,
+) -> (Server, Server) {
+    pair(make(connector(handlers())), make(chat(handlers()))).await
+}
+
+/// The types of those two, which routes begin with.
+pub(crate) const PLACES: [&str; 2] = ["connector", "chat"];
+
 /// `connector-1` is a front end of type `connector`.
 pub(crate) fn front(id: &str) -> Instance {
     Instance {

@@ -1,5 +1,6 @@
 //! The requests of one session that run now.
 
+mod entry;
 mod held;
 
 use std::{
@@ -8,21 +9,21 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tangelo_registry::Instance;
-use tangelo_rpc::{Code, Reply, Sequence, Status};
-use tangelo_runtime::guard::Guarded;
+use tangelo_rpc::{Code, Reply, Status};
 use tokio::time::Instant;
 
-use self::held::Held;
-use super::choices::Chosen;
+use self::{entry::Work, held::Held};
+pub(super) use self::{
+    entry::{Came, Entry, Found, Passing, Sent},
+    held::Next,
+};
 use crate::{
     Limits, Request,
-    pipeline::{self, Begun, Registered},
-    route::Asking,
+    pipeline::{self, Begun, Passage, Registered, Step},
     session::Wake,
 };
 
-/// The requests of one session that run now: handlers, polled in place when they can go on,
+/// The requests of one session that run now: handlers and filters, polled in place when they can go on,
 /// requests a back end answers, and those that cannot begin yet. Bounded by a bit set.
 pub(super) struct Running {
     wake: Arc<Wake>,
@@ -31,58 +32,13 @@ pub(super) struct Running {
     free: u64,
     /// How many answers were waited for; makes tokens unique.
     uses: u64,
-    /// Those that cannot begin yet; none in a session whose routes are known at once.
+    /// Those that cannot begin yet; none in a session whose requests begin at once.
     held: Option<Box<Held>>,
 }
 
 struct Place {
     waker: Waker,
     entry: Option<Entry>,
-}
-
-/// One request that runs.
-pub(super) struct Entry {
-    pub(super) id: u32,
-    deadline: Instant,
-    work: Work,
-}
-
-enum Work {
-    Handler {
-        /// For the log. A copy: the request's own would keep the whole read buffer.
-        route: Box<[u8]>,
-        answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
-    },
-    Forwarded {
-        chosen: Arc<Chosen>,
-        token: u64,
-        sequence: Sequence,
-    },
-    /// Its route function is being asked.
-    Routing {
-        request: Box<Request>,
-        asking: Guarded<dyn Future<Output = Found> + Send>,
-    },
-    /// One that came before it is being routed.
-    Held { request: Box<Request> },
-}
-
-/// The server a route function has found.
-pub(super) type Found = Result<Arc<Instance>, Status>;
-
-/// A request that can begin, or go on, in this place.
-pub(super) struct Next {
-    pub(super) place: u32,
-    pub(super) id: u32,
-    pub(super) request: Request,
-}
-
-/// What a place was polled to.
-pub(super) enum Polled {
-    /// Its handler has answered.
-    Answered(Entry, Result<Reply, Status>),
-    /// It is known where it goes, or why that is not known.
-    Routed(Next, Found),
 }
 
 const PLACE_BITS: u32 = 6;
@@ -128,14 +84,38 @@ impl Running {
         handler: &Registered,
         request: Request,
     ) -> Option<Result<Reply, Status>> {
-        let waker = self.places.get(place as usize).map(|place| &place.waker);
-        let mut task = Context::from_waker(waker.unwrap_or(Waker::noop()));
+        let mut task = Context::from_waker(self.waker(place));
         let deadline = request.deadline();
         match pipeline::begin(&handler.handler, request, &mut task) {
             Begun::Answered(outcome) => Some(outcome),
             Begun::Runs(answer) => {
-                let route = handler.route.clone();
-                let work = Work::Handler { route, answer };
+                let work = Work::Handler {
+                    route: handler.route.clone(),
+                    answer,
+                    with_client: handler.manner.with_client,
+                };
+                self.occupy(place, Entry { id, deadline, work });
+                None
+            }
+        }
+    }
+
+    /// Goes on with a request on its way through filters; it takes the place only if it is not ready.
+    pub(super) fn add_passing(
+        &mut self,
+        (id, place): (u32, u32),
+        (deadline, route): (Instant, &[u8]),
+        mut passing: Passing,
+    ) -> Option<Step> {
+        let mut task = Context::from_waker(self.waker(place));
+        match passing.poll(&mut task) {
+            Poll::Ready(step) => Some(step),
+            Poll::Pending => {
+                if !passing.has_begun() {
+                    self.held.get_or_insert_default().begins_at(place);
+                }
+                let route = route.into();
+                let work = Work::Passing { route, passing };
                 self.occupy(place, Entry { id, deadline, work });
                 None
             }
@@ -153,57 +133,114 @@ impl Running {
         &mut self,
         (id, token): (u32, u64),
         deadline: Instant,
-        chosen: Arc<Chosen>,
-        sequence: Sequence,
+        sent: Sent,
+        passage: Option<Box<Passage>>,
     ) {
         let work = Work::Forwarded {
-            chosen,
+            sent,
             token,
-            sequence,
+            passage,
         };
         self.occupy(place_of(token), Entry { id, deadline, work });
     }
 
-    /// The request a back end has answered; none if it was given up.
-    pub(super) fn forwarded(&mut self, token: u64) -> Option<Entry> {
-        self.vacate(
-            place_of(token),
+    /// The request a back end has answered, and its place; none if it was given up.
+    pub(super) fn forwarded(&mut self, token: u64) -> Option<(u32, Entry)> {
+        let place = place_of(token);
+        let entry = self.vacate(
+            place,
             |entry| matches!(entry.work, Work::Forwarded { token: known, .. } if known == token),
-        )
+        )?;
+        Some((place, entry))
     }
 
-    /// Polls what is in this place; `Some` when it has come to an end.
-    pub(super) fn poll(&mut self, place: u32) -> Option<Polled> {
-        let slot = self.places.get_mut(place as usize)?;
-        let mut task = Context::from_waker(&slot.waker);
-        match &mut slot.entry.as_mut()?.work {
-            Work::Handler { answer, .. } => {
-                let Poll::Ready(outcome) = Pin::new(answer).poll(&mut task) else {
-                    return None;
-                };
-                let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
-                Some(Polled::Answered(self.vacate(place, |_| true)?, outcome))
-            }
-            Work::Routing { asking, .. } => {
-                let Poll::Ready(found) = Pin::new(asking).poll(&mut task) else {
-                    return None;
-                };
-                let found = found.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
-                Some(Polled::Routed(self.take_request(place)?, found))
-            }
-            Work::Forwarded { .. } | Work::Held { .. } => None,
+    /// The push scheduler has the answer to this request, whose id is returned; none if it was given up.
+    /// Its place is free, unless its filters are to hear of the answer.
+    pub(super) fn scheduled(&mut self, token: u64) -> Option<u32> {
+        let slot = self.places.get_mut(place_of(token) as usize)?;
+        match slot.entry.as_mut()? {
+            Entry {
+                id,
+                work:
+                    Work::Forwarded {
+                        token: known,
+                        passage: Some(_),
+                        ..
+                    },
+                ..
+            } if *known == token => Some(std::mem::take(id)),
+            _ => self.forwarded(token).map(|(_, entry)| entry.id),
         }
     }
 
-    /// Gives up what should have been answered by now.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<Entry> {
-        self.give_up(|entry| entry.deadline <= now)
+    /// Polls what is in this place; `Some` when it has come to something.
+    pub(super) fn poll(&mut self, place: u32) -> Option<(Entry, Came)> {
+        let slot = self.places.get_mut(place as usize)?;
+        let mut task = Context::from_waker(&slot.waker);
+        let came = match &mut slot.entry.as_mut()?.work {
+            Work::Handler { answer, .. } => Pin::new(answer).poll(&mut task).map(|outcome| {
+                let outcome = outcome.unwrap_or_else(|panicked| Err(pipeline::failed(panicked)));
+                Came::answered(outcome)
+            }),
+            Work::Passing { passing, .. } => {
+                let step = passing.poll(&mut task);
+                if step.is_pending() && passing.has_begun() {
+                    held::left(&mut self.held, place);
+                }
+                step.map(Came::Step)
+            }
+            Work::Routing { asking, .. } => Pin::new(asking).poll(&mut task).map(|found| {
+                Came::Routed(found.unwrap_or_else(|panicked| Err(pipeline::failed(panicked))))
+            }),
+            Work::Forwarded { .. } | Work::Held { .. } => Poll::Pending,
+        };
+        match came {
+            Poll::Pending => None,
+            Poll::Ready(came) => Some((self.vacate(place, |_| true)?, came)),
+        }
     }
 
-    /// The client is gone: nobody waits for back ends any more, and what has not begun does not begin.
-    /// Handlers run on.
-    pub(super) fn forget_waiting(&mut self) {
-        self.give_up(|entry| !matches!(entry.work, Work::Handler { .. }));
+    /// Gives up what should have been answered by now; with the place that each had.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(u32, Entry, Came)> {
+        let mut expired = Vec::new();
+        for place in 0..self.places.len() as u32 {
+            if !self.is_in(place, |entry| entry.deadline <= now) {
+                continue;
+            }
+            // What passes filters sees for itself that its time is up.
+            let passes = self.is_in(place, |entry| matches!(entry.work, Work::Passing { .. }));
+            if let Some((entry, came)) = passes.then(|| self.poll(place)).flatten() {
+                expired.push((place, entry, came));
+            } else if let Some(mut entry) = self.vacate(place, |_| true) {
+                entry.forget();
+                let step = entry.failed(Code::RPC_TIMEOUT.into());
+                expired.push((place, entry, Came::Step(step)));
+            }
+        }
+        expired
+    }
+
+    /// The client is gone: nobody waits for back ends any more, what has not begun does not begin, and some
+    /// handlers end with their client. The others run on, and so do filters.
+    pub(super) fn give_up_waiting(&mut self) -> Vec<(u32, Entry)> {
+        let mut given_up = Vec::new();
+        for place in 0..self.places.len() as u32 {
+            let entry = self.vacate(place, |entry| match entry.work {
+                Work::Handler { with_client, .. } => with_client,
+                Work::Passing { .. } => false,
+                Work::Forwarded { .. } | Work::Routing { .. } | Work::Held { .. } => true,
+            });
+            if let Some(entry) = entry {
+                entry.forget();
+                given_up.push((place, entry));
+            }
+        }
+        given_up
+    }
+
+    /// How many places there are, free ones included.
+    pub(super) fn places(&self) -> u32 {
+        self.places.len() as u32
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -211,10 +248,14 @@ impl Running {
         running.map(|entry| entry.deadline).min()
     }
 
-    fn give_up(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-        let places = 0..self.places.len() as u32;
-        let given_up = places.filter_map(|place| self.vacate(place, &which));
-        given_up.inspect(Entry::forget).collect()
+    fn waker(&self, place: u32) -> &Waker {
+        let place = self.places.get(place as usize);
+        place.map_or(Waker::noop(), |place| &place.waker)
+    }
+
+    fn is_in(&self, place: u32, which: impl Fn(&Entry) -> bool) -> bool {
+        let slot = self.places.get(place as usize);
+        slot.and_then(|slot| slot.entry.as_ref()).is_some_and(which)
     }
 
     fn occupy(&mut self, place: u32, entry: Entry) {
@@ -228,31 +269,10 @@ impl Running {
         let slot = self.places.get_mut(place as usize)?;
         let entry = slot.entry.take_if(|entry| which(entry))?;
         self.free |= 1 << place;
-        if let Work::Routing { .. } | Work::Held { .. } = entry.work {
+        if self.held.is_some() {
             held::left(&mut self.held, place);
         }
         Some(entry)
-    }
-}
-
-impl Entry {
-    /// For the log.
-    pub(super) fn route(&self) -> &[u8] {
-        match &self.work {
-            Work::Handler { route, .. } => route,
-            Work::Forwarded { chosen, .. } => &chosen.route,
-            Work::Routing { request, .. } | Work::Held { request } => request.route(),
-        }
-    }
-
-    /// An answer that comes nevertheless finds nobody.
-    fn forget(&self) {
-        if let Work::Forwarded {
-            chosen, sequence, ..
-        } = &self.work
-        {
-            chosen.connection.forget(*sequence);
-        }
     }
 }
 

@@ -74,8 +74,44 @@ pub struct ForwardRes {
     pub ret_msg: tangelo_rpc::codegen::prost::alloc::string::String,
     #[prost(enumeration = "Encoding", tag = "3")]
     pub encoding: i32,
+    /// The reply; or what the client is told of the failure, in place of code and words.
     #[prost(bytes = "bytes", tag = "4")]
     pub body: tangelo_rpc::codegen::prost::bytes::Bytes,
+    /// JSON for the push scheduler; empty: none.
+    #[prost(bytes = "bytes", tag = "10")]
+    pub options: tangelo_rpc::codegen::prost::bytes::Bytes,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct GoneReq {
+    #[prost(fixed64, tag = "1")]
+    pub sid: u64,
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct GoneRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
 }
 #[allow(
     clippy::all,

@@ -15,7 +15,7 @@ use crate::{
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -50,6 +50,12 @@ pub struct Json<T>(pub T);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State<T>(pub T);
 
+/// What a filter has laid beside the request with [`Request::insert`], by its type: a copy of it.
+///
+/// Where nothing of this type was, the request is answered 500.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension<T>(pub T);
+
 /// The body as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body(pub Bytes);
@@ -82,6 +88,22 @@ impl<R: Incoming, T: Clone + Send + Sync + 'static> FromRequest<R> for State<T> 
                 "the application has no state of type {wanted}: App::state"
             ))
         })
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromRequest for Extension<T> {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        request.get::<T>().cloned().map(Extension).ok_or_else(|| {
+            let wanted = std::any::type_name::<T>();
+            Error::new(format!("no filter has laid a {wanted} beside the request"))
+        })
+    }
+}
+
+/// The whole request, as it is now.
+impl FromRequest for Request {
+    fn from_request(request: &mut Self) -> Result<Self> {
+        Ok(request.clone())
     }
 }
 

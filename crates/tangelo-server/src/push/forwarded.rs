@@ -20,16 +20,27 @@ pub(crate) struct Forwarded {
     pub(crate) session: Arc<FrontSession>,
     pub(crate) id: u32,
     pub(crate) route: Box<[u8]>,
+    /// Whether its filters hear of the answer.
+    pub(crate) filtered: bool,
 }
 
 impl Waiter for Forwarded {
     fn answer(&self, token: u64, outcome: Result<Reply, Status>) {
-        // From here on its place among the requests that run is free.
+        let answered = match forward::answer(outcome) {
+            Ok(answered) => answered,
+            // What is told of it is the error handler's matter, and there is nothing to be in order with.
+            Err(lost) if self.filtered => {
+                let outcome = Err(lost);
+                self.session.add(Item::Forwarded { token, outcome });
+                return;
+            }
+            Err(lost) => {
+                self.log(&lost);
+                Err(lost)
+            }
+        };
+        // From here on its place among the requests that run is free, or its after filters'.
         self.session.add(Item::Scheduled { token });
-        let answered = forward::answer(outcome).unwrap_or_else(|lost| {
-            self.log(&lost);
-            Err(lost)
-        });
         let options = options(&answered);
         let response = Response {
             id: self.id,
@@ -41,6 +52,10 @@ impl Waiter for Forwarded {
         let session = Arc::clone(&self.session);
         let pushes = self.session.context().pushes();
         pushes.respond(session, response, options);
+        if self.filtered {
+            let outcome = answered;
+            self.session.add(Item::HandedOn { token, outcome });
+        }
     }
 }
 

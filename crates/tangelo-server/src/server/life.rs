@@ -75,6 +75,7 @@ impl Server {
             return Err(failed("after_start", error));
         }
         self.tell_of_servers(server_events, &neighbours);
+        self.run_filters();
         for job in jobs {
             // They were checked together; what is left is told, and nothing else suffers.
             let id = job.id().to_owned();
@@ -175,6 +176,20 @@ impl Server {
             move |other| dials(&own, other) || dials(other, &own),
         );
         until_drained(&self.back, info_span!("servers"), run);
+    }
+
+    /// What filters do beside the requests.
+    fn run_filters(&self) {
+        let (context, pipeline) = (&self.context, &self.context.pipeline);
+        if !context.instance.frontend && !pipeline.global.is_empty() {
+            warn!("global filters do nothing on a back end");
+        }
+        for filter in pipeline.global.each().chain(pipeline.local.each()) {
+            let context = Arc::clone(context);
+            until_drained(&self.back, info_span!("filter"), async move {
+                filter.run(&context).await;
+            });
+        }
     }
 
     /// Calls what waits for all servers, once they have started.

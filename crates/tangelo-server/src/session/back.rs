@@ -94,6 +94,11 @@ impl BackSession {
             .is_some()
     }
 
+    /// The connection that its request came over.
+    pub(crate) fn came_over(&self) -> &Connection {
+        &self.connection
+    }
+
     /// What belongs to the server that is asked; its connections carry it.
     pub(crate) fn context(&self) -> &Arc<Context> {
         self.connection

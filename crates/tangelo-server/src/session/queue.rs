@@ -47,6 +47,11 @@ pub(crate) enum Item {
     },
     /// The answer to this request has come and is with the push scheduler.
     Scheduled { token: u64 },
+    /// This answer to it has been handed to the push scheduler, and its after filters may begin.
+    HandedOn {
+        token: u64,
+        outcome: Result<Reply, Status>,
+    },
     /// What the push scheduler has handed on as the answer to the request under this token.
     Answer { token: u64, body: Bytes },
 }
@@ -73,7 +78,7 @@ impl Item {
                 Self::Replaceable { push, key } => push.size() + key.len(),
                 Self::Response { body, .. } | Self::Answer { body, .. } => body.len(),
                 Self::Scheduled { .. } => 0,
-                Self::Forwarded { outcome, .. } => {
+                Self::Forwarded { outcome, .. } | Self::HandedOn { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
                 }
             }
@@ -83,6 +88,9 @@ impl Item {
 impl Item {
     fn unpinned(mut self) -> Self {
         if let Self::Forwarded {
+            outcome: Ok(reply), ..
+        }
+        | Self::HandedOn {
             outcome: Ok(reply), ..
         } = &mut self
         {

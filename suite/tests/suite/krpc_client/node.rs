@@ -169,7 +169,11 @@ impl Journal {
             let (name, id) = line.split_once(' ').unwrap();
             (name.to_owned(), id.parse().unwrap())
         };
-        text.lines().map(run).collect()
+        // The last line may be half written yet.
+        let whole = text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'));
+        whole.map(run).collect()
     }
 
     /// Those that have run the call of this id, in their order.

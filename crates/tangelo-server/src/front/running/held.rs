@@ -1,27 +1,48 @@
-//! Requests of a session that cannot begin yet: one whose route function is being asked, and those
-//! that came after it, which begin in their order when that is known.
+//! Requests of a session that cannot begin yet: one that is on its way through filters or whose route
+//! function is being asked, and those that came after it, which begin in their order when it has.
 
 use std::collections::VecDeque;
 
-use super::{Asking, Entry, Found, Guarded, Next, Polled, Request, Running, Work};
+use tangelo_runtime::guard::Guarded;
+use tokio::time::Instant;
+
+use super::{
+    Came, Entry, Passage, Request, Running,
+    entry::{Found, Work},
+};
+use crate::route::Asking;
 
 /// The places of those that cannot begin yet.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    /// The one that is being routed.
-    routing: Option<u32>,
+    /// The one that is beginning.
+    beginning: Option<u32>,
     /// Those that came after it, in their order.
     waiting: VecDeque<u32>,
+}
+
+impl Held {
+    /// The one in this place is beginning.
+    pub(super) fn begins_at(&mut self, place: u32) {
+        self.beginning = Some(place);
+    }
 }
 
 /// A place is no longer among them.
 pub(super) fn left(held: &mut Option<Box<Held>>, place: u32) {
     let Some(those) = held else { return };
-    those.routing.take_if(|routing| *routing == place);
+    those.beginning.take_if(|beginning| *beginning == place);
     those.waiting.retain(|waiting| *waiting != place);
-    if those.routing.is_none() && those.waiting.is_empty() {
+    if those.beginning.is_none() && those.waiting.is_empty() {
         *held = None;
     }
+}
+
+/// A request that can begin in this place.
+pub(in super::super) struct Next {
+    pub(in super::super) place: u32,
+    pub(in super::super) id: u32,
+    pub(in super::super) request: Request,
 }
 
 impl Running {
@@ -31,8 +52,12 @@ impl Running {
     }
 
     /// It waits for those before it.
-    pub(in super::super) fn hold(&mut self, place: u32, id: u32, request: Request) {
-        let deadline = request.deadline();
+    pub(in super::super) fn hold(
+        &mut self,
+        (id, place): (u32, u32),
+        deadline: Instant,
+        request: Request,
+    ) {
         let request = Box::new(request.unpinned());
         let work = Work::Held { request };
         self.held.get_or_insert_default().waiting.push_back(place);
@@ -42,44 +67,35 @@ impl Running {
     /// Its route function is asked; it takes the place only if that is not known at once.
     pub(in super::super) fn ask(
         &mut self,
-        place: u32,
-        id: u32,
-        request: &Request,
+        (id, place): (u32, u32),
+        passage: Box<Passage>,
         asking: Asking,
-    ) -> Option<Found> {
-        let deadline = request.deadline();
+    ) -> Option<(Box<Passage>, Found)> {
+        let deadline = passage.request().deadline();
         let work = Work::Routing {
-            request: Box::new(request.clone().unpinned()),
+            passage: Some(passage),
             asking: Guarded::new(asking),
         };
-        self.held.get_or_insert_default().routing = Some(place);
+        self.held.get_or_insert_default().begins_at(place);
         self.occupy(place, Entry { id, deadline, work });
         match self.poll(place)? {
-            Polled::Routed(_, found) => Some(found),
-            Polled::Answered(..) => None,
+            (mut entry, Came::Routed(found)) => Some((entry.take_passage()?, found)),
+            _ => None,
         }
     }
 
-    /// The next that may begin, unless one is being routed.
+    /// The next that may begin, unless one before it is beginning.
     pub(in super::super) fn next_held(&mut self) -> Option<Next> {
         let held = self.held.as_ref()?;
-        if held.routing.is_some() {
+        if held.beginning.is_some() {
             return None;
         }
         let place = *held.waiting.front()?;
-        self.take_request(place)
-    }
-
-    /// The request in this place, which is free then.
-    pub(super) fn take_request(&mut self, place: u32) -> Option<Next> {
-        let entry = self.vacate(place, |_| true)?;
-        let (Work::Routing { request, .. } | Work::Held { request }) = entry.work else {
+        let Entry { id, work, .. } = self.vacate(place, |_| true)?;
+        let Work::Held { request } = work else {
             return None;
         };
-        Some(Next {
-            place,
-            id: entry.id,
-            request: *request,
-        })
+        let request = *request;
+        Some(Next { place, id, request })
     }
 }
