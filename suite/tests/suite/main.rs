@@ -22,8 +22,6 @@ mod error_handlers;
 mod filters;
 mod global_channels;
 mod handshake;
-mod handshake;
-mod heartbeats;
 mod heartbeats;
 #[cfg(target_os = "linux")]
 mod host_filter;
