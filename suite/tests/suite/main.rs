@@ -21,8 +21,6 @@ mod draining;
 mod error_handlers;
 mod filters;
 mod handshake;
-mod handshake;
-mod heartbeats;
 mod heartbeats;
 #[cfg(target_os = "linux")]
 mod host_filter;
