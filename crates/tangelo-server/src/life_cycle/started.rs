@@ -138,9 +138,13 @@ impl LifeCycle {
         if (request.service_id, request.msg_id) != STARTED {
             return Err(Code::NOT_FOUND.into());
         }
+        let from = request.connection.as_ref();
+        if from.and_then(Connection::hello).is_none() {
+            return Err(Code::SERVICE_NOT_ALLOWED.into());
+        }
         let message = StartedReq::decode(request.body.clone())
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        self.0.hear(message, request.connection.as_ref());
+        self.0.hear(message, from);
         Ok(Reply::default())
     }
 }
