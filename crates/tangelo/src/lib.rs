@@ -58,7 +58,7 @@ pub use tangelo_server::{Error, Result, handlers, remotes};
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Bootstrap, Error, Plugin, Result, RpcApp,
+        App, Bootstrap, Config, Error, Plugin, Result, RpcApp,
         connector::Hybrid,
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
@@ -87,3 +87,8 @@ macro_rules! include_proto {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide.md")]
 struct Guide;
+
+/// So does that of the page for those who come from Pomelo.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/pomelo.md")]
+struct FromPomelo;

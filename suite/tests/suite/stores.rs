@@ -98,7 +98,7 @@ pub(crate) fn entry(handlers: Handlers) -> Handlers {
         Ok(session.bind(&uid).await?)
     }
     async fn unbind(session: FrontendSession) -> Result<()> {
-        Ok(session.unbind().await?)
+        session.unbind().await
     }
     handlers.add("bind", bind).add("unbind", unbind)
 }

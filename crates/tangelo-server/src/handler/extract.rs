@@ -123,12 +123,13 @@ impl FromRequest for FrontendSession {
 
 impl<R: Incoming> FromRequest<R> for Sessions {
     fn from_request(request: &mut R) -> Result<Self> {
-        if !request.context().instance().frontend {
+        let context = request.context();
+        if !context.instance().frontend {
             return Err(Error::new(
                 "Sessions are on front ends: BackendSessions are everywhere",
             ));
         }
-        Ok(request.context().sessions().clone())
+        Ok(context.sessions().clone())
     }
 }
 

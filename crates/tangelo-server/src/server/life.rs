@@ -185,7 +185,7 @@ impl Server {
         until_drained(&self.back, info_span!("servers"), run);
     }
 
-    /// What filters do beside the requests.
+    /// What filters do beside requests and calls.
     fn run_filters(&self) {
         let (context, pipeline) = (&self.context, &self.context.pipeline);
         if !context.instance.frontend && !pipeline.global.is_empty() {
@@ -194,6 +194,12 @@ impl Server {
         for filter in pipeline.global.each().chain(pipeline.local.each()) {
             let context = Arc::clone(context);
             until_drained(&self.back, info_span!("filter"), async move {
+                filter.run(&context).await;
+            });
+        }
+        for filter in context.rpc.filters() {
+            let context = Arc::clone(context);
+            until_drained(&self.back, info_span!("rpc filter"), async move {
                 filter.run(&context).await;
             });
         }
