@@ -68,6 +68,12 @@ const SHARDS: usize = 16;
 /// All channels of a server: Pomelo's `channelService`. As a handler's argument: those of the server it
 /// runs on. Clones share them.
 ///
+/// What one task pushes arrives in its order everywhere, and before what its handler answers. What several
+/// push at once arrives in one order at all members; but not at those that are clients of this very server
+/// where the application is asked about the push: by a [filter](ChannelOptions::filter), a
+/// [scheduler](crate::Blueprint::push_scheduler) or the key of a
+/// [replaceable route](crate::Blueprint::replaceable_by).
+///
 /// A channel that was [created](Self::create) stays until it is [destroyed](Self::destroy); one that
 /// [`get_or_create`](Self::get_or_create) made is there while somebody is in it.
 #[derive(Clone)]

@@ -144,6 +144,40 @@ async fn as_many_come_in_as_it_takes_and_no_more() {
     }
 }
 
+#[tokio::test]
+async fn for_bound_sessions_only_one_is_in_as_many_channels_as_its_front_end_remembers() {
+    const MOST: usize = 1024;
+    for mut place in Place::each(as_it_is).await {
+        let mut client = place.client("a").await;
+        let session = place.front.context().sessions().by_uid("a").remove(0);
+        let create = |number: usize| {
+            let options = ChannelOptions::new().bound_only();
+            let name = number.to_string();
+            place.channels().create(&name, options).unwrap()
+        };
+        let rooms: Vec<_> = (0..=MOST).map(create).collect();
+        let (last, others) = rooms.split_last().unwrap();
+        for room in others {
+            room.add_by_id("a", session.id(), "connector-1").unwrap();
+        }
+        let refused = last.add_by_id("a", session.id(), "connector-1");
+        if place.at == "chat" {
+            assert_eq!(place.left.next("it leaves").await, format!("a*{MOST}"));
+        } else {
+            assert!(matches!(refused, Err(ChannelError::TooManyChannels)));
+        }
+        assert_eq!(last.amount(), 0);
+        for room in &rooms {
+            room.push("on", room.name()).unwrap();
+        }
+        for room in others {
+            assert_eq!(client.push("on").await, room.name());
+        }
+        heard(&mut [&mut client], &[]).await;
+        place.left.is_silent();
+    }
+}
+
 /// Who is on this level or above hears it; `fails` fails.
 fn with_filters(blueprint: Blueprint) -> Blueprint {
     let level = |session: &Session, _: &_, least: &Value| {

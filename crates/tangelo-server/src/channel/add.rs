@@ -180,8 +180,8 @@ impl Channels {
             if bound && uid != Some(&*member.uid) {
                 return Err(ChannelError::NotBound);
             }
-            memberships.joined(self.own_id(), &Road::Here, membership);
-            Ok(())
+            let noted = memberships.joined(self.own_id(), &Road::Here, membership);
+            noted.then_some(()).ok_or(ChannelError::TooManyChannels)
         });
         join.ok_or(ChannelError::NoSession)?
     }

@@ -26,6 +26,11 @@ pub enum ChannelError {
     /// [`ChannelOptions::most_members`](crate::ChannelOptions::most_members).
     #[error("the channel is full: it has {0} members")]
     Full(usize),
+    /// The session is in 1024 channels of the server already: one that it has to leave when it is
+    /// [unbound](crate::ChannelOptions::bound_only) could not be remembered. On another server than the
+    /// session's own it is added and leaves again.
+    #[error("the session is in too many channels")]
+    TooManyChannels,
     /// There is no such session on that front end, or it has closed.
     #[error("there is no such session")]
     NoSession,
