@@ -521,6 +521,25 @@ impl Front {
         (id, token): (u32, u64),
         request: &Request,
     ) -> Result<Option<Sent>, Status> {
+        match self.send_to(chosen, (id, token), request) {
+            // It has said that it leaves since it was chosen; there may be another one.
+            Err(status) if status.code() == Code::SERVER_SHUTDOWN => {
+                let context = Arc::clone(&self.context);
+                match self.choices.choose(&context, &self.session, request) {
+                    Ok(BackEnd::Known(chosen)) => self.send_to(chosen, (id, token), request),
+                    _ => Err(status),
+                }
+            }
+            sent => sent,
+        }
+    }
+
+    fn send_to(
+        &mut self,
+        chosen: Arc<Chosen>,
+        (id, token): (u32, u64),
+        request: &Request,
+    ) -> Result<Option<Sent>, Status> {
         if id == 0 {
             forward::tell(&chosen.connection, &self.session, request)?;
             return Ok(None);

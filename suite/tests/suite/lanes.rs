@@ -29,7 +29,7 @@ const HELLO: (i32, i32) = (10, 1);
 const FORWARD: (i32, i32) = (11, 1);
 
 /// How many connections a front end keeps to a back end, here.
-fn lanes() -> u8 {
+pub(crate) fn lanes() -> u8 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16)) as u8
 }
 

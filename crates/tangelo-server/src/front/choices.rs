@@ -30,6 +30,12 @@ pub(super) struct Chosen {
     pub(super) connection: Connection,
 }
 
+impl Chosen {
+    fn takes_new(&self) -> bool {
+        !self.connection.is_closed() && !self.connection.peer_leaves()
+    }
+}
+
 /// The back end that answers, or the way to find out.
 pub(super) enum BackEnd {
     Known(Arc<Chosen>),
@@ -55,7 +61,7 @@ impl Choices {
             .position(|chosen| *chosen.route == *request.route());
         if let Some(known) = known {
             match self.chosen.get(known) {
-                Some(chosen) if !chosen.connection.is_closed() => {
+                Some(chosen) if chosen.takes_new() => {
                     return Ok(BackEnd::Known(Arc::clone(chosen)));
                 }
                 _ => drop(self.chosen.swap_remove(known)),

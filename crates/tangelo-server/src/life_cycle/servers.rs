@@ -88,7 +88,7 @@ impl ServerEvents {
             let (now, look_again) = present(others, &before, |instance| {
                 connected(instance).then(|| neighbours.seen(&instance.id))
             });
-            self.tell(&context, &before, &now);
+            self.tell(&context, &changes(&before, &now));
             before = now;
             tokio::select! {
                 changed = registry.changed() => if changed.is_err() { return },
@@ -98,15 +98,29 @@ impl ServerEvents {
         }
     }
 
-    fn tell(&self, context: &Arc<Context>, before: &Present, now: &Present) {
-        let gone = before.iter().filter(|(id, _)| !now.contains_key(*id));
-        let come = now.iter().filter(|(id, _)| !before.contains_key(*id));
-        let other = now
-            .iter()
-            .filter(|(id, there)| before.get(*id).is_some_and(|known| known != *there));
-        each(&self.removed, context, &servers(gone));
-        each(&self.replaced, context, &servers(other));
-        each(&self.added, context, &servers(come));
+    fn tell(&self, context: &Arc<Context>, changes: &Changes) {
+        each(&self.removed, context, &changes.removed);
+        each(&self.replaced, context, &changes.replaced);
+        each(&self.added, context, &changes.added);
+    }
+}
+
+struct Changes {
+    added: Vec<Arc<Instance>>,
+    removed: Vec<Arc<Instance>>,
+    replaced: Vec<Arc<Instance>>,
+}
+
+fn changes(before: &Present, now: &Present) -> Changes {
+    let gone = before.iter().filter(|(id, _)| !now.contains_key(*id));
+    let come = now.iter().filter(|(id, _)| !before.contains_key(*id));
+    let other = now
+        .iter()
+        .filter(|(id, there)| before.get(*id).is_some_and(|known| known != *there));
+    Changes {
+        added: servers(come),
+        removed: servers(gone),
+        replaced: servers(other),
     }
 }
 
@@ -166,5 +180,68 @@ impl fmt::Debug for ServerEvents {
             .field("removed", &self.removed.len())
             .field("replaced", &self.replaced.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn server(id: &str, port: u16) -> Arc<Instance> {
+        Arc::new(Instance {
+            id: id.to_owned(),
+            port: Some(port),
+            ..Instance::default()
+        })
+    }
+
+    /// What is told of one server that was `before` and is `now`, by its connections and the registry.
+    fn told(before: Option<(u16, Seen)>, now: Option<(u16, Seen)>) -> Vec<&'static str> {
+        let look = |of: Option<(u16, Seen)>, before: &Present| {
+            let named = of.map(|(port, _)| server("chat-1", port));
+            let seen = |_: &Instance| of.map(|(_, seen)| seen);
+            present(named.iter(), before, seen)
+        };
+        let (before, _) = look(before, &Present::new());
+        let (now, _) = look(now, &before);
+        let changes = changes(&before, &now);
+        let told = [
+            ("removed", changes.removed),
+            ("replaced", changes.replaced),
+            ("added", changes.added),
+        ];
+        let told = told.into_iter().filter(|(_, servers)| !servers.is_empty());
+        told.map(|(what, _)| what).collect()
+    }
+
+    const THERE: Seen = Seen::There(1);
+
+    #[tokio::test]
+    async fn a_server_is_added_replaced_and_removed() {
+        let soon = Instant::now() + Duration::from_secs(1);
+        let lost = Seen::Lost(1, soon);
+        assert!(told(None, None).is_empty());
+        assert_eq!(told(None, Some((1, THERE))), ["added"]);
+        assert_eq!(told(Some((1, THERE)), Some((1, Seen::Gone))), ["removed"]);
+        assert_eq!(told(Some((1, THERE)), None), ["removed"]);
+        assert!(
+            told(Some((1, THERE)), Some((1, lost))).is_empty(),
+            "it may be back"
+        );
+        assert!(told(None, Some((1, lost))).is_empty(), "nobody knew it");
+        assert_eq!(
+            told(Some((1, THERE)), Some((1, Seen::There(2)))),
+            ["replaced"]
+        );
+        assert_eq!(told(Some((1, THERE)), Some((2, THERE))), ["replaced"]);
+    }
+
+    #[test]
+    fn a_server_without_connections_to_this_one_is_there_while_it_is_named() {
+        let named = [server("chat-2", 1)];
+        let (there, _) = present(named.iter(), &Present::new(), |_| None);
+        assert_eq!(there.len(), 1);
     }
 }

@@ -138,9 +138,51 @@ impl LifeCycle {
         if (request.service_id, request.msg_id) != STARTED {
             return Err(Code::NOT_FOUND.into());
         }
+        let from = request.connection.as_ref();
+        if from.and_then(Connection::hello).is_none() {
+            return Err(Code::SERVICE_NOT_ALLOWED.into());
+        }
         let message = StartedReq::decode(request.body.clone())
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        self.0.hear(message, request.connection.as_ref());
+        self.0.hear(message, from);
         Ok(Reply::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_within_reach_are_connected_or_know_somebody_who_is() {
+        let server = |id: &str| {
+            Arc::new(Instance {
+                id: id.to_owned(),
+                ..Instance::default()
+            })
+        };
+        let all = ["a", "b", "c", "island"].map(server);
+        let dials = |one: &Instance, other: &Instance| {
+            [("a", "b"), ("c", "b")].contains(&(one.id.as_str(), other.id.as_str()))
+        };
+        for own in ["a", "b", "c"] {
+            let reached = within_reach(&server(own), &all, dials);
+            assert_eq!(
+                reached.into_iter().collect::<Vec<_>>(),
+                ["a", "b", "c"],
+                "{own}"
+            );
+        }
+        let alone = within_reach(&server("island"), &all, dials);
+        assert_eq!(alone.into_iter().collect::<Vec<_>>(), ["island"]);
+    }
+
+    #[tokio::test]
+    async fn so_many_servers_are_remembered_and_no_more() {
+        let started = Started::new(Arc::default());
+        started.note((0..=MOST).map(|number| number.to_string()));
+        assert_eq!(started.known.borrow().len(), MOST);
+        let expected = BTreeSet::from(["0".to_owned(), "1".to_owned()]);
+        started.all(&expected).await;
     }
 }

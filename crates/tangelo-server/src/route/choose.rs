@@ -34,14 +34,14 @@ impl Routes {
         by: &By,
         cluster: &Cluster,
     ) -> Result<Choice, Status> {
+        // Before the list is looked at: if it changes meanwhile, what is chosen does not hold.
+        let cluster_version = cluster.version();
         let given = match by {
-            By::Session(session) => session.home(server_type, cluster.version()),
+            By::Session(session) => session.home(server_type, cluster_version),
             By::Key(_) => None,
         };
         if let Some((server, true)) = &given
-            && !cluster
-                .by_id(&server.id)
-                .is_some_and(|remote| remote.has_left())
+            && is_there(server, cluster)
         {
             return Ok(Choice::Server(Arc::clone(server)));
         }
@@ -57,7 +57,7 @@ impl Routes {
         let settling = Settling {
             session: session.clone(),
             session_version: session.version(),
-            cluster_version: cluster.version(),
+            cluster_version,
         };
         let server = match self.router_of(server_type) {
             None => server_of(&candidates, &default_key(session), given.as_deref())?,
@@ -94,6 +94,19 @@ impl Routes {
             By::Session(session) => default_key(session),
         };
         candidates.next(&key, tried).cloned()
+    }
+}
+
+/// Whether what a session has there is still there. A server that leaves may keep it; one that the
+/// registry no longer names does not for long.
+fn is_there(server: &Instance, cluster: &Cluster) -> bool {
+    match cluster.by_id(&server.id) {
+        Some(remote) if remote.takes_new() => true,
+        Some(remote) if remote.has_left() => false,
+        _ => cluster
+            .instances()
+            .iter()
+            .any(|named| named.id == server.id),
     }
 }
 
