@@ -63,13 +63,13 @@ mod lines {
 
     #![allow(dead_code, reason = "that it compiles is the test")]
 
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use serde_json::{Map, Value, json};
     use tangelo::{
         prelude::*,
         rpc::{Definition, Service},
-        server::{Blueprint, BroadcastOptions, IntoReply, Receivers},
+        server::{Blueprint, BroadcastOptions, GlobalChannelStore, PresenceStore, Receivers},
     };
 
     type Outcome = Result<()>;
@@ -275,5 +275,31 @@ mod lines {
         channels.broadcast("connector", "route", &5, &BroadcastOptions::new())?;
         channels.destroy("name");
         Ok(())
+    }
+
+    async fn everywhere(global: GlobalChannels, presence: Presence) -> Outcome {
+        global.add("name", "uid", "connector-1").await?;
+        global.leave("name", "uid", "connector-1").await?;
+        let _ = global.members("name").await?;
+        let _ = global.members_at("name", "connector-1").await?;
+        global.push("name", "route", &5).await?;
+        global.destroy("name").await?;
+        let uids = ["uid"];
+        let _ = (
+            presence.frontends_of("uid").await?,
+            presence.is_online("uid").await?,
+        );
+        let _ = presence.are_online(&uids).await?;
+        presence.push_by_uids(&uids, "route", &5).await?;
+        Ok(())
+    }
+
+    fn stores(
+        server: Blueprint,
+        context: &Context,
+        (channels, presence): (Arc<dyn GlobalChannelStore>, Arc<dyn PresenceStore>),
+    ) -> Blueprint {
+        let _ = (context.global_channels(), context.presence());
+        server.global_channels(channels).presence(presence)
     }
 }

@@ -20,6 +20,7 @@ mod deadlines;
 mod draining;
 mod error_handlers;
 mod filters;
+mod from_pomelo;
 mod global_channels;
 mod handshake;
 mod heartbeats;
