@@ -81,7 +81,8 @@ struct RemoteShared {
 }
 
 impl Cluster {
-    /// A cluster seen by this server, which keeps `lanes` connections to each other one.
+    /// A cluster seen by this server, which keeps `lanes` connections to each other one, and one to those
+    /// of its own type.
     pub fn new(
         identity: Arc<Identity>,
         peers: Arc<dyn Peers>,
@@ -294,11 +295,12 @@ impl Cluster {
     }
 
     fn dial(&self, instance: &Arc<Instance>, services: &Arc<Services>, tasks: &Tasks) -> Remote {
-        let lanes = (0..self.shared.lanes).map(|_| RwLock::new(None)).collect();
+        let lanes = self.lanes_to(instance);
+        let places = (0..lanes).map(|_| RwLock::new(None)).collect();
         let remote = Remote {
             shared: Arc::new(RemoteShared {
                 instance: Arc::clone(instance),
-                lanes,
+                lanes: places,
                 standing: AtomicUsize::new(0),
                 gone: CancellationToken::new(),
                 has_left: AtomicBool::new(false),
@@ -308,7 +310,7 @@ impl Cluster {
                 home: self.shared.home.get().cloned(),
             }),
         };
-        for lane in 0..self.shared.lanes {
+        for lane in 0..lanes {
             let (cluster, remote, tasks_of_lane) = (self.clone(), remote.clone(), tasks.clone());
             let services = Arc::clone(services);
             let span = debug_span!("lane", to = instance.id, lane);
@@ -323,6 +325,15 @@ impl Cluster {
             });
         }
         remote
+    }
+
+    /// Servers of one type are many, and have little to say to each other.
+    fn lanes_to(&self, instance: &Instance) -> u32 {
+        if instance.server_type == self.shared.identity.server_type {
+            1
+        } else {
+            self.shared.lanes
+        }
     }
 
     /// Keeps one connection standing.
@@ -383,7 +394,7 @@ impl Cluster {
         let guard = CloseOnDrop(Some(connection.clone()));
         tasks.spawn(debug_span!("rpc", to = instance.id, lane), driver);
 
-        let lanes = (lane, self.shared.lanes);
+        let lanes = (lane, self.lanes_to(instance));
         let expected = (instance.id.as_str(), instance.server_type.as_str());
         link::say_hello(&connection, &self.shared.identity, lanes, expected)
             .await

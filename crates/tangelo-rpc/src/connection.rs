@@ -51,8 +51,8 @@ pub struct Limits {
     pub unread: usize,
     /// Requests that may run at once for the other side. Default 16 384.
     pub running: usize,
-    /// Bytes that the bodies of those may have together; a compressed one counts four times what it
-    /// was before. Default 128 MiB.
+    /// Bytes that those may take together: a body counts four times, a compressed one sixteen times
+    /// what it was before. Default 256 MiB.
     pub held: usize,
     /// How long a request may take, whatever its caller says. Default 5 min.
     pub longest: Duration,
@@ -65,7 +65,7 @@ impl Default for Limits {
             outgoing: 64 << 20,
             unread: 1 << 20,
             running: 16_384,
-            held: 128 << 20,
+            held: 256 << 20,
             longest: Duration::from_secs(300),
         }
     }

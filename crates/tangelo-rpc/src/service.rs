@@ -62,6 +62,14 @@ impl Request {
         }
     }
 
+    /// Copies a short body, so that a request that waits does not keep the whole buffer it came in.
+    pub(crate) fn unpin(&mut self) {
+        const SHORT: usize = 16 << 10;
+        if self.body.len() <= SHORT {
+            self.body = Bytes::copy_from_slice(&self.body);
+        }
+    }
+
     /// When it must be answered: after `timeout`, unless it says otherwise, and never later than the
     /// request that is being served here.
     pub fn due(&self, timeout: Duration) -> Instant {

@@ -15,6 +15,7 @@ use crate::{
     pipeline::Pipeline,
     push, remote, rpc, schedule,
     session::Events,
+    store::Stores,
 };
 
 /// What the servers of one type are made of.
@@ -35,6 +36,7 @@ pub struct Blueprint {
     pub(crate) on_leave: Option<OnLeave>,
     pub(crate) jobs: schedule::Plan,
     pub(crate) push_filters: PushFilters,
+    pub(crate) stores: Stores,
     pub(crate) remotes: remote::ByName,
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
@@ -65,6 +67,7 @@ impl Blueprint {
             on_leave: None,
             jobs: schedule::Plan::default(),
             push_filters: PushFilters::default(),
+            stores: Stores::default(),
             remotes: remote::ByName::default(),
             rpc: rpc::Settings::default(),
             events: Events::default(),

@@ -59,6 +59,8 @@ pub(crate) const LEFT: (i32, i32) = (13, 3);
 pub(crate) const RESTORE: (i32, i32) = (13, 4);
 pub(crate) const GONE: (i32, i32) = (13, 5);
 pub(crate) const FIND: (i32, i32) = (13, 6);
+pub(crate) const ENROLL: (i32, i32) = (13, 7);
+pub(crate) const REFRESH: (i32, i32) = (13, 8);
 
 /// Channels of different names seldom wait for each other.
 const SHARDS: usize = 16;
@@ -210,7 +212,7 @@ impl Channels {
         &self.shared.frontends
     }
 
-    fn own_id(&self) -> &str {
+    pub(crate) fn own_id(&self) -> &str {
         &self.shared.own.server_id
     }
 

@@ -17,15 +17,17 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
-    BackendSessions, Channels, Connections, Jobs, Limits, Rpc, Servers, SessionId, Sessions,
-    States,
+    BackendSessions, Channels, Connections, GlobalChannels, Jobs, Limits, Presence, Rpc, Servers,
+    SessionId, Sessions, States,
     answer::{Shown, client_code},
     component::Components,
     handler::Threads,
     pipeline::{Gone, Lines, Pipeline},
     push::Pushes,
+    roster::Roster,
     route::Routes,
     session::SessionIds,
+    store::Stores,
 };
 
 /// Lines about failed requests in a second; the rest is counted.
@@ -40,6 +42,11 @@ pub struct Context {
     pub(crate) sessions: Sessions,
     pub(crate) connections: Connections,
     pub(crate) channels: Channels,
+    pub(crate) global_channels: GlobalChannels,
+    pub(crate) presence: Presence,
+    pub(crate) stores: Stores,
+    /// On a front end, if there are stores.
+    pub(crate) roster: Option<Arc<Roster>>,
     pub(crate) cluster: Cluster,
     pub(crate) routes: Routes,
     pub(crate) rpc: Rpc,
@@ -89,6 +96,16 @@ impl Context {
     /// The channels on it.
     pub fn channels(&self) -> &Channels {
         &self.channels
+    }
+
+    /// The channels whose members all servers know.
+    pub fn global_channels(&self) -> &GlobalChannels {
+        &self.global_channels
+    }
+
+    /// Who is online.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// The servers it knows.

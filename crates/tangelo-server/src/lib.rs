@@ -34,21 +34,25 @@ mod generated {
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
+mod global_channels;
 mod handler;
 mod life_cycle;
 mod limits;
 mod membership;
 mod peers;
 mod pipeline;
+mod presence;
 mod push;
 mod remote;
 mod request;
+mod roster;
 mod route;
 mod rpc;
 mod schedule;
 mod server;
 mod session;
 mod state;
+mod store;
 
 pub use blueprint::Blueprint;
 pub use channel::{
@@ -60,11 +64,15 @@ pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter,
 pub use context::Context;
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
+pub use global_channels::{
+    GlobalChannelError, GlobalChannelStore, GlobalChannels, MemoryGlobalChannels,
+};
 pub use handler::{
     Body, Extension, FromRequest, Handler, HandlerExt, Handlers, InManner, Incoming, IntoReply,
     Json, Options, State, WithOptions,
 };
 pub use limits::Limits;
+pub use presence::{MemoryPresence, Presence, PresenceStore};
 pub use push::{
     Buffered, Direct, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender,
 };
@@ -82,3 +90,4 @@ pub use session::{
     Sessions, SingleSession, Uid,
 };
 pub use state::States;
+pub use store::{StoreError, Stored};

@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tangelo_rpc::{Connection, link::Peers};
 use tangelo_runtime::Tasks;
-use tracing::{debug_span, info};
+use tracing::{debug_span, info, warn};
 
 use crate::{
     Context, Sessions,
+    channel::REFRESH,
     life_cycle::{Neighbours, Started},
     membership,
+    roster::Roster,
 };
 
 /// How long a front end that lives may take to dial again before its members are taken for gone.
@@ -24,12 +26,18 @@ pub(crate) struct BackEnds {
     pub(crate) sessions: Sessions,
     pub(crate) started: Arc<Started>,
     pub(crate) neighbours: Arc<Neighbours>,
+    pub(crate) roster: Option<Arc<Roster>>,
     pub(crate) tasks: Tasks,
 }
 
 impl Peers for BackEnds {
     fn arrived(&self, connection: &Connection) {
         membership::restore(connection, &self.sessions);
+        let is_first = connection.hello().is_some_and(|hello| hello.lane == 0);
+        if let Some(roster) = self.roster.as_ref().filter(|_| is_first) {
+            // It may have taken this server for gone.
+            roster.tell_again();
+        }
         self.started.arrived(connection);
         let departed = self.sessions.departed().take(connection);
         if departed.is_empty() {
@@ -83,20 +91,44 @@ impl Peers for Callers {
         self.context.gone.lost(connection);
         self.neighbours.left(connection);
         self.context.cluster.dialers().left(connection);
-        if self.context.channels().frontends().left(connection) {
+        let was_last = self.context.channels().frontends().left(connection);
+        if was_last {
             let from = connection.hello().map(|hello| &*hello.identity.server_id);
             info!(server = self.context.server_id(), from, "front end gone");
         }
         if self.tasks.stop().is_draining() {
             return;
         }
-        let (channels, connection) = (self.context.channels().clone(), connection.clone());
+        let (context, connection) = (Arc::clone(&self.context), connection.clone());
         let stop = self.tasks.stop().clone();
         self.tasks.spawn(debug_span!("grace"), async move {
+            let lost = async {
+                tokio::time::sleep(GRACE).await;
+                context.channels().connection_lost(&connection);
+                if was_last && let Some(hello) = connection.hello() {
+                    forget(&context, &hello.identity.server_id).await;
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(GRACE) => channels.connection_lost(&connection),
+                () = lost => {}
                 () = stop.draining() => {}
             }
         });
+    }
+}
+
+/// The stores forget a front end that has not come back. One that comes back meanwhile tells them again.
+async fn forget(context: &Context, frontend_id: &str) {
+    let frontends = context.channels().frontends();
+    if context.stores.is_empty() || frontends.first(frontend_id).is_ok() {
+        return;
+    }
+    if let Err(error) = context.stores.remove_frontend(frontend_id).await {
+        let server = context.server_id();
+        warn!(server, frontend_id, %error, "a store does not forget who was there");
+    }
+    if let Ok(connection) = frontends.first(frontend_id) {
+        // It is told over the next connection if this one has ended.
+        let _ = connection.tell(REFRESH, |_| {});
     }
 }

@@ -29,13 +29,16 @@ use tangelo_rpc::{
 use tokio::{sync::Semaphore, time::Instant};
 
 pub(crate) use self::blueprint::Settings;
-use self::road::{Asked, Road, To};
 pub use self::{
     call::RpcCall,
     fail_mode::{FailMode, UnknownFailMode},
     filter::RpcFilter,
     invocation::Invocation,
     log::RpcLog,
+};
+use self::{
+    filter::AnyRpcFilter,
+    road::{Asked, Road, To},
 };
 use crate::{
     Result,
@@ -84,6 +87,11 @@ impl Rpc {
                 one_way: Arc::new(Semaphore::new(MOST_ONE_WAY)),
             }),
         }
+    }
+
+    /// The filters its calls pass, for what they do beside those.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = Arc<dyn AnyRpcFilter>> {
+        self.shared.settings.filters.iter().cloned()
     }
 
     /// This server answers with these services when it calls itself.

@@ -17,7 +17,8 @@ use tracing::{Instrument, error_span};
 
 use self::life::Doors;
 use crate::{
-    Blueprint, Channels, Connections, Context, Job, Limits, Routes, Rpc, Sessions,
+    Blueprint, Channels, Connections, Context, GlobalChannels, Job, Limits, Presence, Routes, Rpc,
+    Sessions,
     blueprint::MakeService,
     channel::Delivery,
     handler::Threads,
@@ -25,6 +26,7 @@ use crate::{
     peers::BackEnds,
     pipeline::{Gone, Lines},
     remote,
+    roster::Roster,
     session::{SessionIds, Single},
 };
 
@@ -228,12 +230,18 @@ fn assemble(
         on_leave,
         jobs,
         push_filters,
+        stores,
         remotes,
         rpc,
-        events,
+        mut events,
         single_session,
         ..
     } = blueprint;
+    let keeps_roster = instance.frontend && !stores.is_empty();
+    let roster = keeps_roster.then(|| Roster::new(&instance.id, stores.clone()));
+    if let Some(roster) = &roster {
+        roster.follow(&mut events);
+    }
     let (jobs, scheduled) = jobs.into_jobs(&instance.id);
     let neighbours = Arc::<Neighbours>::default();
     let started = Arc::new(Started::new(Arc::clone(&neighbours)));
@@ -255,10 +263,14 @@ fn assemble(
         filters: push_filters,
     };
     let channels = Channels::new(here, Arc::clone(&identity), registry.watch(), on_leave);
+    let presence = Presence::new(stores.presence.clone(), channels.clone());
+    let global_channels =
+        GlobalChannels::new(stores.channels.clone(), channels.clone(), roster.clone());
     let back_ends = BackEnds {
         sessions: sessions.clone(),
         started: Arc::clone(&started),
         neighbours: Arc::clone(&neighbours),
+        roster: roster.clone(),
         tasks: back.clone(),
     };
     let cluster = Cluster::new(identity, Arc::new(back_ends), registry, lanes());
@@ -271,6 +283,10 @@ fn assemble(
         sessions,
         connections,
         channels,
+        global_channels,
+        presence,
+        stores,
+        roster,
         cluster,
         routes,
         turns: Lines::new(None, Limits::MOST_IN_FLIGHT as usize),
@@ -306,21 +322,19 @@ fn lanes() -> u32 {
 }
 
 /// Whether a server dials another: all of other types that can be called. Only front ends dial front
-/// ends, as a gate does to know which are up.
+/// ends, as a gate does to know which are up; also those of their own type, as what is for a client
+/// there goes over the connection that its front end has dialed.
 fn dials(own: &Instance, other: &Instance) -> bool {
-    other.port.is_some()
-        && other.server_type != own.server_type
-        && (own.frontend || !other.frontend)
+    let is_dialed = if other.frontend {
+        own.frontend
+    } else {
+        other.server_type != own.server_type
+    };
+    is_dialed && other.port.is_some() && other.id != own.id
 }
 
-/// Which servers this one dials: also the front ends it shares users' single sessions with.
+/// Which servers this one dials.
 fn wanted(context: &Context) -> impl Fn(&Instance) -> bool + Send + use<> {
-    let (own, single) = (context.instance.clone(), context.sessions.single().cloned());
-    move |other| {
-        let shares_users = |single: &Arc<Single>| {
-            let shares = other.frontend && single.across().contains(&other.server_type);
-            shares && other.port.is_some() && other.id != own.id
-        };
-        dials(&own, other) || single.as_ref().is_some_and(shares_users)
-    }
+    let own = context.instance.clone();
+    move |other| dials(&own, other)
 }

@@ -126,14 +126,6 @@ impl Session {
         matches!(self.0, Kind::Front(_))
     }
 
-    /// Whether its client has gone, as far as is known here.
-    pub(crate) fn is_known_gone(&self) -> bool {
-        match &self.0 {
-            Kind::Front(session) => session.is_closed(),
-            Kind::Back(_) => false,
-        }
-    }
-
     /// The client's address, where it is known.
     pub(crate) fn client_address(&self) -> Option<IpAddr> {
         let address = self.address().ip();

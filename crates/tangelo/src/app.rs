@@ -11,7 +11,8 @@ use std::{
 use clap::Parser;
 use tangelo_registry::{Fixed, Memory, Registry};
 use tangelo_server::{
-    Blueprint, Candidates, Clock, Result, RouteRule, RouteTo, Routes, Session, States,
+    Blueprint, Candidates, Clock, GlobalChannelStore, MemoryGlobalChannels, MemoryPresence,
+    PresenceStore, Result, RouteRule, RouteTo, Routes, Session, States,
 };
 use tracing::warn;
 
@@ -40,6 +41,8 @@ pub struct App {
     clock: Option<Clock>,
     on_ready: Option<OnReady>,
     states: States,
+    presence: Option<Arc<dyn PresenceStore>>,
+    global_channels: Option<Arc<dyn GlobalChannelStore>>,
     rpc: Option<Bootstrap>,
 }
 
@@ -180,6 +183,23 @@ impl App {
         self
     }
 
+    /// Where it is kept who is online ([`Presence`](crate::server::Presence)). Default: in memory, where
+    /// all servers run in this process; else there is none, and asking is an error.
+    #[must_use]
+    pub fn presence(mut self, store: impl PresenceStore) -> Self {
+        self.presence = Some(Arc::new(store));
+        self
+    }
+
+    /// Where it is kept who is in which global channel
+    /// ([`GlobalChannels`](crate::server::GlobalChannels)). Default: in memory, where all servers run in
+    /// this process; else there is none, and asking is an error.
+    #[must_use]
+    pub fn global_channels(mut self, store: impl GlobalChannelStore) -> Self {
+        self.global_channels = Some(Arc::new(store));
+        self
+    }
+
     /// Takes what a plugin brings: to the application now, to each of its servers when it starts.
     #[must_use]
     pub fn plugin(self, plugin: impl Plugin) -> Self {
@@ -235,6 +255,7 @@ impl App {
     /// All mistakes in the configuration at once, or a server that does not start; those that did are
     /// stopped.
     pub async fn start(mut self) -> Result<Running, StartError> {
+        self.share_stores();
         let (config, plan) = self.plan()?;
         for notice in config.notices() {
             warn!("{notice}");
@@ -267,6 +288,28 @@ impl App {
             app.stop(Duration::ZERO).await;
         }
         started
+    }
+
+    /// What is kept in memory is known to all servers only where they share it.
+    fn share_stores(&mut self) {
+        if self.args.runs_all() {
+            self.presence
+                .get_or_insert_with(|| Arc::new(MemoryPresence::new()));
+            self.global_channels
+                .get_or_insert_with(|| Arc::new(MemoryGlobalChannels::new()));
+        }
+    }
+
+    /// What a server type is made of before anything is said of it.
+    fn blank(&self, server_type: &str) -> Blueprint {
+        let mut blueprint = Blueprint::new(server_type);
+        if let Some(store) = &self.presence {
+            blueprint = blueprint.presence(Arc::clone(store));
+        }
+        if let Some(store) = &self.global_channels {
+            blueprint = blueprint.global_channels(Arc::clone(store));
+        }
+        blueprint
     }
 
     /// Reads the configuration, and checks everything before anything runs.
@@ -344,7 +387,7 @@ impl App {
                 mistakes.add_at(Some(at), problem);
                 return None;
             };
-            let mut blueprint = Blueprint::new(server_type).cluster(cluster.iter().cloned());
+            let mut blueprint = self.blank(server_type).cluster(cluster.iter().cloned());
             if let Some(clock) = &self.clock {
                 blueprint = blueprint.clock(clock.clone());
             }

@@ -58,17 +58,17 @@ pub use tangelo_server::{Error, Result, handlers, remotes};
 /// Everything a handler and a `main` need.
 pub mod prelude {
     pub use crate::{
-        App, Bootstrap, Error, Plugin, Result, RpcApp,
+        App, Bootstrap, Config, Error, Plugin, Result, RpcApp,
         connector::Hybrid,
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{
             Answered, BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions,
             Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
-            FailMode, Filter, FrontendSession, HandlerExt, HostFilter, IntoReply, Job, JobRun,
-            Jobs, Json, Member, Once, Overlap, PomeloCron, PushSchedulers, Request, RouteRule,
-            RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState, Sessions,
-            SingleSession, State, Uid,
+            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, HostFilter, IntoReply,
+            Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence, PushSchedulers,
+            Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState,
+            Sessions, SingleSession, State, Uid,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };
@@ -87,3 +87,8 @@ macro_rules! include_proto {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide.md")]
 struct Guide;
+
+/// So does that of the page for those who come from Pomelo.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/pomelo.md")]
+struct FromPomelo;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tangelo::{
     Result,
+    registry::Instance,
     server::{
         Blueprint, BroadcastOptions, Broadcasted, Channels, FrontendSession, Handlers, Json,
         Server, Session,
@@ -12,7 +13,7 @@ use tangelo::{
 use crate::{
     client::{Client, DOORS, Said},
     rooms::heard,
-    world::{self, DEADLINE, World, chat, connector, soon},
+    world::{self, DEADLINE, World, chat, connector, soon, until},
 };
 
 /// Two connectors and a gate, which are front ends, and a back end.
@@ -201,8 +202,6 @@ async fn a_filter_decides_for_each_receiver_of_a_broadcast_on_its_front_end_with
 
 #[tokio::test]
 async fn a_broadcast_says_which_front_ends_it_did_not_reach() {
-    use tangelo::registry::Instance;
-
     let place = world::back_at_a_place_of_its_own("chat-1");
     let doors: [Instance; 3] = ["connector-1", "connector-2", "gate-1"].map(world::front);
     let world = World::fixed(&[&place, &doors[0], &doors[1], &doors[2]]);
@@ -315,5 +314,54 @@ async fn so_does_a_push_by_uids() {
         users_of("connector.main.users"),
     ] {
         in_order(&route, users, json!("users"), &fixture).await;
+    }
+}
+
+#[tokio::test]
+async fn front_ends_that_servers_can_reach_tell_the_clients_of_each_other() {
+    let world = World::new();
+    let mut fronts = Vec::new();
+    for id in ["connector-1", "connector-2"] {
+        let place = Instance {
+            port: Some(0),
+            ..world::front(id)
+        };
+        let front = world.start(connector(entry(pushes())), place);
+        fronts.push(front.await);
+    }
+    for front in &fronts {
+        soon("the servers meet", front.connected()).await;
+    }
+    let mut clients = Vec::new();
+    for (front, uid) in fronts.iter().zip(["a", "b"]) {
+        let mut client = world::client(front, DOORS[0]).await;
+        client.ask("connector.main.bind", &json!(uid)).await;
+        clients.push(client);
+    }
+    let all = BroadcastOptions::new();
+    for (number, front) in (1..).zip(&fronts) {
+        let channels = front.context().channels();
+        let told = channels.broadcast_confirmed("connector", "on", &number, &all, DEADLINE);
+        assert_eq!(soon("all say so", told).await.unwrap().reached, 2);
+        let users = [("a", "connector-1"), ("b", "connector-2")];
+        let told = channels.push_by_uids_confirmed("on", &(number * 10), &users, DEADLINE);
+        assert_eq!(soon("all say so", told).await.unwrap(), []);
+        let room = channels.get_or_create("room");
+        for (uid, at) in users {
+            let added = soon("it is found", room.add_by_uid(uid, at)).await;
+            assert_eq!(added.unwrap(), 1);
+        }
+        room.push("on", &(number * 100)).unwrap();
+        for client in &mut clients {
+            for factor in [1, 10, 100] {
+                assert_eq!(client.push("on").await, number * factor);
+            }
+            client.was_ignored("connector.main.echo").await;
+        }
+    }
+    drop(clients.remove(1));
+    for front in &fronts {
+        let room = front.context().channels().get("room").unwrap();
+        until("it leaves", || *room.uids() == ["a".into()]).await;
     }
 }

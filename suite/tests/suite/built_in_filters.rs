@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tangelo::{
     Result,
     server::{
-        Answered, Blueprint, FrontendSession, Handlers, Json,
+        Answered, Blueprint, Handlers, Json, Session,
         filters::{RateLimit, Serial, Time, Timeout, TooBusy},
     },
 };
@@ -356,8 +356,9 @@ async fn rate_limit_answers_429_beyond_so_many_requests_of_a_session_and_drops_n
 
 #[tokio::test]
 async fn rate_limit_may_count_the_requests_of_a_user_or_of_an_address_together() {
-    async fn bind(Json(uid): Json<String>, session: FrontendSession) -> Result<()> {
-        Ok(session.bind(&uid).await?)
+    async fn bind(Json(uid): Json<String>, session: Session) -> Result<()> {
+        session.bind(&*uid).await?;
+        Ok(())
     }
     async fn noop() {}
     // What binds is not counted.
@@ -390,6 +391,18 @@ async fn rate_limit_may_count_the_requests_of_a_user_or_of_an_address_together()
         let refused = !by_uid;
         assert_eq!(answer["code"] == 429, refused, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn rate_limit_knows_the_address_of_a_client_on_a_back_end() {
+    let back = chat(Handlers::new()).filter(RateLimit::new(1, LONG).by_address());
+    let (server, _back) = pair(connector(Handlers::new()), back).await;
+    let (mut one, mut same) = (
+        client(&server, Door::Tcp).await,
+        client(&server, Door::WebSocket).await,
+    );
+    one.was_ignored("chat.main.echo").await;
+    same.is_refused("chat.main.echo", &json!({}), 429).await;
 }
 
 /// Counts requests for `noop` alone.

@@ -175,7 +175,7 @@ async fn a_confirmed_push_names_those_whose_clients_do_not_keep_up() {
 }
 
 /// Says hello as a front end of its own, whose clients nobody knows.
-async fn stranger(server: &Server, id: &str) -> Peer {
+pub(crate) async fn stranger(server: &Server, id: &str) -> Peer {
     let mut peer = Peer::of(server).await;
     let mut hello = vec![0x0a, id.len() as u8];
     hello.extend(id.as_bytes());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tangelo::{
     App, Bootstrap, Config, Running, StartError,
     config::ProtoRule,
-    server::{Blueprint, Handlers, Json, Limits, State},
+    server::{Blueprint, FrontendSession, Handlers, Json, Limits, State},
 };
 
 use crate::{
@@ -244,6 +244,37 @@ async fn a_file_holds_servers_that_work_as_it_says_whatever_the_code_says() {
         .request("connector.main.echo", &json!("x".repeat(20_000)))
         .await;
     client.is_closed().await;
+    stop(&running).await;
+}
+
+#[tokio::test]
+async fn a_user_has_one_session_alone_where_the_file_says_so() {
+    async fn enter(Json(uid): Json<String>, session: FrontendSession) -> tangelo::Result<()> {
+        Ok(session.bind(&uid).await?)
+    }
+    let servers = r#"{"connector":
+        [{"id": "connector-1", "port": 0, "clientPort": 0, "frontend": true}]}"#;
+    let types = "[types.connector]\nsingle_session = \"refuse_new\"\n";
+    let config = folder(
+        "single",
+        &[("servers.json", servers), ("tangelo.toml", types)],
+    );
+    let running = App::new()
+        .config(&config)
+        .config(config.join("tangelo.toml"))
+        .server("connector", |server| {
+            main(server).handler("entry", Handlers::new().add("enter", enter))
+        })
+        .start()
+        .await
+        .unwrap();
+    let at = door(&running, "connector-1");
+    let mut first = Client::connect(Door::Tcp, at).await;
+    first.ask("connector.entry.enter", &json!("anna")).await;
+    let mut second = Client::connect(Door::Tcp, at).await;
+    second
+        .is_refused("connector.entry.enter", &json!("anna"), 409)
+        .await;
     stop(&running).await;
 }
 

@@ -1,6 +1,7 @@
 //! What filters see, do and cannot do; on front and back ends alike.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,8 +15,8 @@ use tangelo::{
     Error, Result,
     rpc::{Code, Status},
     server::{
-        Answered, Blueprint, Context, Extension, Filter, FrontendSession, Handlers, IntoReply,
-        Json, Limits, Outbound, PushScheduler, PushSender, Request, RouteTo, Routes, Session,
+        Answered, Blueprint, Context, Extension, Filter, Handlers, IntoReply, Json, Limits,
+        Outbound, PushScheduler, PushSender, Request, RouteTo, Routes, Session, filters::Serial,
     },
 };
 
@@ -189,19 +190,31 @@ async fn a_before_filter_lays_beside_a_request_what_its_handler_takes() {
 }
 
 #[tokio::test]
-async fn a_before_filter_may_amend_the_session_that_handlers_here_and_elsewhere_see() {
-    async fn enter(session: FrontendSession) -> Result<()> {
+async fn a_before_filter_may_amend_the_session_that_handlers_and_after_filters_see() {
+    async fn enter(session: Session) -> Result<()> {
         session.set("room", "lobby")
     }
     async fn room(session: Session) -> Result<Json<String>> {
         Ok(Json(session.get("room")?))
     }
+    let mut heard = Heard::new();
     let handlers = || Handlers::new().add("room", room);
-    let (server, _back) = both(handlers, |blueprint| blueprint.global_before(enter)).await;
-    let mut client = client(&server, Door::Tcp).await;
-    for place in PLACES {
-        let answer = client.ask(&format!("{place}.main.room"), &json!({})).await;
-        assert_eq!(answer, "lobby");
+    let sees = |blueprint: Blueprint| {
+        let tell = heard.teller();
+        blueprint.after(move |answered: Answered| {
+            tell(answered.session().get::<String>("room").unwrap());
+            std::future::ready(())
+        })
+    };
+    let local = both(handlers, |blueprint| sees(blueprint).before(enter)).await;
+    let global = both(handlers, |blueprint| sees(blueprint).global_before(enter)).await;
+    for (server, _back) in [&local, &global] {
+        let mut client = client(server, Door::Tcp).await;
+        for place in PLACES {
+            let answer = client.ask(&format!("{place}.main.room"), &json!({})).await;
+            assert_eq!(answer, "lobby");
+            assert_eq!(heard.next("the after filter").await, "lobby");
+        }
     }
 }
 
@@ -578,6 +591,50 @@ async fn requests_start_in_order_though_some_pass_filters_and_route_functions_an
     }
     for number in 0..40 {
         assert_eq!(heard.next("a handler starts").await, number);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_sessions_keep_their_order_in_filters_that_wait() {
+    const SESSIONS: u64 = 1000;
+    const REQUESTS: u64 = 6;
+    type Seen = Arc<Mutex<HashMap<(u64, &'static str), Vec<u64>>>>;
+    let seen = Seen::default();
+    let notes = |place: &'static str| {
+        let seen = Arc::clone(&seen);
+        let note = move |Json(body): Json<Value>, session: Session| {
+            let number = body["number"].as_u64().unwrap();
+            let key = (session.id().into(), place);
+            seen.lock().entry(key).or_default().push(number);
+            std::future::ready(Json(number))
+        };
+        Handlers::new().add("note", note)
+    };
+    let filtered = |blueprint: Blueprint| blueprint.filter(Serial::default()).before(yields);
+    let front = filtered(connector(notes("connector"))).global_before(yields);
+    let (server, _back) = pair(front, filtered(chat(notes("chat")))).await;
+    let mut clients = Vec::new();
+    for session in 0..SESSIONS {
+        let mut client = client(&server, DOORS[session as usize % 2]).await;
+        for number in 0..REQUESTS {
+            let route = format!("{}.main.note", PLACES[number as usize % 2]);
+            let body = json!({ "number": number, "yields": (session + number) % 5 });
+            client.request(&route, &body).await;
+        }
+        clients.push(client);
+    }
+    for client in &mut clients {
+        for _ in 0..REQUESTS {
+            let Said::Reply(_, number) = client.hear().await else {
+                panic!("expected an answer");
+            };
+            assert!(number.is_u64(), "{number}");
+        }
+    }
+    let seen = seen.lock();
+    assert_eq!(seen.len() as u64, 2 * SESSIONS);
+    for numbers in seen.values() {
+        assert!(numbers.is_sorted() && numbers.len() as u64 == REQUESTS / 2);
     }
 }
 

@@ -185,8 +185,9 @@ async fn mistakes_of_jobs_in_code_keep_a_server_from_starting_all_at_once() {
 #[tokio::test]
 async fn a_job_takes_what_it_needs_as_a_handler_does_and_reaches_clients() {
     async fn enter(session: Session, channels: Channels) -> Result<()> {
-        let room = channels.get_or_create("room");
-        room.add_by_id("ann", session.id(), session.frontend_id())?;
+        channels
+            .get_or_create("room")
+            .add_by_id("ann", session.id(), session.frontend_id())?;
         Ok(())
     }
     async fn chime(State(word): State<&'static str>, channels: Channels) -> Result<()> {

@@ -182,14 +182,7 @@ async fn what_does_not_exist_is_not_found_and_the_connection_stays() {
     let (_front, back) = servers(Handlers::new()).await;
     let mut peer = Peer::of(&back).await;
     // Services 10 to 13 are Tangelo's own.
-    for (service, message) in [
-        (CALCULATOR, 99),
-        (999, 1),
-        (3, 1),
-        (10, 9),
-        (11, 9),
-        (13, 9),
-    ] {
+    for (service, message) in [(CALCULATOR, 99), (999, 1), (3, 1), (10, 9), (11, 9)] {
         peer.is_refused(call(service, message), -627).await;
     }
     // Sessions are not for those who have not said who they are.
@@ -230,11 +223,14 @@ async fn a_stranger_forwards_restores_and_closes_nothing() {
     // Forward with a route and a session; Session.closed; Channel.restore.
     let forward = b"\x0a\x0echat.main.echo\x2a\x09\x09\x07\0\0\0\0\0\0\0";
     let closed = b"\x09\x07\0\0\0\0\0\0\0";
-    let bodies: [((i32, i32), &[u8]); 3] =
-        [((11, 1), forward), ((12, 1), closed), ((13, 4), closed)];
-    for ((service, message), body) in bodies {
+    let bodies: [((i32, i32), &[u8], i32); 3] = [
+        ((11, 1), forward, -625),
+        ((12, 1), closed, -625),
+        ((13, 4), closed, -625),
+    ];
+    for ((service, message), body, code) in bodies {
         let frame = peer.ask(call(service, message), body).await;
-        assert_eq!(frame.meta.ret_code, -625, "service {service}");
+        assert_eq!(frame.meta.ret_code, code, "service {service}");
     }
     peer.stands().await;
 }

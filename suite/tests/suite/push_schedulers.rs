@@ -19,8 +19,9 @@ use tangelo::{
     connector::{Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing},
     rpc::Reply,
     server::{
-        Blueprint, Buffered, Channels, Direct, FrontendSession, Handlers, Json, Limits, Outbound,
-        OutboundKind, PushScheduler, PushSchedulers, PushSender, Server, Session, SessionId,
+        Blueprint, BroadcastOptions, Buffered, Channels, Direct, FrontendSession, Handlers, Json,
+        Limits, Outbound, OutboundKind, PushScheduler, PushSchedulers, PushSender, Server, Session,
+        SessionId,
     },
 };
 use tangelo_wire::pomelo::handshake::Hello;
@@ -742,6 +743,34 @@ async fn a_channels_push_comes_to_it_once_for_all_sessions_and_can_be_sent_to_so
         }
         client.was_ignored(ECHO).await;
     }
+}
+
+#[tokio::test]
+async fn a_broadcast_comes_to_it_as_one() {
+    let mut told = Heard::new();
+    let tell = told.teller();
+    let own = Own(move |message: Outbound, sender: &PushSender| {
+        if message.kind() != OutboundKind::Response {
+            tell((message.kind(), message.receivers().len()));
+        }
+        sender.send(message);
+    });
+    let (server, back) = pair(pushing().push_scheduler(own), chat(Handlers::new())).await;
+    let mut clients = crowd(&server, 6).await;
+    let channels = back.context().channels();
+    let options = BroadcastOptions::default();
+    channels.broadcast("connector", "on", &1, &options).unwrap();
+    for client in &mut clients {
+        hear_all(client, 1).await;
+    }
+    let mut receivers = 0;
+    while receivers < 6 {
+        let (kind, here) = told.next("the broadcast").await;
+        assert_eq!(kind, OutboundKind::Broadcast);
+        receivers += here;
+    }
+    assert_eq!(receivers, 6);
+    told.is_silent();
 }
 
 #[tokio::test]

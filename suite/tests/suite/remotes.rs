@@ -709,7 +709,7 @@ async fn a_stranger_who_has_not_said_hello_is_refused() {
         ..call(INVOKE.0, INVOKE.1)
     };
     let answer = stranger.ask(meta, echo).await;
-    assert_eq!(Code(answer.meta.ret_code), Code::DECODE_REQ_ERROR);
+    assert_eq!(Code(answer.meta.ret_code), Code::SERVICE_NOT_ALLOWED);
     assert_eq!(answer.body, b""[..]);
 }
 

@@ -4,6 +4,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
     time::Duration,
 };
@@ -14,7 +15,7 @@ use tangelo::{
     rpc::{Code, Reply, Status},
     server::{
         Blueprint, Context, FailMode, Handlers, Json, Remotes, Rpc, RpcCall, RpcFilter, RpcLog,
-        Server, Session,
+        Server, Session, filters::TooBusy,
     },
 };
 use tokio::time::Instant;
@@ -365,6 +366,34 @@ async fn the_log_has_a_line_for_each_call() {
         "{first}"
     );
     assert!(!lines[2].contains("args="), "what is no text is not shown");
+}
+
+#[tokio::test]
+async fn too_busy_makes_no_calls_while_the_runtime_lags_and_makes_them_when_it_does_not() {
+    let filter = Arc::new(TooBusy::default());
+    let front = plain().rpc_filter(Arc::clone(&filter));
+    let (front, _backs) = calling(front).await;
+    let call = || async {
+        rpc(&front)
+            .invoke::<String>("chat.main.here", "key", &())
+            .await
+    };
+    let not_busy = || async {
+        soon("it is not busy", async {
+            while call().await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    not_busy().await;
+    // Nothing of this test runs meanwhile.
+    let (_nobody, blocked) = mpsc::channel::<()>();
+    let _ = blocked.recv_timeout(Duration::from_millis(600));
+    let status = call().await.unwrap_err();
+    assert_eq!(status.code(), Code::QUEUE_FULL);
+    assert_eq!(status.message(), "the server is too busy");
+    not_busy().await;
 }
 
 /// Two places for back ends of one type, the first without a server, the front end that knows them, and

@@ -1,10 +1,13 @@
 //! What an application is told of its sessions: bound, unbound, closed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::FutureExt;
 use serde_json::json;
 use tangelo::{
     Result,
-    server::{Blueprint, CloseReason, FrontendSession, Handlers, Json},
+    rpc::Code,
+    server::{BindError, Blueprint, CloseReason, FrontendSession, Handlers, Json},
 };
 
 use crate::{
@@ -159,4 +162,44 @@ async fn who_is_told_may_use_the_session_and_is_told_of_that_afterwards() {
         while client.hear().await != Said::End {}
     })
     .await;
+}
+
+#[tokio::test]
+async fn who_is_told_too_slowly_is_told_all_the_same_and_more_is_refused() {
+    let mut heard = Heard::new();
+    let (bound, unbound, refused) = (heard.teller(), heard.teller(), heard.teller());
+    let first = AtomicBool::new(true);
+    let blueprint = front_end()
+        .on_bind(move |session, uid| {
+            bound(format!("{uid} bound"));
+            if !first.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            // 64 may wait: an unbind and a bind, thirty-two times.
+            for number in 0..33 {
+                session.unbind().now_or_never().unwrap().unwrap();
+                let again = session.bind(number).now_or_never().unwrap();
+                match again {
+                    Ok(()) => assert!(number < 32, "{number}"),
+                    Err(BindError::Failed(status)) => {
+                        assert_eq!((number, status.code()), (32, Code::FLOW_LIMIT));
+                        refused("refused".to_owned());
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        })
+        .on_unbind(move |_, uid| unbound(format!("{uid} unbound")));
+    let server = alone(blueprint).await;
+    let mut client = client(&server, Door::Tcp).await;
+    assert_eq!(client.ask(BIND, &json!("u")).await, json!({}));
+    assert_eq!(heard.next("bound").await, "u bound");
+    assert_eq!(heard.next("refused").await, "refused");
+    assert_eq!(heard.next("unbound").await, "u unbound");
+    for number in 0..32 {
+        assert_eq!(heard.next("bound").await, format!("{number} bound"));
+        assert_eq!(heard.next("unbound").await, format!("{number} unbound"));
+    }
+    heard.is_silent();
+    assert_eq!(client.ask(BIND, &json!("v")).await, json!({}));
 }

@@ -323,6 +323,33 @@ async fn front_ends_of_other_types_and_the_own_one_are_asked_the_same_way() {
 }
 
 #[tokio::test]
+async fn another_front_end_of_the_same_type_is_dialed_when_it_is_asked() {
+    let world = World::new();
+    let asks = world.front("connector-1", connector(see())).await;
+    let there = tangelo::registry::Instance {
+        port: Some(0),
+        ..crate::world::front("connector-2")
+    };
+    let there = world.start(connector(see()), there).await;
+    let mut client = client(&there, Door::Tcp).await;
+    let id = there.context().sessions().all()[0].id();
+    let sessions = asks.context().backend_sessions();
+    let session = sessions.get("connector-2", id).await.unwrap().unwrap();
+    session.bind("u").await.unwrap();
+    session.push("on", &1).unwrap();
+    assert_eq!(client.push("on").await, 1);
+    assert_eq!(
+        sessions.kick_by_uid("connector-2", "u", "x").await.unwrap(),
+        1
+    );
+    assert!(matches!(client.hear().await, Said::Kick(_)));
+    // One without a port cannot be.
+    let _mute = world.front("connector-3", connector(see())).await;
+    let asked = sessions.get("connector-3", id).await.unwrap_err();
+    assert_eq!(code(asked), Code::NO_CONNECTION);
+}
+
+#[tokio::test]
 async fn what_a_back_end_says_of_a_session_arrives_in_its_order() {
     let mut fixture = Fixture::new().await;
     let there = fixture.there().await;
@@ -439,6 +466,22 @@ async fn a_front_end_that_is_not_there_is_told_so_at_once() {
         assert!(surely_not.contains(&lost), "{lost:?}");
     }
     assert_eq!(there.get::<String>("room").unwrap(), "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_that_does_not_answer_is_waited_for_three_seconds() {
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
+    let released = parking_lot::Mutex::new(released);
+    let front = connector(see()).on_close(move |_, _| {
+        let _ = released.lock().recv_timeout(crate::world::DEADLINE);
+    });
+    let fixture = Fixture::with(front, chat(see())).await;
+    let there = fixture.there().await;
+    let begun = tokio::time::Instant::now();
+    let late = there.kick("x").await.unwrap_err();
+    assert_eq!(code(late), Code::RPC_TIMEOUT);
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+    release.send(()).unwrap();
 }
 
 #[tokio::test]

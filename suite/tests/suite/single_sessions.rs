@@ -1,7 +1,11 @@
 //! One session alone for a user, also across front ends.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -21,7 +25,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     client::{Client, Door, Said},
-    world::{Heard, World, chat, client, soon, until},
+    world::{Heard, Hold, World, chat, client, soon, until},
 };
 
 /// A front end whose clients are told their ids, and bind themselves.
@@ -309,6 +313,48 @@ async fn of_many_binds_at_once_one_session_is_left_whatever_becomes_of_the_other
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_it_is_bound_and_unbound_a_user_has_one_session() {
+    let world = World::new();
+    let servers: [_; 2] = fronts(&world, &SingleSession::refuse_new()).await;
+    let uids = ["a", "b", "c", "d"];
+    let have = uids.map(|_| AtomicUsize::new(0));
+    let mut players = Vec::new();
+    for number in 0..8 {
+        players.push(player(&servers[number % 2]).await);
+    }
+    let bound = AtomicUsize::new(0);
+    let rounds = players
+        .iter()
+        .enumerate()
+        .map(async |(number, (_, session))| {
+            for round in 0..50 {
+                let which = (number + round) % uids.len();
+                // Some of it twice at once.
+                let (one, other) = futures_util::join!(session.bind(uids[which]), async {
+                    if round % 3 == 0 {
+                        let _ = session.bind(uids[which]).await;
+                    }
+                });
+                let () = other;
+                if one.is_ok() {
+                    bound.fetch_add(1, Ordering::Relaxed);
+                    assert_eq!(have[which].fetch_add(1, Ordering::SeqCst), 0, "alone");
+                    tokio::task::yield_now().await;
+                    have[which].fetch_sub(1, Ordering::SeqCst);
+                }
+                session.unbind().await.unwrap();
+            }
+        });
+    soon("all is done", join_all(rounds)).await;
+    assert!(bound.load(Ordering::Relaxed) > 100, "{bound:?}");
+    for uid in uids {
+        assert_eq!(count(&[&servers[0], &servers[1]], uid), 0);
+        players[0].1.bind(uid).await.unwrap();
+        players[0].1.unbind().await.unwrap();
+    }
+}
+
 /// Users of sessions on the first of these front ends.
 async fn users(servers: &[Server]) -> Vec<(Client, Session, String)> {
     let mut players = Vec::new();
@@ -351,6 +397,44 @@ async fn a_front_end_that_comes_finds_the_claims_of_others() {
             is_taken(&second, uid).await;
         }
         assert_eq!(session.state(), SessionState::Inited);
+    }
+}
+
+#[tokio::test]
+async fn a_front_end_that_leaves_goes_on_playing_by_the_rules() {
+    for (config, old_stays) in [
+        (SingleSession::refuse_new(), true),
+        (SingleSession::kick_old(), false),
+    ] {
+        let (world, hold) = (World::new(), Hold::new());
+        let busy = single(config.clone());
+        let busy = busy.handler("hold", Handlers::new().add("hold", hold.handler()));
+        let leaving = world.start(busy, front("connector-1")).await;
+        let stays = world.start(single(config), front("connector-2")).await;
+        soon("they meet", leaving.connected()).await;
+        soon("they meet", stays.connected()).await;
+        // It does not go before this is answered.
+        let (mut old_client, old) = player(&leaving).await;
+        old.bind("u").await.unwrap();
+        old_client.request("connector.hold.hold", &json!({})).await;
+        hold.entered(1).await;
+        leaving.announce();
+        let closing = leaving.close_doors(crate::world::DEADLINE);
+        let binding = async {
+            let (client, new) = player(&stays).await;
+            let bound = new.bind("u").await;
+            // Both may have it for a moment, while the claim is brought.
+            let gone = || match old_stays {
+                true => bound.is_err() || new.state() == SessionState::Closed,
+                false => old.state() == SessionState::Closed,
+            };
+            until("one has it alone", gone).await;
+            assert_eq!(old.state() == SessionState::Inited, old_stays);
+            assert_eq!(count(&[&leaving, &stays], "u"), 1);
+            hold.release(1);
+            client
+        };
+        futures_util::join!(closing, binding);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::message::{self, Malformed, Raw};
 /// type. A list of numbers, packed, becomes eight times as much at the most.
 pub const MAX_GROWTH: usize = 16;
 /// Bytes that every body may become, however short it is.
-pub const ALWAYS_DECODED: usize = 4 << 20;
+pub const ALWAYS_DECODED: usize = 256 << 10;
 
 /// A `String` or a `Vec`.
 const LIST: usize = 24;

@@ -19,7 +19,7 @@ pub(crate) struct Quota {
     /// Bytes of requests that run.
     held: AtomicUsize,
     most_held: usize,
-    /// Bytes that peers have not read yet.
+    /// Bytes that peers have not read yet, and those of frames they have not sent to the end.
     unread: AtomicUsize,
     most_unread: usize,
     lines: Mutex<LogLines>,
@@ -35,8 +35,8 @@ pub(super) struct Share {
 impl Quota {
     /// For strangers.
     pub(crate) fn new() -> Arc<Self> {
-        const MOST_HELD: usize = 512 << 20;
-        const MOST_UNREAD: usize = 256 << 20;
+        const MOST_HELD: usize = 1 << 30;
+        const MOST_UNREAD: usize = 512 << 20;
         Self::of(MOST_HELD, MOST_UNREAD)
     }
 

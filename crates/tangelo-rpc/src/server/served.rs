@@ -137,7 +137,7 @@ impl Shared {
     }
 
     /// Counts it, lets it wait for its turn, runs it.
-    async fn admit(&self, request: Request, line: &mut Line) -> Result<Reply, Status> {
+    async fn admit(&self, mut request: Request, line: &mut Line) -> Result<Reply, Status> {
         let (received, service_id) = (Instant::now(), request.service_id);
         let failed = |panicked| failed(service_id, panicked);
         if let Some(flow) = &self.settings.flow {
@@ -162,6 +162,7 @@ impl Shared {
                 let permit = match entry {
                     Entry::Entered(permit) => permit,
                     Entry::Wait(waiting) => {
+                        request.unpin();
                         let permit = Queued::new(waiting, &request).await?;
                         line.waited(received.elapsed());
                         permit

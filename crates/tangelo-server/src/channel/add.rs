@@ -200,8 +200,7 @@ impl Channels {
             let sessions = self.shared.here.sessions.bound_to(uid);
             return Ok(sessions.iter().map(|session| session.id()).collect());
         }
-        let lanes = self.frontends().lanes(frontend_id);
-        let connection = lanes.first().ok_or(Status::from(Code::NO_CONNECTION))?;
+        let connection = self.frontends().first(frontend_id)?;
         let question = FindReq {
             uid: uid.to_owned(),
         };

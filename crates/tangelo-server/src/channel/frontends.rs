@@ -1,6 +1,6 @@
 //! The front ends that are connected to a server.
 
-use tangelo_rpc::{Connection, Dialers, Status};
+use tangelo_rpc::{Code, Connection, Dialers, Status};
 
 use crate::session::SessionId;
 
@@ -29,6 +29,12 @@ impl FrontEnds {
         session: SessionId,
     ) -> Result<Connection, Status> {
         self.0.connection(frontend_id, session.0)
+    }
+
+    /// A connection to this front end, for what belongs to no session.
+    pub(crate) fn first(&self, frontend_id: &str) -> Result<Connection, Status> {
+        let first = self.lanes(frontend_id).into_iter().next();
+        first.ok_or_else(|| Code::NO_CONNECTION.into())
     }
 
     /// One connection for each lane of this front end, so that together they carry all its sessions.

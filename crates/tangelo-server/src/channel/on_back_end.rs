@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use tangelo_rpc::{Answer, Code, Connection, Definition, Reply, Request, Service, Status};
+use tangelo_rpc::{
+    Answer, Code, Connection, Definition, Reply, Request, Service, Status, link::Hello,
+};
 
 use super::{Channels, GONE, Member, RESTORE};
 use crate::{
@@ -37,34 +39,32 @@ impl Service for ChannelOnBackEnd {
 impl ChannelOnBackEnd {
     fn serve(&self, request: &Request) -> Result<(), Status> {
         let body = request.body.clone();
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
-        let frontend_id = &*hello.identity.server_id;
         match (request.service_id, request.msg_id) {
-            RESTORE => {
-                let message = RestoreReq::decode(body).map_err(undecodable)?;
-                self.restore(message, frontend_id, connection);
-            }
-            GONE => {
-                let message = GoneReq::decode(body).map_err(undecodable)?;
-                let session = SessionId(message.sid);
-                self.0
-                    .drop_out(&message.channel, frontend_id, session, None);
-            }
-            _ => return Err(Code::NOT_FOUND.into()),
+            RESTORE => self.restore(RestoreReq::decode(body).map_err(undecodable)?, request),
+            GONE => self.gone(&GoneReq::decode(body).map_err(undecodable)?, request),
+            _ => Err(Code::NOT_FOUND.into()),
         }
-        Ok(())
     }
 
-    fn restore(&self, message: RestoreReq, frontend_id: &str, connection: &Connection) {
+    fn restore(&self, message: RestoreReq, request: &Request) -> Result<(), Status> {
+        let (connection, hello) = peer(request)?;
         for membership in message.memberships {
             let member = Member {
                 uid: membership.uid.into(),
                 session: SessionId(message.sid),
-                frontend_id: Arc::from(frontend_id),
+                frontend_id: Arc::from(&*hello.identity.server_id),
             };
             self.0.restore(&membership.channel, member, connection);
         }
+        Ok(())
+    }
+
+    fn gone(&self, message: &GoneReq, request: &Request) -> Result<(), Status> {
+        let (_, hello) = peer(request)?;
+        let (frontend_id, session) = (&hello.identity.server_id, SessionId(message.sid));
+        self.0
+            .drop_out(&message.channel, frontend_id, session, None);
+        Ok(())
     }
 }
 
@@ -87,17 +87,20 @@ impl SessionOnBackEnd {
             return Err(Code::NOT_FOUND.into());
         }
         let message = ClosedReq::decode(request.body.clone()).map_err(undecodable)?;
-        let hello = request
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.hello());
-        let hello = hello.ok_or(Code::DECODE_REQ_ERROR)?;
+        let (_, hello) = peer(request)?;
         self.0
             .session_closed(&hello.identity.server_id, SessionId(message.sid));
         Ok(())
     }
 }
 
-fn undecodable(error: prost::DecodeError) -> Status {
+/// The server that asks.
+pub(super) fn peer(request: &Request) -> Result<(&Connection, &Hello), Status> {
+    let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
+    let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+    Ok((connection, hello))
+}
+
+pub(super) fn undecodable(error: prost::DecodeError) -> Status {
     Status::from(Code::DECODE_REQ_ERROR).with_cause(error)
 }

@@ -9,17 +9,27 @@ use tangelo_rpc::{
     Answer, Code, Connection, Definition, Reply, Request, Service, Status, link::Hello,
 };
 
-use super::{Channels, Delivery, FIND, JOINED, LEFT, NamedFilter, PUSH, Road, Terms};
+use super::{
+    Channels, Delivery, ENROLL, FIND, JOINED, LEFT, NamedFilter, PUSH, REFRESH, Road, Terms,
+    on_back_end::{peer, undecodable},
+};
 use crate::{
     OutboundKind,
-    generated::channel::{FindReq, FindRes, JoinedReq, LeftReq, Membership, PushReq, PushRes},
+    generated::channel::{
+        EnrollReq, FindReq, FindRes, JoinedReq, LeftReq, Membership, PushReq, PushRes,
+    },
+    global_channels::Change,
     membership,
+    roster::Roster,
     session::SessionId,
 };
 
 /// Answers service Channel on a front end.
 #[derive(Debug)]
-pub(crate) struct ChannelOnFrontEnd(pub(crate) Channels);
+pub(crate) struct ChannelOnFrontEnd {
+    pub(crate) channels: Channels,
+    pub(crate) roster: Option<Arc<Roster>>,
+}
 
 impl Definition for ChannelOnFrontEnd {
     const SERVICE_ID: i32 = PUSH.0;
@@ -28,19 +38,21 @@ impl Definition for ChannelOnFrontEnd {
 
 impl Service for ChannelOnFrontEnd {
     fn call(&self, request: Request) -> Answer {
+        if (request.service_id, request.msg_id) == ENROLL {
+            return self.enroll(&request);
+        }
         Box::pin(std::future::ready(self.serve(&request)))
     }
 }
 
 impl ChannelOnFrontEnd {
     fn here(&self) -> &Delivery {
-        &self.0.shared.here
+        &self.channels.shared.here
     }
 
     fn serve(&self, request: &Request) -> Result<Reply, Status> {
         let body = request.body.clone();
-        let connection = request.connection.as_ref().ok_or(Code::DECODE_REQ_ERROR)?;
-        let hello = connection.hello().ok_or(Code::DECODE_REQ_ERROR)?;
+        let (connection, hello) = peer(request)?;
         match (request.service_id, request.msg_id) {
             PUSH => {
                 let told = self.push(PushReq::decode(body).map_err(undecodable)?, hello)?;
@@ -57,9 +69,24 @@ impl ChannelOnFrontEnd {
                 self.joined(message, hello, connection);
             }
             LEFT => self.left(&LeftReq::decode(body).map_err(undecodable)?, hello),
+            REFRESH => {
+                if let Some(roster) = &self.roster {
+                    roster.tell_again();
+                }
+            }
             _ => return Err(Code::NOT_FOUND.into()),
         }
         Ok(Reply::default())
+    }
+
+    /// Whatever becomes of it, it does so within its time.
+    fn enroll(&self, request: &Request) -> Answer {
+        let (roster, body) = (self.roster.clone(), request.body.clone());
+        Box::pin(async move {
+            let message = EnrollReq::decode(body).map_err(undecodable)?;
+            let answer = Change::asked(roster.as_deref(), &message).await;
+            Ok(Reply::protobuf(0, answer.encode_to_vec()))
+        })
     }
 
     fn push(&self, message: PushReq, hello: &Hello) -> Result<PushRes, Status> {
@@ -153,8 +180,4 @@ impl ChannelOnFrontEnd {
             }
         }
     }
-}
-
-fn undecodable(error: prost::DecodeError) -> Status {
-    Status::from(Code::DECODE_REQ_ERROR).with_cause(error)
 }

@@ -70,7 +70,8 @@ impl RateLimit {
         self
     }
 
-    /// Of each address clients come from: of IPv6, each network of 64 bits.
+    /// Of each address clients come from: of IPv6, each network of 64 bits. Of the session where the address
+    /// is not known.
     #[must_use]
     pub fn by_address(mut self) -> Self {
         self.by = By::Address;

@@ -11,7 +11,7 @@ use std::{
 use tangelo_rpc::{Code, Status};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Context, Filter, Request, Result};
+use crate::{Context, Filter, Request, Result, RpcCall, RpcFilter};
 
 /// Refuses requests, with 503, while the server lags: while a task of its runtime that is to run waits for its
 /// turn longer than it should.
@@ -54,6 +54,13 @@ impl TooBusy {
         Duration::from_micros(lag.max(late))
     }
 
+    fn admit(&self) -> Result<()> {
+        if self.lag() > self.max_lag {
+            return Err(Status::new(Code::QUEUE_FULL, "the server is too busy").into());
+        }
+        Ok(())
+    }
+
     fn now(&self) -> u64 {
         self.epoch.elapsed().as_micros() as u64
     }
@@ -67,10 +74,18 @@ impl Default for TooBusy {
 
 impl Filter for TooBusy {
     async fn before(&self, _request: &mut Request) -> Result<()> {
-        if self.lag() > self.max_lag {
-            return Err(Status::new(Code::QUEUE_FULL, "the server is too busy").into());
-        }
-        Ok(())
+        self.admit()
+    }
+
+    async fn run(&self, _server: &Arc<Context>) {
+        sample(self).await;
+    }
+}
+
+/// Calls to other servers are not made while this one lags: Pomelo's `rpcFilters.toobusy`.
+impl RpcFilter for TooBusy {
+    async fn before(&self, _call: &mut RpcCall) -> Result<()> {
+        self.admit()
     }
 
     async fn run(&self, _server: &Arc<Context>) {

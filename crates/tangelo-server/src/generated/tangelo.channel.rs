@@ -262,3 +262,194 @@ pub struct FindRes {
     #[prost(fixed64, repeated, tag = "2")]
     pub sids: tangelo_rpc::codegen::prost::alloc::vec::Vec<u64>,
 }
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct EnrollReq {
+    #[prost(string, tag = "1")]
+    pub channel: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
+    #[prost(enumeration = "enroll_req::Action", tag = "3")]
+    pub action: i32,
+}
+/// Nested message and enum types in `EnrollReq`.
+pub mod enroll_req {
+    #[allow(
+        clippy::all,
+        clippy::pedantic,
+        clippy::nursery,
+        dead_code,
+        deprecated,
+        missing_docs,
+        missing_debug_implementations,
+        unreachable_pub
+    )]
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        tangelo_rpc::codegen::prost::Enumeration
+    )]
+    #[prost(prost_path = "tangelo_rpc::codegen::prost")]
+    #[repr(i32)]
+    pub enum Action {
+        Join = 0,
+        Leave = 1,
+        /// Everybody leaves.
+        Destroy = 2,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Join => "JOIN",
+                Self::Leave => "LEAVE",
+                Self::Destroy => "DESTROY",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "JOIN" => Some(Self::Join),
+                "LEAVE" => Some(Self::Leave),
+                "DESTROY" => Some(Self::Destroy),
+                _ => None,
+            }
+        }
+    }
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct EnrollRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+    #[prost(enumeration = "enroll_res::Outcome", tag = "2")]
+    pub outcome: i32,
+    /// What the store said.
+    #[prost(string, tag = "3")]
+    pub reason: tangelo_rpc::codegen::prost::alloc::string::String,
+}
+/// Nested message and enum types in `EnrollRes`.
+pub mod enroll_res {
+    #[allow(
+        clippy::all,
+        clippy::pedantic,
+        clippy::nursery,
+        dead_code,
+        deprecated,
+        missing_docs,
+        missing_debug_implementations,
+        unreachable_pub
+    )]
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        tangelo_rpc::codegen::prost::Enumeration
+    )]
+    #[prost(prost_path = "tangelo_rpc::codegen::prost")]
+    #[repr(i32)]
+    pub enum Outcome {
+        Done = 0,
+        /// It was so already.
+        Unchanged = 1,
+        /// The user has no session here.
+        NoSession = 2,
+        TooMany = 3,
+        NoStore = 4,
+        StoreLate = 5,
+        StoreFailed = 6,
+    }
+    impl Outcome {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Done => "DONE",
+                Self::Unchanged => "UNCHANGED",
+                Self::NoSession => "NO_SESSION",
+                Self::TooMany => "TOO_MANY",
+                Self::NoStore => "NO_STORE",
+                Self::StoreLate => "STORE_LATE",
+                Self::StoreFailed => "STORE_FAILED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "DONE" => Some(Self::Done),
+                "UNCHANGED" => Some(Self::Unchanged),
+                "NO_SESSION" => Some(Self::NoSession),
+                "TOO_MANY" => Some(Self::TooMany),
+                "NO_STORE" => Some(Self::NoStore),
+                "STORE_LATE" => Some(Self::StoreLate),
+                "STORE_FAILED" => Some(Self::StoreFailed),
+                _ => None,
+            }
+        }
+    }
+}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct RefreshReq {}
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    dead_code,
+    deprecated,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub
+)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, tangelo_rpc::codegen::prost::Message)]
+#[prost(prost_path = "tangelo_rpc::codegen::prost")]
+pub struct RefreshRes {
+    #[prost(int32, tag = "1")]
+    pub ret_code: i32,
+}

@@ -15,7 +15,7 @@ use crate::{
 /// What a handler may have as an argument.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot have a `{Self}` as an argument",
-    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
+    note = "arguments are `Json<T>`, `Body`, `Session`, `FrontendSession`, `Sessions`, `BackendSessions`, `Connections`, `Channels`, `GlobalChannels`, `Presence`, `Servers`, `Rpc`, `Jobs`, `State<T>`, `Extension<T>`, `Request` or a type of yours that implements `FromRequest`; a remote's method and a job are called for no session"
 )]
 pub trait FromRequest<R = Request>: Sized + Send {
     /// Takes it from the request.
@@ -123,12 +123,13 @@ impl FromRequest for FrontendSession {
 
 impl<R: Incoming> FromRequest<R> for Sessions {
     fn from_request(request: &mut R) -> Result<Self> {
-        if !request.context().instance().frontend {
+        let context = request.context();
+        if !context.instance().frontend {
             return Err(Error::new(
                 "Sessions are on front ends: BackendSessions are everywhere",
             ));
         }
-        Ok(request.context().sessions().clone())
+        Ok(context.sessions().clone())
     }
 }
 

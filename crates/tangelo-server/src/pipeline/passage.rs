@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{Bounds, Pipeline, Place, client_gone, failed, not_found, within};
-use crate::{Answered, Error, Request, answer::Shown};
+use crate::{Answered, Error, Request, SessionState, answer::Shown};
 
 /// A request on its way through the filters of a server, and what is known of it when it has been answered.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Passage {
             };
             self.reached = Reached::Local;
             pipeline.local.before_all(&mut self.request).await?;
-            if session.is_known_gone() {
+            if session.state() == SessionState::Closed {
                 return Err(client_gone());
             }
             let answer = self.call(pipeline, number)?;

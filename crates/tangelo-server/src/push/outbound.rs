@@ -122,13 +122,13 @@ impl Outbound {
         }
     }
 
-    /// What was said to the scheduler beside the message: Pomelo's third argument of `next`, and its
-    /// `opts` of a push.
+    /// Of a response, what its handler said beside it: the third argument of Pomelo's `next`.
     pub fn options(&self) -> Option<&Value> {
         self.content.options.as_deref()
     }
 
-    /// The sessions that shall hear it.
+    /// The sessions that shall hear it. What a back end pushes comes once over each of its connections,
+    /// with the sessions that belong to that.
     pub fn receivers(&self) -> impl ExactSizeIterator<Item = Session> {
         let receivers = self.receivers.as_slice().iter();
         receivers.map(|session| Session(Kind::Front(Arc::clone(session))))

@@ -60,9 +60,8 @@ impl RemoteOnServer {
         let caller = match &request.connection {
             None => self.context.server_id(),
             Some(connection) => {
-                let hello = connection.hello();
-                let stranger = || Status::new(Code::DECODE_REQ_ERROR, "called by a stranger");
-                &hello.ok_or_else(stranger)?.identity.server_id
+                let hello = connection.hello().ok_or(Code::SERVICE_NOT_ALLOWED)?;
+                &hello.identity.server_id
             }
         };
         let message = InvokeReq::decode(request.body)

@@ -34,8 +34,10 @@ impl Routes {
         by: &By,
         cluster: &Cluster,
     ) -> Result<Choice, Status> {
+        // Before the list is looked at: if it changes meanwhile, what is chosen does not hold.
+        let cluster_version = cluster.version();
         let given = match by {
-            By::Session(session) => session.home(server_type, cluster.version()),
+            By::Session(session) => session.home(server_type, cluster_version),
             By::Key(_) => None,
         };
         if let Some((server, true)) = &given
@@ -55,7 +57,7 @@ impl Routes {
         let settling = Settling {
             session: session.clone(),
             session_version: session.version(),
-            cluster_version: cluster.version(),
+            cluster_version,
         };
         let server = match self.router_of(server_type) {
             None => server_of(&candidates, &default_key(session), given.as_deref())?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use twox_hash::XxHash3_64;
 
-use crate::{FrontendSession, Session};
+use crate::{FrontendSession, Session, Uid};
 
 /// What a server of a type is found by: Pomelo's route parameter. Made of a `&Session`, for whom the
 /// type's route function speaks, or of a text, which is the key itself.
@@ -55,6 +55,12 @@ impl From<&str> for RouteParam {
 impl From<&String> for RouteParam {
     fn from(key: &String) -> Self {
         Self::from(key.as_str())
+    }
+}
+
+impl From<&Uid> for RouteParam {
+    fn from(uid: &Uid) -> Self {
+        Self(By::Key(uid.clone().into()))
     }
 }
 

@@ -6,7 +6,7 @@ use tangelo_rpc::{Reply, Status};
 
 use super::{
     FailMode, RpcCall, RpcFilter,
-    filter::{AfterFn, BeforeFn, ErasedFilter},
+    filter::{AfterFn, AnyRpcFilter, BeforeFn},
 };
 use crate::{Blueprint, Error, IntoReply, Result};
 
@@ -14,7 +14,7 @@ use crate::{Blueprint, Error, IntoReply, Result};
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) fail_mode: FailMode,
-    pub(crate) filters: Vec<Arc<dyn ErasedFilter>>,
+    pub(crate) filters: Vec<Arc<dyn AnyRpcFilter>>,
     pub(crate) on_error: Option<OnError>,
 }
 

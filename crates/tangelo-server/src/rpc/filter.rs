@@ -1,11 +1,11 @@
 //! What an application does before and after each call.
 
-use std::{future::ready, pin::Pin};
+use std::{future::ready, sync::Arc};
 
 use tangelo_rpc::{Reply, Status};
 
 use super::RpcCall;
-use crate::Result;
+use crate::{Context, Result, filter::Boxed};
 
 /// Sees the calls a server makes, on their way out and when they have ended: Pomelo's `rpcFilter`.
 ///
@@ -27,24 +27,49 @@ pub trait RpcFilter: Send + Sync + 'static {
     fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>) {
         let _ = (call, outcome);
     }
+
+    /// What it does beside the calls, from before the doors of a server open until that stops.
+    fn run(&self, server: &Arc<Context>) -> impl Future<Output = ()> + Send {
+        let _ = server;
+        ready(())
+    }
+}
+
+/// A filter that is kept, for example to ask it how it fares, or that is one of requests as well.
+impl<F: RpcFilter> RpcFilter for Arc<F> {
+    fn before(&self, call: &mut RpcCall) -> impl Future<Output = Result<()>> + Send {
+        (**self).before(call)
+    }
+
+    fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>) {
+        (**self).after(call, outcome);
+    }
+
+    fn run(&self, server: &Arc<Context>) -> impl Future<Output = ()> + Send {
+        (**self).run(server)
+    }
 }
 
 /// A filter whose type does not matter any more.
-pub(crate) trait ErasedFilter: Send + Sync {
-    fn before<'a>(&'a self, call: &'a mut RpcCall) -> Before<'a>;
+pub(crate) trait AnyRpcFilter: Send + Sync {
+    fn before<'a>(&'a self, call: &'a mut RpcCall) -> Boxed<'a, Result<()>>;
 
     fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>);
+
+    fn run<'a>(&'a self, server: &'a Arc<Context>) -> Boxed<'a, ()>;
 }
 
-pub(crate) type Before<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
-
-impl<F: RpcFilter> ErasedFilter for F {
-    fn before<'a>(&'a self, call: &'a mut RpcCall) -> Before<'a> {
+impl<F: RpcFilter> AnyRpcFilter for F {
+    fn before<'a>(&'a self, call: &'a mut RpcCall) -> Boxed<'a, Result<()>> {
         Box::pin(RpcFilter::before(self, call))
     }
 
     fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>) {
         RpcFilter::after(self, call, outcome);
+    }
+
+    fn run<'a>(&'a self, server: &'a Arc<Context>) -> Boxed<'a, ()> {
+        Box::pin(RpcFilter::run(self, server))
     }
 }
 

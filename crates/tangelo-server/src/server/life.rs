@@ -105,7 +105,10 @@ impl Server {
         };
         let services = offered
             .within(within)
-            .with(ChannelOnFrontEnd(context.channels.clone()))
+            .with(ChannelOnFrontEnd {
+                channels: context.channels.clone(),
+                roster: context.roster.clone(),
+            })
             .with(SessionService {
                 sessions: context.sessions.clone(),
                 closed: None,
@@ -118,6 +121,10 @@ impl Server {
             run.await;
             drop(own);
         });
+        if let Some(roster) = &context.roster {
+            let run = Arc::clone(roster).run();
+            until_drained(&self.back, info_span!("roster"), run);
+        }
         if context.sessions.single().is_some() {
             let keep = session::keep(Arc::clone(context));
             until_drained(&self.back, info_span!("claims"), keep);
@@ -178,7 +185,7 @@ impl Server {
         until_drained(&self.back, info_span!("servers"), run);
     }
 
-    /// What filters do beside the requests.
+    /// What filters do beside requests and calls.
     fn run_filters(&self) {
         let (context, pipeline) = (&self.context, &self.context.pipeline);
         if !context.instance.frontend && !pipeline.global.is_empty() {
@@ -187,6 +194,12 @@ impl Server {
         for filter in pipeline.global.each().chain(pipeline.local.each()) {
             let context = Arc::clone(context);
             until_drained(&self.back, info_span!("filter"), async move {
+                filter.run(&context).await;
+            });
+        }
+        for filter in context.rpc.filters() {
+            let context = Arc::clone(context);
+            until_drained(&self.back, info_span!("rpc filter"), async move {
                 filter.run(&context).await;
             });
         }
@@ -258,7 +271,11 @@ impl Server {
         );
         let components = self.context.components.stop(&self.context, deadline).await;
         let left = deadline.saturating_duration_since(Instant::now());
-        callers + jobs + components + self.back.close(left).await
+        let back = self.back.close(left).await;
+        if let Some(roster) = &self.context.roster {
+            roster.end().await;
+        }
+        callers + jobs + components + back
     }
 
     /// Ends, all of it in its order: [`before_shutdown`](Self::before_shutdown),

@@ -84,6 +84,11 @@ impl BackSession {
         (!uid.is_empty()).then(|| Arc::from(uid))
     }
 
+    /// The connection that the request came over.
+    pub(crate) fn came_over(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(super) fn address(&self) -> SocketAddr {
         let address = self.text(&self.address).and_then(|text| text.parse().ok());
         address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
@@ -92,11 +97,6 @@ impl BackSession {
     pub(super) fn is_closed(&self) -> bool {
         self.changed(|changes| changes.closed.then_some(()))
             .is_some()
-    }
-
-    /// The connection that its request came over.
-    pub(crate) fn came_over(&self) -> &Connection {
-        &self.connection
     }
 
     /// What belongs to the server that is asked; its connections carry it.

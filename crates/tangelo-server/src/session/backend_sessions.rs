@@ -16,10 +16,9 @@ use crate::{Context, Error, Sessions, generated::session::Whose};
 /// waited for 3 s at the most.
 ///
 /// # Errors
-/// Of all that asks: 503 if the front end is not there or not connected to this server (a front end is
-/// connected to those of other types, and to those it shares
-/// [single sessions](crate::Blueprint::single_session) with), 502 if it is lost meanwhile, 504 if it
-/// does not answer; with these two it may have been done.
+/// Of all that asks: 503 if the front end is not there, 502 if it is lost meanwhile, 504 if it does not
+/// answer; with these two it may have been done. A front end that this server is not connected to, such
+/// as another of its own type, is dialed at the first use, if it has a `port`.
 ///
 /// The futures may be dropped; what was asked is then done or not.
 #[derive(Clone)]
@@ -43,7 +42,7 @@ impl BackendSessions {
     /// # Errors
     /// See [`BackendSessions`].
     pub async fn get(&self, frontend_id: &str, id: SessionId) -> Result<Option<Session>, Error> {
-        match self.there(frontend_id, id.into())? {
+        match self.there(frontend_id, id.into()).await? {
             There::Here(sessions) => Ok(sessions.get(id)),
             There::Elsewhere(connection) => Ok(shown(connection, id.into()).await?.pop()),
         }
@@ -59,7 +58,7 @@ impl BackendSessions {
         uid: impl AsRef<str>,
     ) -> Result<Vec<Session>, Error> {
         let uid = uid.as_ref();
-        match self.there(frontend_id, key(uid))? {
+        match self.there(frontend_id, key(uid)).await? {
             There::Here(sessions) => Ok(sessions.by_uid(uid)),
             There::Elsewhere(connection) => Ok(shown(connection, uid.into()).await?),
         }
@@ -75,7 +74,7 @@ impl BackendSessions {
         id: SessionId,
         reason: &str,
     ) -> Result<bool, Error> {
-        match self.there(frontend_id, id.into())? {
+        match self.there(frontend_id, id.into()).await? {
             There::Here(sessions) => Ok(sessions.kick_by_id(id, reason)),
             There::Elsewhere(connection) => {
                 Ok(remote::kick(&connection, id.into(), reason).await? > 0)
@@ -94,7 +93,7 @@ impl BackendSessions {
         reason: &str,
     ) -> Result<usize, Error> {
         let uid = uid.as_ref();
-        match self.there(frontend_id, key(uid))? {
+        match self.there(frontend_id, key(uid)).await? {
             There::Here(sessions) => Ok(sessions.kick_by_uid(uid, reason)),
             There::Elsewhere(connection) => {
                 Ok(remote::kick(&connection, uid.into(), reason).await?)
@@ -114,7 +113,7 @@ impl BackendSessions {
         message: &T,
     ) -> Result<bool, Error> {
         let push = encode(route, message)?;
-        match self.there(frontend_id, id.into())? {
+        match self.there(frontend_id, id.into()).await? {
             There::Here(sessions) => Ok(sessions.push_to(&id.into(), push) > 0),
             There::Elsewhere(connection) => {
                 Ok(remote::push(&connection, id.into(), &push).await? > 0)
@@ -134,17 +133,17 @@ impl BackendSessions {
         message: &T,
     ) -> Result<usize, Error> {
         let (uid, push) = (uid.as_ref(), encode(route, message)?);
-        match self.there(frontend_id, key(uid))? {
+        match self.there(frontend_id, key(uid)).await? {
             There::Here(sessions) => Ok(sessions.push_to(&uid.into(), push)),
             There::Elsewhere(connection) => Ok(remote::push(&connection, uid.into(), &push).await?),
         }
     }
 
-    fn there(&self, frontend_id: &str, key: u64) -> Result<There, Status> {
+    async fn there(&self, frontend_id: &str, key: u64) -> Result<There, Status> {
         if frontend_id == self.context.server_id() {
             return Ok(There::Here(self.context.sessions().clone()));
         }
-        let connection = remote::road(&self.context, frontend_id, key)?;
+        let connection = remote::meet(&self.context, frontend_id, key).await?;
         Ok(There::Elsewhere(connection))
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use tangelo_rpc::{Code, Status};
+use tokio::sync::watch;
 
 use super::{FrontSession, Sessions, Uid, events::Event, no_such_session};
 use crate::Limits;
@@ -75,6 +76,7 @@ impl Sessions {
             if state.is_bound_to(&uid)? {
                 return Ok(None);
             }
+            state.changing = None;
             state.bound_at = Some(SystemTime::now());
             let uid = Arc::clone(state.uid.insert(uid.into()));
             self.note(state, Event::Bound(Arc::clone(&uid)));
@@ -90,6 +92,7 @@ impl Sessions {
 
     /// Takes the user away again. One of a session that has closed stays.
     pub(super) fn unbind(&self, session: &Arc<FrontSession>) -> Result<(), Status> {
+        let (_over, mut changing) = self.single().map(|_| watch::channel(())).unzip();
         let mut users = self.user_map();
         let unbound = session.change(|state| {
             if state.closed.is_some() {
@@ -99,6 +102,8 @@ impl Sessions {
                 return Ok(None);
             };
             self.note(state, Event::Unbound(Arc::clone(&uid)));
+            // Nobody is bound before this is told.
+            state.changing = changing.take();
             Ok(Some((uid, state.memberships.take_bound())))
         })?;
         let Some((uid, memberships)) = unbound else {
@@ -108,6 +113,7 @@ impl Sessions {
         drop(users);
         if let Some(single) = self.single() {
             single.let_go(&uid, session);
+            session.look(|state| state.changing = None);
         }
         // Channels for users only.
         memberships.tell_gone(session.id(), session.context().channels());

@@ -133,7 +133,8 @@ fn each<T: ?Sized>(hooks: &[Box<T>], name: &str, tell: impl Fn(&T)) {
 
 /// What happens to sessions. Several functions may be added; they are called in that order, for one
 /// session one after the other, and never while anything is locked. They shall be quick: what runs
-/// for the session waits meanwhile. A panic is logged.
+/// for the session waits meanwhile. As long as 64 events of a session wait to be told, no user is bound
+/// to it (429). A panic is logged.
 impl Blueprint {
     /// Called on front ends when a user has been bound to a session.
     #[must_use]

@@ -51,8 +51,8 @@ pub(super) struct State {
     homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
-    /// While a user is being bound: ends when that is over.
-    pub(super) binding: Option<watch::Receiver<()>>,
+    /// While a user is being bound, or unbound, and others have to be told: ends when that is over.
+    pub(super) changing: Option<watch::Receiver<()>>,
 }
 
 impl State {

@@ -9,7 +9,7 @@ use prost::Message;
 use serde_json::{Map, Value};
 use tangelo_connector::Push;
 use tangelo_rpc::{Code, Connection, Status};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 pub(crate) use self::serve::SessionService;
 use super::{BindError, SessionId};
@@ -35,23 +35,37 @@ pub(super) const CONTEST: (i32, i32) = (12, 10);
 /// How long another front end may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The connection to a front end for what belongs to `key`, such as a session's id. A back end was
-/// dialed by it; a front end dials others itself.
+/// The connection to a front end for what belongs to `key`, such as a session's id, if it stands.
 pub(super) fn road(
     context: &Arc<Context>,
     frontend_id: &str,
     key: u64,
 ) -> Result<Connection, Status> {
-    let dialed = context.cluster.by_id(frontend_id);
-    if let Some(connection) = dialed.and_then(|remote| remote.connection(key).ok()) {
-        // What is seen over it belongs to this server.
-        if connection.extension::<Arc<Context>>().is_none() {
-            connection.set_extension(Arc::clone(context));
-        }
-        return Ok(connection);
+    let cluster = &context.cluster;
+    let dialed = cluster.by_id(frontend_id);
+    let dialed = dialed.and_then(|remote| remote.connection(key).ok());
+    let either = || cluster.dialers().connection(frontend_id, key);
+    let connection = dialed.map_or_else(either, Ok)?;
+    Ok(seen_from(context, connection))
+}
+
+/// The same; one that this server is not connected to so far is dialed.
+pub(super) async fn meet(
+    context: &Arc<Context>,
+    frontend_id: &str,
+    key: u64,
+) -> Result<Connection, Status> {
+    let met = timeout(PATIENCE, context.cluster.connection(frontend_id, key)).await;
+    let connection = met.map_err(|_| Code::NO_CONNECTION)??;
+    Ok(seen_from(context, connection))
+}
+
+/// What is seen over a connection belongs to this server, whichever side dialed.
+fn seen_from(context: &Arc<Context>, connection: Connection) -> Connection {
+    if connection.extension::<Arc<Context>>().is_none() {
+        connection.set_extension(Arc::clone(context));
     }
-    let frontends = context.channels().frontends();
-    frontends.connection(frontend_id, SessionId(key))
+    connection
 }
 
 pub(super) async fn bind(

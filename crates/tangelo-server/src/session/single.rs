@@ -11,7 +11,9 @@
 //! have been let through nevertheless, the second claim to arrive finds it out, and one of them is
 //! kicked: the newer where the new are refused, else the older.
 
+mod binding;
 mod claims;
+mod config;
 mod hold;
 mod keep;
 mod ring;
@@ -25,19 +27,17 @@ use std::{
 
 use parking_lot::Mutex;
 use tangelo_rpc::Code;
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
+pub use self::config::SingleSession;
 pub(crate) use self::keep::keep;
 use self::{
     claims::{Claims, Owner},
     hold::Claim,
     ring::{Member, Ring},
 };
-use super::{BindError, CloseReason, FrontSession, SessionId, Sessions, Uid, remote};
-use crate::{Blueprint, Context};
+use super::{BindError, CloseReason, FrontSession, SessionId, Sessions, remote};
+use crate::Context;
 
 /// How long a front end that is lost may take until it, and its sessions, are taken for gone.
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -47,66 +47,6 @@ const SETTLING: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 /// What front ends say to each other about claims travels over the same connection, in order.
 const LANE: u64 = 0;
-
-/// That a user may have one session alone, and what becomes of a second: see
-/// [`Blueprint::single_session`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SingleSession {
-    kick_old: bool,
-    reason: Arc<str>,
-    across: BTreeSet<String>,
-}
-
-impl SingleSession {
-    /// What the client of a session that has to go is told, unless something else is said.
-    pub const REASON: &str = "the user has another session";
-
-    /// A user who has a session gets no second: the bind fails with
-    /// [`BindError::Taken`].
-    pub fn refuse_new() -> Self {
-        Self {
-            kick_old: false,
-            reason: Arc::from(Self::REASON),
-            across: BTreeSet::new(),
-        }
-    }
-
-    /// A user who has a session gets another, and the old one is kicked before.
-    pub fn kick_old() -> Self {
-        Self {
-            kick_old: true,
-            ..Self::refuse_new()
-        }
-    }
-
-    /// What the client of a session that has to go is told. Default [`SingleSession::REASON`].
-    #[must_use]
-    pub fn reason(mut self, reason: &str) -> Self {
-        self.reason = Arc::from(reason);
-        self
-    }
-
-    /// A user may have one session among the front ends of these types and the own one. All of these
-    /// types have to say so; a bind that finds that they do not agree fails. Default: the own type.
-    #[must_use]
-    pub fn across<T: Into<String>>(mut self, server_types: impl IntoIterator<Item = T>) -> Self {
-        self.across.extend(server_types.into_iter().map(Into::into));
-        self
-    }
-}
-
-impl Blueprint {
-    /// On front ends a user may have one session alone, on any of this type. Default: as many as bind.
-    ///
-    /// Front ends ask each other, so each needs a `port`, and they connect to each other. A bind waits
-    /// 3 s for that at the most. Front ends that are lost are passed over: a bind that needs one waits a
-    /// second for it to be back. One that is there and does not answer fails the bind with 504.
-    #[must_use]
-    pub fn single_session(mut self, single_session: SingleSession) -> Self {
-        self.single_session = Some(single_session);
-        self
-    }
-}
 
 /// What a front end knows of users' single sessions.
 pub(crate) struct Single {
@@ -283,101 +223,6 @@ fn is_lost(code: Code) -> bool {
         code,
         Code::NO_CONNECTION | Code::SEND_FAILED | Code::CONNECTION_BROKEN | Code::SERVER_SHUTDOWN
     )
-}
-
-impl Sessions {
-    /// Binds a user to a session, if it is the user's only one.
-    pub(super) async fn bind_single(
-        &self,
-        single: &Arc<Single>,
-        session: &Arc<FrontSession>,
-        uid: Uid,
-    ) -> Result<(), BindError> {
-        let deadline = Instant::now() + remote::PATIENCE;
-        let binding = loop {
-            match self.begin_binding(single, session, &uid)? {
-                Begun::Bound => return Ok(()),
-                Begun::First(binding) => break binding,
-                // What comes of that, this one sees next.
-                Begun::Another(mut over) => match timeout_at(deadline, over.changed()).await {
-                    Ok(_) => {}
-                    Err(_) => return Err(BindError::Failed(Code::RPC_TIMEOUT.into())),
-                },
-            }
-        };
-        let claimed = (&*uid, session.id());
-        single
-            .claim(session.context(), claimed, None, deadline)
-            .await?;
-        // Here the session may have been kicked, or its client gone: then it is not bound.
-        self.bind_at_once(session, uid.clone())?;
-        binding.done();
-        Ok(())
-    }
-
-    fn begin_binding<'a>(
-        &self,
-        single: &'a Arc<Single>,
-        session: &'a Arc<FrontSession>,
-        uid: &'a Uid,
-    ) -> Result<Begun<'a>, BindError> {
-        let begun = session.look(|state| {
-            if state.is_bound_to(uid)? {
-                return Ok(Begun::Bound);
-            }
-            if let Some(another) = &state.binding {
-                return Ok(Begun::Another(another.clone()));
-            }
-            let (sender, over) = watch::channel(());
-            state.binding = Some(over);
-            Ok(Begun::First(Binding {
-                single,
-                session,
-                uid,
-                _over: sender,
-                done: false,
-            }))
-        });
-        if let Ok(Begun::First(_)) = &begun {
-            single.want(uid, session);
-        }
-        begun
-    }
-}
-
-/// What a bind finds.
-enum Begun<'a> {
-    /// The session is bound to this user.
-    Bound,
-    /// It is being bound: says when that is over.
-    Another(watch::Receiver<()>),
-    /// It is now.
-    First(Binding<'a>),
-}
-
-/// A bind under way. Unless it is [done](Self::done) it leaves nothing behind, however it ends.
-struct Binding<'a> {
-    single: &'a Arc<Single>,
-    session: &'a Arc<FrontSession>,
-    uid: &'a Uid,
-    /// Those who wait see it go.
-    _over: watch::Sender<()>,
-    done: bool,
-}
-
-impl Binding<'_> {
-    fn done(mut self) {
-        self.done = true;
-    }
-}
-
-impl Drop for Binding<'_> {
-    fn drop(&mut self) {
-        self.session.look(|state| state.binding = None);
-        if !self.done {
-            self.single.let_go(self.uid, self.session);
-        }
-    }
 }
 
 impl fmt::Debug for Single {

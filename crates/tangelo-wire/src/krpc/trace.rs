@@ -158,6 +158,16 @@ impl Unread {
         self.form() == Form::Nothing
     }
 
+    /// How many bytes of a meta it takes.
+    pub fn size(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Copies it, so that it does not keep the whole buffer it came in.
+    pub fn unpin(&mut self) {
+        self.fields = Bytes::copy_from_slice(&self.fields);
+    }
+
     /// Reads the trace. `None` when there is none, it is damaged, or one of its texts is too long.
     pub fn read(&self) -> Option<Trace<'_>> {
         match self.form() {

@@ -29,6 +29,7 @@ pub(super) struct Said {
 pub(crate) struct Tuning {
     /// 0: no limit.
     pub(crate) max_connections: Option<u32>,
+    pub(crate) single_session: Option<OneSession>,
     /// 0: none.
     pub(crate) heartbeat_seconds: Option<u32>,
     pub(crate) deadline: Option<Duration>,
@@ -36,6 +37,13 @@ pub(crate) struct Tuning {
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
+}
+
+/// What becomes of a user's second session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OneSession {
+    RefuseNew,
+    KickOld,
 }
 
 /// What can be said of a server.
@@ -51,7 +59,7 @@ pub struct Key {
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 14] = [
+const KEYS: [Key; 15] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -114,6 +122,20 @@ const KEYS: [Key; 14] = [
         default: "0",
         meaning: "Clients at once; those beyond are closed when they connect. 0: no limit.",
         take: |said, value| set(&mut said.tuning.max_connections, value),
+    },
+    Key {
+        name: "single_session",
+        pomelo: "",
+        default: "",
+        meaning: "`refuse_new` or `kick_old`: what becomes of a user's second session; it needs a `port`. Without it a user may have several.",
+        take: |said, value| {
+            said.tuning.single_session = Some(match String::from_setting(value)?.as_str() {
+                "refuse_new" => OneSession::RefuseNew,
+                "kick_old" => OneSession::KickOld,
+                other => return Err(format!("expected refuse_new or kick_old, found `{other}`")),
+            });
+            Ok(())
+        },
     },
     Key {
         name: "heartbeat_seconds",

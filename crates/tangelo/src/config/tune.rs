@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tangelo_server::Blueprint;
+use tangelo_server::{Blueprint, SingleSession};
 
-use super::keys::Tuning;
+use super::keys::{OneSession, Tuning};
 
 impl Tuning {
     /// Overrules what the code says.
@@ -17,6 +17,12 @@ impl Tuning {
             // As in Pomelo, 0 is no limit.
             let most = usize::try_from(most).ok();
             blueprint = blueprint.max_connections(most.filter(|most| *most > 0));
+        }
+        if let Some(one) = self.single_session {
+            blueprint = blueprint.single_session(match one {
+                OneSession::RefuseNew => SingleSession::refuse_new(),
+                OneSession::KickOld => SingleSession::kick_old(),
+            });
         }
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.unwrap_or(limits.deadline);

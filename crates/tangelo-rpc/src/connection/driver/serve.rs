@@ -27,8 +27,10 @@ use crate::{
     link,
 };
 
-/// A compressed body counts so many times its length: what becomes of it costs its sender little.
-const COMPRESSED_COUNTS: usize = 4;
+/// A body counts so many times its length, as decoded it takes more.
+const BODY_COUNTS: usize = 4;
+/// A compressed one counts as much as it may become: it costs its sender little.
+const COMPRESSED_COUNTS: usize = 16;
 /// How long a request may run whose caller did not say how long it waits.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -176,22 +178,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 }
 
-/// What keeping a request costs, in bytes of its body.
+/// What keeping a request costs, in bytes.
 fn cost(meta: &Meta, length: usize) -> usize {
-    match meta.compress {
-        0 => length,
-        _ => length * COMPRESSED_COUNTS,
-    }
+    let beside = meta.trace.size() + meta.attachment.len();
+    let counts = match meta.compress {
+        0 => BODY_COUNTS,
+        _ => COMPRESSED_COUNTS,
+    };
+    beside + length * counts
 }
 
-/// What came beside the body, if anything did.
-fn headers(meta: Meta) -> Option<Box<Headers>> {
+/// What came beside the body, if anything did: copied, as it is kept for as long as the request is, and
+/// would keep the whole buffer it came in.
+fn headers(mut meta: Meta) -> Option<Box<Headers>> {
     if meta.trace.is_empty() && meta.attachment.is_empty() {
         return None;
     }
+    meta.trace.unpin();
     Some(Box::new(Headers {
         trace: meta.trace,
-        attachment: meta.attachment,
+        attachment: Bytes::copy_from_slice(&meta.attachment),
         ..Headers::default()
     }))
 }

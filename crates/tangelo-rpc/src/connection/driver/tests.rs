@@ -165,7 +165,7 @@ impl Service for Hold {
 #[tokio::test]
 async fn bodies_of_requests_that_run_may_have_so_many_bytes_together() {
     let limits = Limits {
-        held: 100,
+        held: 400,
         ..Limits::default()
     };
     let (mut theirs, mut driver) = piped(limits, 1 << 10);

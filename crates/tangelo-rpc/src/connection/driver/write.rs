@@ -72,6 +72,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// together keep too much waiting, or if this server leaves.
     pub(super) fn watch_reader(&mut self, flushed: bool) -> io::Result<()> {
         self.tell_unread();
+        let shared = &self.connection.shared;
+        if self.told_unread > shared.limits.unread / 2 && shared.quota.is_flooded() {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "peers together keep too much waiting, and this one much of it",
+            ));
+        }
         if flushed {
             self.stuck = None;
             return Ok(());
@@ -83,15 +90,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             (_, Side::Dialing) => return Ok(()),
         };
         let is_stuck = self.now >= *self.stuck.get_or_insert(self.now) + patience;
-        let is_flooded = || self.connection.shared.quota.is_flooded();
-        if is_stuck || self.is_unread() && is_flooded() {
+        if is_stuck {
             return Err(does_not_read());
         }
         Ok(())
     }
 
     pub(super) fn tell_unread(&mut self) {
-        let unread = match self.backlog {
+        // Frames that have come in part are as well bytes that somebody makes this server keep.
+        let unread = match self.backlog + self.reading.len() {
             little if little <= WORTH_TELLING => 0,
             unread => unread,
         };

@@ -170,3 +170,31 @@ impl Sessions {
 fn decode<M: Message + Default>(body: Bytes) -> Result<M, Status> {
     M::decode(body).map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Events;
+
+    #[tokio::test]
+    async fn who_has_not_said_who_he_is_is_refused() {
+        let service = SessionService {
+            sessions: Sessions::new(Events::default(), None),
+            closed: None,
+        };
+        for method in [
+            BIND,
+            UNBIND,
+            CHANGE_SETTINGS,
+            GET,
+            KICK,
+            PUSH,
+            CLAIM,
+            RELEASE,
+            CONTEST,
+        ] {
+            let refused = service.call(Request::new(method, Bytes::new())).await;
+            assert_eq!(refused.unwrap_err().code(), Code::SERVICE_NOT_ALLOWED);
+        }
+    }
+}

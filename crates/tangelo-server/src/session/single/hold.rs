@@ -163,6 +163,9 @@ impl Single {
             let Err(status) = &kept else {
                 return kept;
             };
+            if status.code() == Code::SERVER_SHUTDOWN {
+                return Ok(self.contest_leaving(context, uid, owner, gives_way));
+            }
             if !is_lost(status.code()) {
                 return kept;
             }
@@ -173,6 +176,23 @@ impl Single {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// A front end that leaves is asked nothing any more. It is told to let the session go; unless it
+    /// has to, the session keeps the user for as long as the front end is there.
+    fn contest_leaving(
+        &self,
+        context: &Arc<Context>,
+        uid: &str,
+        owner: &Owner,
+        gives_way: bool,
+    ) -> bool {
+        if let (true, Ok(road)) = (gives_way, remote::road(context, &owner.front_end.id, LANE)) {
+            let request = contest(uid, Some(owner.session), gives_way);
+            // If it cannot be said the front end is gone, and the session with it.
+            let _ = road.tell(remote::CONTEST, |out| request.encode_raw(out));
+        }
+        !gives_way
     }
 
     /// Whether a session keeps the user on any of the front ends that are up and answer: asked while
@@ -199,15 +219,19 @@ impl Single {
         if frontend_id == context.server_id() {
             return Ok(self.contested(context.sessions(), uid, session, gives_way));
         }
-        let request = ContestReq {
-            uid: uid.to_owned(),
-            sid: session.map_or(0, u64::from),
-            kick: gives_way,
-        };
+        let request = contest(uid, session, gives_way);
         let connection = remote::road(context, frontend_id, LANE)?;
         let answer: ContestRes = remote::ask(&connection, remote::CONTEST, &request).await?;
         remote::done(answer.ret_code, answer.ret_msg)?;
         Ok(answer.kept)
+    }
+}
+
+fn contest(uid: &str, session: Option<SessionId>, gives_way: bool) -> ContestReq {
+    ContestReq {
+        uid: uid.to_owned(),
+        sid: session.map_or(0, u64::from),
+        kick: gives_way,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::config::Key;
+use crate::config::{Key, keys::OneSession};
 
 #[test]
 fn one_file_holds_types_servers_and_jobs() {
@@ -15,6 +15,7 @@ fn one_file_holds_types_servers_and_jobs() {
         frontend = true
         client_host = "0.0.0.0"
         max_connections = 5000
+        single_session = "kick_old"
         heartbeat_seconds = 0
         deadline = 2500
         max_in_flight = 8
@@ -62,6 +63,7 @@ fn one_file_holds_types_servers_and_jobs() {
         (Some(5000), Some(0))
     );
     assert_eq!(tuning.deadline, Some(Duration::from_millis(2500)));
+    assert_eq!(tuning.single_session, Some(OneSession::KickOld));
     assert_eq!(
         (tuning.max_in_flight, tuning.max_queue),
         (Some(8), Some(4096))
@@ -188,7 +190,7 @@ area = {}
             "tangelo.toml:5: types.nobody: there are no servers of this type",
             "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
             "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
-            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, and `settings` for what is yours",
+            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, and `settings` for what is yours",
             "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
             "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
             "tangelo.toml:14: servers.chat.settings: expected a table",
@@ -332,4 +334,42 @@ fn an_environment_may_have_jobs_of_its_own() {
     assert_eq!(toml(text).jobs[0].value["id"], 1);
     let test = toml_in("test", text);
     assert_eq!((test.jobs.len(), &test.jobs[0].value["id"]), (1, &json!(2)));
+}
+
+#[test]
+fn a_user_may_have_one_session_alone() {
+    let with = |value: &str| format!("[servers.chat]\nid = \"a\"\nsingle_session = {value}\n");
+    let loaded = toml(&with("\"refuse_new\""));
+    assert_eq!(
+        loaded.servers[0].tuning.single_session,
+        Some(OneSession::RefuseNew)
+    );
+    let told = wrong_toml(&with("\"both\""));
+    assert_eq!(
+        told,
+        ["tangelo.toml:3: chat.a.single_session: expected refuse_new or kick_old, found `both`"]
+    );
+    let told = wrong_toml(&with("true"));
+    assert_eq!(
+        told,
+        ["tangelo.toml:3: chat.a.single_session: expected a text, found true"]
+    );
+}
+
+#[test]
+fn the_defaults_of_the_page_are_those_of_the_code() {
+    let limits = tangelo_server::Limits::default();
+    let of_connector = tangelo_connector::Limits::default();
+    for (name, default) in [
+        ("deadline", limits.deadline.as_millis().to_string()),
+        ("max_in_flight", limits.in_flight.to_string()),
+        ("max_queue", limits.queue.to_string()),
+        ("max_package", of_connector.package.to_string()),
+        ("max_outgoing", of_connector.outgoing.to_string()),
+    ] {
+        let key = Key::ALL.iter().find(|key| key.name() == name).unwrap();
+        assert_eq!(key.default(), default, "{name}");
+    }
+    let server = &toml("[servers.chat]\nid = \"a\"\n").servers[0].instance;
+    assert_eq!((&*server.host, server.frontend), ("127.0.0.1", false));
 }
