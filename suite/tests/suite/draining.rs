@@ -17,8 +17,8 @@ use tangelo::{
     App, Result, remotes,
     rpc::Code,
     server::{
-        Blueprint, Component, Context, Every, Handlers, Job, JobError, Json, ManualClock, Once,
-        Routes, Rpc, Server, Session,
+        Answered, Blueprint, Component, Context, Every, Handlers, Job, JobError, Json, ManualClock,
+        Once, Routes, Rpc, Server, Session,
     },
 };
 use tokio::{io::AsyncWriteExt, sync::Semaphore, task::JoinSet};
@@ -114,6 +114,47 @@ async fn it_says_so_then_what_it_took_ends_then_components_stop_then_connections
     assert_eq!(cut_off, 0);
     assert_eq!(log.all(), ["handler ends", "job ends", "component stops"]);
     client.is_refused(ECHO, &json!({}), 503).await;
+}
+
+#[tokio::test]
+async fn after_filters_run_to_their_end_before_components_stop() {
+    let (log, hold) = (Log::default(), Hold::new());
+    let filtered = |blueprint: Blueprint| {
+        let (log, hold) = (log.clone(), hold.clone());
+        let after = move |_: Answered| {
+            let (log, hold) = (log.clone(), hold.clone());
+            async move {
+                hold.pass().await;
+                log.add("filter ends");
+                Ok(())
+            }
+        };
+        blueprint.after(after)
+    };
+    let stops = || Stops(log.clone());
+    let (front, back) = pair(
+        filtered(connector(Handlers::new())).load("stops", stops()),
+        filtered(chat(Handlers::new())).load("stops", stops()),
+    )
+    .await;
+    let mut client = client(&front, Door::Tcp).await;
+    client.was_ignored(ECHO).await;
+    client.was_ignored("connector.main.echo").await;
+    hold.entered(2).await;
+    for server in [&front, &back] {
+        let (cut_off, ()) = tokio::join!(soon("it ends", server.shutdown(DEADLINE)), async {
+            until("it leaves", || server.context().jobs().add(late()).is_err()).await;
+            hold.release(1);
+        });
+        assert_eq!(cut_off, 0);
+    }
+    let ends = ["filter ends", "component stops"];
+    assert_eq!(log.all(), [ends, ends].concat());
+}
+
+/// A job that a server that leaves does not take.
+fn late() -> Job {
+    Job::call("late", Every::hours(1), async || {})
 }
 
 #[tokio::test]
@@ -474,8 +515,7 @@ async fn no_job_begins_when_a_server_leaves() {
         soon("its doors close", server.close_doors(DEADLINE)),
     );
     assert_eq!(cut_off, 0);
-    let late = Job::call("late", Every::secs(1), async || {});
-    assert_eq!(server.context().jobs().add(late), Err(JobError::Leaving));
+    assert_eq!(server.context().jobs().add(late()), Err(JobError::Leaving));
 }
 
 #[tokio::test]
