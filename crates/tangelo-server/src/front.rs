@@ -340,6 +340,10 @@ impl Front {
             self.hear();
             handled += events.len();
             for event in events.drain(..) {
+                if self.session.is_closed() {
+                    // Kicked meanwhile: what else the client wants comes too late.
+                    return Ok(false);
+                }
                 self.handle(&context, event)?;
                 self.relieve(task)?;
             }

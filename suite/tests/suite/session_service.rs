@@ -1,5 +1,10 @@
 //! All sessions of a front end: finding, counting, kicking, telling, importing settings.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde_json::{Value, json};
 use tangelo::{
     Result,
@@ -7,7 +12,7 @@ use tangelo::{
 };
 
 use crate::{
-    client::{Client, DOORS, Door, Said, connect},
+    client::{Client, DOORS, Door, Said, connect, request},
     world::{alone, client, connector, door, pair, small_ears, soon, until},
 };
 
@@ -297,4 +302,32 @@ async fn a_handler_on_a_front_end_has_all_sessions_and_one_on_a_back_end_has_not
     let mut client = client(&server, Door::Tcp).await;
     assert_eq!(client.ask("connector.main.count", &json!({})).await, 1);
     client.is_refused("chat.main.count", &json!({}), 500).await;
+}
+
+#[tokio::test]
+async fn nothing_runs_that_a_client_asked_for_after_what_it_was_kicked_for() {
+    async fn attack(session: Session) -> Result<()> {
+        session.kick("attack").await
+    }
+    let ran = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ran);
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(())
+    };
+    let handlers = Handlers::new().add("attack", attack).add("count", count);
+    let server = alone(connector(handlers)).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        let mut at_once = request(1, "connector.main.attack", b"").to_vec();
+        for id in 2..60 {
+            at_once.extend_from_slice(&request(id, "connector.main.count", b""));
+        }
+        client.send_bytes(&at_once).await;
+        assert_eq!(client.reply(1).await, json!({}));
+        let why = json!({ "reason": "attack" });
+        assert_eq!(client.hear().await, Said::Kick(why));
+        client.is_closed().await;
+        assert_eq!(ran.load(Ordering::Relaxed), 0);
+    }
 }
