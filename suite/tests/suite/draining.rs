@@ -118,32 +118,32 @@ async fn it_says_so_then_what_it_took_ends_then_components_stop_then_connections
 
 #[tokio::test]
 async fn after_filters_run_to_their_end_before_components_stop() {
-    let (log, hold) = (Log::default(), Hold::new());
-    let filtered = |blueprint: Blueprint| {
-        let (log, hold) = (log.clone(), hold.clone());
+    let (log, here, there) = (Log::default(), Hold::new(), Hold::new());
+    let filtered = |blueprint: Blueprint, hold: &Hold| {
+        let (filter, hold) = (log.clone(), hold.clone());
         let after = move |_: Answered| {
-            let (log, hold) = (log.clone(), hold.clone());
+            let (log, hold) = (filter.clone(), hold.clone());
             async move {
                 hold.pass().await;
                 log.add("filter ends");
-                Ok(())
+                Ok::<_, tangelo::Error>(())
             }
         };
-        blueprint.after(after)
+        blueprint.after(after).load("stops", Stops(log.clone()))
     };
-    let stops = || Stops(log.clone());
     let (front, back) = pair(
-        filtered(connector(Handlers::new())).load("stops", stops()),
-        filtered(chat(Handlers::new())).load("stops", stops()),
+        filtered(connector(Handlers::new()), &here),
+        filtered(chat(Handlers::new()), &there),
     )
     .await;
     let mut client = client(&front, Door::Tcp).await;
     client.was_ignored(ECHO).await;
     client.was_ignored("connector.main.echo").await;
-    hold.entered(2).await;
-    for server in [&front, &back] {
+    for (server, hold) in [(&front, &here), (&back, &there)] {
+        hold.entered(1).await;
         let (cut_off, ()) = tokio::join!(soon("it ends", server.shutdown(DEADLINE)), async {
-            until("it leaves", || server.context().jobs().add(late()).is_err()).await;
+            let leaves = || server.context().jobs().add(late()) == Err(JobError::Leaving);
+            until("it leaves", leaves).await;
             hold.release(1);
         });
         assert_eq!(cut_off, 0);

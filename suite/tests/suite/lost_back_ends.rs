@@ -13,7 +13,7 @@ use crate::{
     client::{DOORS, Door, Said},
     world::{
         DEADLINE, Heard, Hold, World, back_at_a_place_of_its_own, chat, client, connector, front,
-        soon, until,
+        soon,
     },
 };
 
