@@ -98,7 +98,7 @@ async fn it_says_so_then_what_it_took_ends_then_components_stop_then_connections
     };
     let back = chat(handlers)
         .load("stops", Stops(log.clone()))
-        .schedule(Job::call("job", Once::in_time(Duration::ZERO), run));
+        .schedule(Job::call("job", Once::after(Duration::ZERO), run));
     let (front, back) = pair(connector(Handlers::new()), back).await;
     let mut client = client(&front, Door::Tcp).await;
     let held = client.request(HOLD, &json!({})).await;
@@ -457,7 +457,7 @@ async fn a_job_that_outlives_the_patience_is_cut_off_and_counted_and_components_
         .load("stops", Stops(log.clone()))
         .schedule(Job::call(
             "job",
-            Once::in_time(Duration::ZERO),
+            Once::after(Duration::ZERO),
             work.handler(),
         ));
     let back = World::new().back("chat-1", blueprint).await;
