@@ -18,7 +18,7 @@ pub use self::{
     host_filter::{BadNetwork, HostFilter},
     statistics::{ConnectionStatistics, Login},
 };
-use crate::{Blueprint, Context, Error, FromRequest, Request, Result, Sessions};
+use crate::{Blueprint, Context, Error, FromRequest, Incoming, Result, Sessions};
 
 /// What a client is kicked with that the host filter no longer lets in.
 const REFUSED: &str = "refused";
@@ -147,14 +147,15 @@ impl Connections {
     }
 }
 
-impl FromRequest for Connections {
-    fn from_request(request: &mut Request) -> Result<Self> {
-        if !request.session().is_front() {
+impl<R: Incoming> FromRequest<R> for Connections {
+    fn from_request(request: &mut R) -> Result<Self> {
+        let context = request.context();
+        if !context.instance().frontend {
             return Err(Error::new(
                 "this handler belongs on a front end: it takes Connections",
             ));
         }
-        Ok(request.session().context().connections().clone())
+        Ok(context.connections().clone())
     }
 }
 

@@ -17,8 +17,8 @@ use tangelo::{
     App, Result, remotes,
     rpc::Code,
     server::{
-        Blueprint, Component, Context, Every, Handlers, Job, JobError, Json, ManualClock, Once,
-        Routes, Rpc, Server, Session,
+        Answered, Blueprint, Component, Context, Every, Handlers, Job, JobError, Json, ManualClock,
+        Once, Routes, Rpc, Server, Session,
     },
 };
 use tokio::{io::AsyncWriteExt, sync::Semaphore, task::JoinSet};
@@ -98,7 +98,7 @@ async fn it_says_so_then_what_it_took_ends_then_components_stop_then_connections
     };
     let back = chat(handlers)
         .load("stops", Stops(log.clone()))
-        .schedule(Job::call("job", Once::in_time(Duration::ZERO), run));
+        .schedule(Job::call("job", Once::after(Duration::ZERO), run));
     let (front, back) = pair(connector(Handlers::new()), back).await;
     let mut client = client(&front, Door::Tcp).await;
     let held = client.request(HOLD, &json!({})).await;
@@ -114,6 +114,47 @@ async fn it_says_so_then_what_it_took_ends_then_components_stop_then_connections
     assert_eq!(cut_off, 0);
     assert_eq!(log.all(), ["handler ends", "job ends", "component stops"]);
     client.is_refused(ECHO, &json!({}), 503).await;
+}
+
+#[tokio::test]
+async fn after_filters_run_to_their_end_before_components_stop() {
+    let (log, here, there) = (Log::default(), Hold::new(), Hold::new());
+    let filtered = |blueprint: Blueprint, hold: &Hold| {
+        let (filter, hold) = (log.clone(), hold.clone());
+        let after = move |_: Answered| {
+            let (log, hold) = (filter.clone(), hold.clone());
+            async move {
+                hold.pass().await;
+                log.add("filter ends");
+                Ok::<_, tangelo::Error>(())
+            }
+        };
+        blueprint.after(after).load("stops", Stops(log.clone()))
+    };
+    let (front, back) = pair(
+        filtered(connector(Handlers::new()), &here),
+        filtered(chat(Handlers::new()), &there),
+    )
+    .await;
+    let mut client = client(&front, Door::Tcp).await;
+    client.was_ignored(ECHO).await;
+    client.was_ignored("connector.main.echo").await;
+    for (server, hold) in [(&front, &here), (&back, &there)] {
+        hold.entered(1).await;
+        let (cut_off, ()) = tokio::join!(soon("it ends", server.shutdown(DEADLINE)), async {
+            let leaves = || server.context().jobs().add(late()) == Err(JobError::Leaving);
+            until("it leaves", leaves).await;
+            hold.release(1);
+        });
+        assert_eq!(cut_off, 0);
+    }
+    let ends = ["filter ends", "component stops"];
+    assert_eq!(log.all(), [ends, ends].concat());
+}
+
+/// A job that a server that leaves does not take.
+fn late() -> Job {
+    Job::call("late", Every::hours(1), async || {})
 }
 
 #[tokio::test]
@@ -416,7 +457,7 @@ async fn a_job_that_outlives_the_patience_is_cut_off_and_counted_and_components_
         .load("stops", Stops(log.clone()))
         .schedule(Job::call(
             "job",
-            Once::in_time(Duration::ZERO),
+            Once::after(Duration::ZERO),
             work.handler(),
         ));
     let back = World::new().back("chat-1", blueprint).await;
@@ -474,8 +515,7 @@ async fn no_job_begins_when_a_server_leaves() {
         soon("its doors close", server.close_doors(DEADLINE)),
     );
     assert_eq!(cut_off, 0);
-    let late = Job::call("late", Every::secs(1), async || {});
-    assert_eq!(server.context().jobs().add(late), Err(JobError::Leaving));
+    assert_eq!(server.context().jobs().add(late()), Err(JobError::Leaving));
 }
 
 #[tokio::test]

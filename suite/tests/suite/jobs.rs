@@ -210,7 +210,7 @@ async fn a_job_takes_what_it_needs_as_a_handler_does_and_reaches_clients() {
 #[tokio::test]
 async fn handlers_add_and_remove_jobs_while_a_server_runs() {
     async fn remind(Json(seconds): Json<u64>, session: Session, jobs: Jobs) -> Result<()> {
-        let once = Once::in_time(Duration::from_secs(seconds));
+        let once = Once::after(Duration::from_secs(seconds));
         let told = session.clone();
         let job = Job::call(session.id().to_string(), once, move || {
             let told = told.clone();
@@ -385,7 +385,7 @@ async fn a_run_that_takes_longer_than_it_may_is_dropped() {
             std::future::pending::<()>().await;
         }
     };
-    let job = Job::call("job", Once::in_time(Duration::ZERO), hang);
+    let job = Job::call("job", Once::after(Duration::ZERO), hang);
     let server = back(chat(Handlers::new()).schedule(job.timeout(Duration::from_millis(1)))).await;
     dropped.next("it is dropped").await;
     until("it has ended", || status(&server, "job").last.is_some()).await;

@@ -182,11 +182,19 @@ async fn what_does_not_exist_is_not_found_and_the_connection_stays() {
     let (_front, back) = servers(Handlers::new()).await;
     let mut peer = Peer::of(&back).await;
     // Services 10 to 13 are Tangelo's own.
-    for (service, message) in [(CALCULATOR, 99), (999, 1), (3, 1), (10, 9), (11, 9)] {
+    for (service, message) in [
+        (CALCULATOR, 99),
+        (999, 1),
+        (3, 1),
+        (10, 9),
+        (11, 9),
+        (16, 9),
+    ] {
         peer.is_refused(call(service, message), -627).await;
     }
-    // Sessions are not for those who have not said who they are.
+    // Sessions are not for those who have not said who they are, nor who has started.
     peer.is_refused(call(12, 9), -630).await;
+    peer.is_refused(call(16, 1), -630).await;
     peer.stands().await;
 }
 

@@ -12,7 +12,7 @@ use super::{Schedule, ScheduleError, clock::Line};
 /// Every so often: the first time one period from when the job is added, unless something else is
 /// said, and then again after each period, however long the job runs. What counts is the time that
 /// passes while the server is awake: setting the clock changes nothing, unless the times are counted
-/// [from](Every::from) one of the clock's.
+/// [from](Every::starting) one of the clock's.
 ///
 /// ```
 /// # use tangelo_server::Every;
@@ -72,19 +72,19 @@ impl Every {
     /// The first time as soon as the job is added.
     #[must_use]
     pub fn at_once(self) -> Self {
-        self.in_time(Duration::ZERO)
+        self.first_after(Duration::ZERO)
     }
 
     /// The first time so long after the job is added.
     #[must_use]
-    pub fn in_time(mut self, wait: Duration) -> Self {
+    pub fn first_after(mut self, wait: Duration) -> Self {
         self.first = Some(First::In(wait));
         self
     }
 
     /// The times are counted from this one; those that are over do not come.
     #[must_use]
-    pub fn from(mut self, start: SystemTime) -> Self {
+    pub fn starting(mut self, start: SystemTime) -> Self {
         self.first = Some(First::At(timestamp(start)));
         self
     }
@@ -104,7 +104,7 @@ impl Once {
     }
 
     /// So long after the job is added.
-    pub fn in_time(wait: Duration) -> Self {
+    pub fn after(wait: Duration) -> Self {
         Self(First::In(wait))
     }
 }
@@ -241,14 +241,26 @@ mod tests {
         assert_eq!(times(Every::secs(5), 100), [105, 110, 115]);
         assert_eq!(times(Every::secs(5).at_once(), 100), [100, 105, 110]);
         let wait = Duration::from_secs(2);
-        assert_eq!(times(Every::minutes(1).in_time(wait), 100), [102, 162, 222]);
+        assert_eq!(
+            times(Every::minutes(1).first_after(wait), 100),
+            [102, 162, 222]
+        );
     }
 
     #[test]
     fn an_interval_with_a_start_keeps_to_it_also_when_that_is_over() {
-        assert_eq!(times(Every::secs(60).from(time(130)), 100), [130, 190, 250]);
-        assert_eq!(times(Every::secs(60).from(time(30)), 100), [150, 210, 270]);
-        assert_eq!(times(Every::secs(60).from(time(40)), 100), [160, 220, 280]);
+        assert_eq!(
+            times(Every::secs(60).starting(time(130)), 100),
+            [130, 190, 250]
+        );
+        assert_eq!(
+            times(Every::secs(60).starting(time(30)), 100),
+            [150, 210, 270]
+        );
+        assert_eq!(
+            times(Every::secs(60).starting(time(40)), 100),
+            [160, 220, 280]
+        );
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
         assert_eq!(times(Once::at(time(101)), 100), [101]);
         assert_eq!(times(Once::at(time(100)), 100), [100]);
         assert!(times(Once::at(time(99)), 100).is_empty());
-        assert_eq!(times(Once::in_time(Duration::ZERO), 100), [100]);
+        assert_eq!(times(Once::after(Duration::ZERO), 100), [100]);
     }
 
     #[test]
@@ -269,10 +281,10 @@ mod tests {
     fn schedules_read_as_they_were_made() {
         let shown = |every| Schedule::try_from(every).unwrap().to_string();
         assert_eq!(shown(Every::secs(5)), "every 5s");
-        let start = Every::secs(5).from(time(0)).times(3);
+        let start = Every::secs(5).starting(time(0)).times(3);
         assert_eq!(shown(start), "every 5s from 1970-01-01T00:00:00Z, 3 times");
         assert_eq!(
-            Schedule::from(Once::in_time(Duration::from_secs(1))).to_string(),
+            Schedule::from(Once::after(Duration::from_secs(1))).to_string(),
             "once in 1s"
         );
     }

@@ -197,11 +197,11 @@ fn trigger_schedule(trigger: &Map<String, Value>) -> Result<Schedule, ScheduleEr
         (Some(period), start) => {
             let every = Every::new(Duration::from_millis(period)).times(count);
             start
-                .map_or(every.at_once(), |start| every.from(start))
+                .map_or(every.at_once(), |start| every.starting(start))
                 .try_into()
         }
         (None, Some(start)) => Ok(Once::at(start).into()),
-        (None, None) => Ok(Once::in_time(Duration::ZERO).into()),
+        (None, None) => Ok(Once::after(Duration::ZERO).into()),
     }
 }
 

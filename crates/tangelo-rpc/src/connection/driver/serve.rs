@@ -125,8 +125,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// A server that leaves refuses what is new, but not what was sent before its goaway was heard: who
     /// hears it sends nothing more. Plain krpc callers hear none.
     fn refuses_new(&self) -> bool {
-        let hears_goaway = self.connection.hello().is_some() && self.role.side == Side::Accepting;
-        self.phase == Phase::Leaving && !hears_goaway
+        let hears_goaway =
+            || self.role.side == Side::Accepting && self.connection.hello().is_some();
+        self.phase == Phase::Leaving && !hears_goaway()
     }
 
     /// Whether a request of this cost may be kept, for this connection and beside all others.

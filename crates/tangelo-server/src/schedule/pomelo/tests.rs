@@ -1,7 +1,9 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::Cron;
 
 /// The next times in this zone, as they are shown there.
 fn times(pattern: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
@@ -261,4 +263,72 @@ fn midnight_at_the_end_of_a_day_keeps_to_the_zone() {
         "2026-03-30T00:00:00",
     ];
     assert_eq!(midnights, expected);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_time_or_refused(text in "([0-9]{1,2}|[*/,L#W?+@-]| ){0,24}|.{0,24}") {
+        let (ours, usual) = (PomeloCron(&text).try_into(), Cron(&text).try_into());
+        let times: [Result<Schedule, ScheduleError>; 2] = [ours, usual];
+        for schedule in times.into_iter().flatten() {
+            let now = Timestamp::UNIX_EPOCH;
+            let next = schedule.next(now, now, &TimeZone::UTC).unwrap();
+            prop_assert!(next > now);
+        }
+    }
+
+    #[test]
+    fn whatever_the_fields_the_next_time_is_the_first_they_name(
+        second in field_of(0, 59, 59),
+        minute in field_of(0, 59, 59),
+        hour in field_of(0, 23, 0),
+        day in field_of(1, 28, 31),
+        month in field_of(0, 11, 11),
+        from in 0_i64..4_000_000_000,
+    ) {
+        let fields = [second, minute, hour, day, month];
+        let words: Vec<_> = fields.iter().map(|(word, _)| word.as_str()).collect();
+        let text = format!("{} *", words.join(" "));
+        let fits = |time: Timestamp| {
+            let time = time.to_zoned(TimeZone::UTC).datetime();
+            let shown = [time.second(), time.minute(), time.hour(), time.day(), time.month() - 1];
+            fields.iter().zip(shown).all(|((_, values), value)| values.contains(&(value as u8)))
+        };
+        let schedule = Schedule::try_from(PomeloCron(&text)).unwrap();
+        let from = Timestamp::from_second(from).unwrap();
+        let next = schedule.next(from, from, &TimeZone::UTC).unwrap();
+        prop_assert!(next > from && fits(next), "{text}: {next}");
+        let before = (from.as_second() + 1..next.as_second()).rev().take(600);
+        for time in before.map(|second| Timestamp::from_second(second).unwrap()) {
+            prop_assert!(!fits(time), "{text}: {time} comes before {next}");
+        }
+    }
+}
+
+/// A field, and its values: up to `most`, with periods up to `last`, or none if that is 0.
+fn field_of(least: u8, most: u8, last: u8) -> impl Strategy<Value = (String, Vec<u8>)> {
+    let value = least..=most;
+    let one = value
+        .clone()
+        .prop_map(|value| (value.to_string(), vec![value]));
+    let range = (value.clone(), value.clone()).prop_map(|(one, other)| {
+        let (first, last) = (one.min(other), one.max(other));
+        (format!("{first}-{last}"), (first..=last).collect())
+    });
+    let period = (1..=most, value).prop_map(move |(period, value)| {
+        if last == 0 {
+            return (value.to_string(), vec![value]);
+        }
+        let remainder = value % period;
+        let values = (least..=last).filter(|value| value % period == remainder);
+        (format!("{remainder}/{period}"), values.collect::<Vec<_>>())
+    });
+    let part = prop_oneof![one, range, period];
+    let list = proptest::collection::vec(part, 1..4).prop_map(|parts| {
+        let words: Vec<_> = parts.iter().map(|(word, _)| word.as_str()).collect();
+        let values = parts.iter().flat_map(|(_, values)| values.iter().copied());
+        (words.join(","), values.collect::<Vec<_>>())
+    });
+    let all = ("*".to_owned(), (least..=most.max(last)).collect());
+    prop_oneof![Just(all), list]
 }

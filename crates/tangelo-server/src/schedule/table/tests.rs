@@ -212,7 +212,7 @@ fn an_interval_that_was_slept_through_runs_once_and_keeps_its_pace() {
     let mut time = Time::with(Every::secs(10), Overlap::Concurrent);
     assert_eq!(time.pass(3605).begin.len(), 1);
     assert_eq!(time.next(), Some(3610));
-    let mut time = Time::with(Once::in_time(Duration::from_secs(10)), Overlap::Skip);
+    let mut time = Time::with(Once::after(Duration::from_secs(10)), Overlap::Skip);
     assert_eq!(time.pass(3600).begin.len(), 1, "late is better than never");
     assert_eq!(time.next(), None);
 }
@@ -264,7 +264,7 @@ fn a_job_that_is_removed_does_not_come() {
 #[test]
 fn a_server_has_so_many_jobs_and_those_that_are_over_make_room() {
     let mut time = Time::new();
-    let now = Once::in_time(Duration::ZERO);
+    let now = Once::after(Duration::ZERO);
     for number in 1..Jobs::MOST {
         let id = number.to_string();
         time.add(&id, Every::secs(1), Overlap::Skip).unwrap();
