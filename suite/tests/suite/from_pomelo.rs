@@ -85,7 +85,7 @@ async fn send(Json(say): Json<Say>, session: Session, channels: Channels) -> Res
     let channel = channels.get(&session.get::<String>("rid")?)?;
     channel.push(
         "onChat",
-        &json!({ "msg": say.content, "from": user(&*session.uid()?) }),
+        &json!({ "msg": say.content, "from": user(&session.uid()?) }),
     )?;
     Ok(Json(Sent { code: 200 }))
 }

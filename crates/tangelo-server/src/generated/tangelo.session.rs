@@ -385,12 +385,15 @@ pub struct ReleaseRes {
 pub struct ContestReq {
     #[prost(string, tag = "1")]
     pub uid: tangelo_rpc::codegen::prost::alloc::string::String,
-    /// Of this session, which has it or is about to; if 0, of any that has it.
+    /// Of this session; if 0, of any.
     #[prost(fixed64, tag = "2")]
     pub sid: u64,
     /// It shall go, rather than tell whether it is still there.
     #[prost(bool, tag = "3")]
     pub kick: bool,
+    /// One that is about to have the user does not count.
+    #[prost(bool, tag = "4")]
+    pub bound: bool,
 }
 #[allow(
     clippy::all,

@@ -37,7 +37,7 @@ use self::{
     ring::{Member, Ring},
 };
 use super::{BindError, CloseReason, FrontSession, SessionId, Sessions, remote};
-use crate::Context;
+use crate::{Context, generated::session::ContestReq};
 
 /// How long a front end that is lost may take until it, and its sessions, are taken for gone.
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -141,30 +141,26 @@ impl Single {
         }
     }
 
-    /// Whether this session, or any, keeps the user here. With `kick` none does.
-    fn contested(
-        &self,
-        sessions: &Sessions,
-        uid: &str,
-        which: Option<SessionId>,
-        kick: bool,
-    ) -> bool {
+    /// Whether the session that is asked for, or any, keeps the user here. If it is to be kicked none
+    /// does.
+    fn contested(&self, sessions: &Sessions, request: &ContestReq) -> bool {
+        let uid = &*request.uid;
         let mine = self.mine.lock();
         let here = mine.get(uid).into_iter().flatten();
-        let contested = |mine: &&Mine| match which {
-            Some(session) => mine.session.id() == session,
-            None => mine.has(uid),
+        let contested = |mine: &&Mine| {
+            let is_asked_for = request.sid == 0 || request.sid == u64::from(mine.session.id());
+            is_asked_for && (!request.bound || mine.has(uid))
         };
         let contested = here.filter(contested).map(|mine| &mine.session);
         let contested = contested.filter(|session| !session.is_closed());
         let contested = Vec::from_iter(contested.cloned());
         drop(mine);
-        if kick {
+        if request.kick {
             for session in &contested {
                 sessions.close(session, self.kicked());
             }
         }
-        !kick && !contested.is_empty()
+        !request.kick && !contested.is_empty()
     }
 
     /// Claims a user for a session of this front end, which may have had it for a while. Returns who

@@ -116,10 +116,8 @@ impl Single {
         context: &Arc<Context>,
         request: &ContestReq,
     ) -> Reply {
-        let session = Some(SessionId(request.sid)).filter(|session| session.0 != 0);
-        let sessions = context.sessions();
         let answer = ContestRes {
-            kept: self.contested(sessions, &request.uid, session, request.kick),
+            kept: self.contested(context.sessions(), request),
             ..ContestRes::default()
         };
         Reply::protobuf(0, answer.encode_to_vec())
@@ -131,6 +129,9 @@ impl Single {
         let kept = match turn.owner() {
             Some(owner) if owner.is(&claim.owner.front_end.id, claim.owner.session) => false,
             Some(owner) => {
+                if claim.held && !self.is_held(context, &claim).await? {
+                    return Ok(false);
+                }
                 let is_older = claim.owner.since < owner.since;
                 let gives_way = claim.kick_old != is_older;
                 self.contest(context, &claim.uid, owner, gives_way).await?
@@ -146,6 +147,17 @@ impl Single {
         Ok(!kept)
     }
 
+    /// Whether a session still has the user that was said to have it: it may have been unbound while
+    /// its claim waited, and nobody is kicked for that.
+    async fn is_held(&self, context: &Arc<Context>, claim: &Claim) -> Result<bool, Status> {
+        let held = ContestReq {
+            bound: true,
+            ..contest(&claim.uid, Some(claim.owner.session), false)
+        };
+        self.ask_owner(context, &claim.owner.front_end.id, held)
+            .await
+    }
+
     /// Whether a session keeps the user. A front end that cannot be reached for a while has no sessions
     /// any more.
     async fn contest(
@@ -155,11 +167,11 @@ impl Single {
         owner: &Owner,
         gives_way: bool,
     ) -> Result<bool, Status> {
-        let (frontend_id, session) = (&*owner.front_end.id, Some(owner.session));
+        let frontend_id = &*owner.front_end.id;
         let patience = Instant::now() + RECONNECT;
         loop {
-            let kept = self.ask_owner(context, frontend_id, uid, session, gives_way);
-            let kept = kept.await;
+            let asked = contest(uid, Some(owner.session), gives_way);
+            let kept = self.ask_owner(context, frontend_id, asked).await;
             let Err(status) = &kept else {
                 return kept;
             };
@@ -201,8 +213,11 @@ impl Single {
         let ring = Ring::now(context, self.across());
         let deadline = Instant::now() + ASKING_ALL;
         let asked = ring.members().iter().map(|member| {
-            let asked = self.ask_owner(context, &member.id, &claim.uid, None, claim.kick_old);
-            timeout_at(deadline, asked)
+            let asked = ContestReq {
+                bound: true,
+                ..contest(&claim.uid, None, claim.kick_old)
+            };
+            timeout_at(deadline, self.ask_owner(context, &member.id, asked))
         });
         let answers = join_all(asked).await;
         answers.into_iter().any(|kept| matches!(kept, Ok(Ok(true))))
@@ -212,14 +227,11 @@ impl Single {
         &self,
         context: &Arc<Context>,
         frontend_id: &str,
-        uid: &str,
-        session: Option<SessionId>,
-        gives_way: bool,
+        request: ContestReq,
     ) -> Result<bool, Status> {
         if frontend_id == context.server_id() {
-            return Ok(self.contested(context.sessions(), uid, session, gives_way));
+            return Ok(self.contested(context.sessions(), &request));
         }
-        let request = contest(uid, session, gives_way);
         let connection = remote::road(context, frontend_id, LANE)?;
         let answer: ContestRes = remote::ask(&connection, remote::CONTEST, &request).await?;
         remote::done(answer.ret_code, answer.ret_msg)?;
@@ -232,6 +244,7 @@ fn contest(uid: &str, session: Option<SessionId>, gives_way: bool) -> ContestReq
         uid: uid.to_owned(),
         sid: session.map_or(0, u64::from),
         kick: gives_way,
+        bound: false,
     }
 }
 

@@ -126,9 +126,13 @@ impl Single {
         let holder = match claim.await {
             Ok(holder) => holder,
             Err(BindError::Taken) => {
-                let server = context.server_id();
-                info!(server, session = %session.id(), "the user has another session");
-                context.sessions().close(session, self.kicked());
+                let mut is_had = false;
+                self.change_mine(uid, session.id(), |mine| is_had = mine.since == since);
+                if is_had {
+                    let server = context.server_id();
+                    info!(server, session = %session.id(), "the user has another session");
+                    context.sessions().close(session, self.kicked());
+                }
                 return true;
             }
             Err(error) => {
