@@ -132,7 +132,8 @@ impl Single {
                 if claim.held && !self.is_held(context, &claim).await? {
                     return Ok(false);
                 }
-                let is_older = claim.owner.since < owner.since;
+                // What a new claim waited for its turn does not make it older.
+                let is_older = claim.held && claim.owner.since < owner.since;
                 let gives_way = claim.kick_old != is_older;
                 self.contest(context, &claim.uid, owner, gives_way).await?
             }
