@@ -293,6 +293,7 @@ impl super::Shared {
             state.waiting.drain()
         };
         self.is_over.store(true, Ordering::Release);
+        self.sender.leave();
         self.ended.cancel();
         for (waiter, token) in waiting {
             waiter.answer(token, Err(Code::CONNECTION_BROKEN.into()));

@@ -156,7 +156,7 @@ impl Shared {
             }
             Run::Limited(executor) => {
                 let entry = match &request.connection {
-                    Some(connection) => executor.try_enter_in(connection.id()),
+                    Some(connection) => executor.try_enter_for(connection.sender()),
                     None => executor.try_enter(),
                 };
                 let permit = match entry {

@@ -199,6 +199,44 @@ async fn one_connection_leaves_places_in_the_queue_to_others_and_takes_turns_wit
 }
 
 #[tokio::test]
+async fn one_connection_that_is_alone_runs_all_and_others_run_beside_it_all_the_same() {
+    let clerk = Clerk::new();
+    let app = serve(clerk.service()).await;
+    let mut greedy = Peer::at(at(&app)).await;
+    greedy.holds(HOLD, 1..=3000).await;
+    greedy.beats().await;
+    assert_eq!(clerk.begun().len(), 1024);
+    let mut modest = Peer::at(at(&app)).await;
+    for _ in 0..100 {
+        modest.echoes().await;
+    }
+    modest.holds(HOLD, 5001..=5192).await;
+    modest.beats().await;
+    assert_eq!(clerk.begun().len(), 1024 + 192);
+    Peer::at(at(&app)).await.echoes().await;
+}
+
+#[tokio::test]
+async fn a_connection_beside_others_leaves_a_quarter_of_the_places_to_them() {
+    let clerk = Clerk::new();
+    let (app, mut greedy) = on(server((8, 0, 90)), clerk.service()).await;
+    let mut modest = Peer::at(at(&app)).await;
+    modest.echoes().await;
+    greedy.holds(HOLD, 1..=20).await;
+    greedy.beats().await;
+    assert_eq!(clerk.begun().len(), 6);
+    modest.echoes().await;
+    modest.holds(HOLD, 101..=103).await;
+    modest.beats().await;
+    assert_eq!(clerk.begun().len(), 8);
+    assert_eq!(clerk.begun().get(6..), Some(&[101, 102][..]));
+    clerk.hold.release(23);
+    for _ in 0..20 {
+        assert_eq!(greedy.answer().await.1, 0);
+    }
+}
+
+#[tokio::test]
 async fn no_request_runs_longer_than_its_server_lets_it() {
     let clerk = Clerk::new();
     let server = local().max_timeout(std::time::Duration::from_millis(30));

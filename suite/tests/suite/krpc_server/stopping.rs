@@ -63,7 +63,8 @@ async fn what_was_taken_is_answered_and_what_comes_is_refused() {
         peer.beats().await;
         peers.push(peer);
     }
-    assert_eq!(clerk.begun().len(), 200, "the others wait for their turn");
+    // The second and the third leave some places to whoever comes.
+    assert_eq!(clerk.begun().len(), 194, "the others wait for their turn");
     let ((), ()) = tokio::join!(stops(&app), async {
         lets_nobody_in(at(&app)).await;
         for peer in &mut peers {
