@@ -5,6 +5,7 @@ mod role;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unheard;
 mod write;
 
 use std::{
@@ -21,7 +22,7 @@ use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Interval, MissedTickBehavior, Sleep},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
@@ -30,6 +31,7 @@ pub(crate) use self::role::Role;
 use self::{
     role::{LOOKS_PER_PING, Side},
     serve::Running,
+    unheard::Unheard,
 };
 use super::{Afterwards, Connection};
 use crate::{Code, Services, link};
@@ -44,9 +46,6 @@ const QUIET_TICKS: u32 = 3;
 /// How long callers who do not know that a server leaves may go on asking it when nothing runs any
 /// more: each is refused meanwhile, which tells them.
 const LEAVING_GRACE: Duration = Duration::from_secs(2);
-
-/// How long what runs may go on when its connection has ended.
-const UNHEARD: Duration = Duration::from_secs(30);
 
 /// The task of one connection; resolves when the connection has ended and what ran for it is done.
 pub(crate) struct Driver<S> {
@@ -80,7 +79,7 @@ pub(crate) struct Driver<S> {
     /// When nothing had to be answered any more by a server that leaves.
     idle_since: Option<Instant>,
     /// How long what runs may go on though nobody hears of it any more.
-    unheard: Option<Pin<Box<Sleep>>>,
+    unheard: Option<Unheard>,
     /// When this turn began.
     now: Instant,
 }
@@ -267,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
         self.stream = None;
         (self.reading, self.writing) = (BytesMut::new(), BytesMut::new());
-        self.unheard = Some(Box::pin(tokio::time::sleep(UNHEARD)));
+        self.unheard = Some(Unheard::begin());
         self.forget_unread();
         self.connection.shared.end();
     }
@@ -310,17 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        loop {
-            let polled = Pin::new(&mut self.running).poll_next(context);
-            match polled {
-                _ if self.take_afterwards() => {}
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let unheard = self.unheard.as_mut();
-        unheard.map_or(Poll::Ready(()), |time| time.as_mut().poll(context))
+        self.finish_unheard(context)
     }
 }
 

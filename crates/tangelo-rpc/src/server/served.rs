@@ -106,6 +106,13 @@ impl Service for Served {
         let span = self.shared.begin_span(&context);
         Box::pin(Arc::clone(&self.shared).serve(request, line, span))
     }
+
+    fn is_crowded(&self, msg_id: i32) -> bool {
+        match self.shared.run_of(msg_id) {
+            Run::Limited(executor) => executor.is_full(),
+            Run::Custom(_) => false,
+        }
+    }
 }
 
 impl Shared {
@@ -136,6 +143,12 @@ impl Shared {
         outcome
     }
 
+    /// Who runs calls of this method.
+    fn run_of(&self, msg_id: i32) -> &Run {
+        let own = self.settings.executors.get(&msg_id);
+        own.unwrap_or(&self.settings.executor)
+    }
+
     /// Counts it, lets it wait for its turn, runs it.
     async fn admit(&self, mut request: Request, line: &mut Line) -> Result<Reply, Status> {
         let (received, service_id) = (Instant::now(), request.service_id);
@@ -148,8 +161,7 @@ impl Shared {
                 Verdict::Pending(judge) => Guarded::new(judge).await.map_err(failed)??,
             }
         }
-        let own = self.settings.executors.get(&request.msg_id);
-        match own.unwrap_or(&self.settings.executor) {
+        match self.run_of(request.msg_id) {
             Run::Custom(execute) => {
                 let answer = self.execute(&**execute, &request).map_err(failed)?;
                 Guarded::new(answer).await.map_err(failed)?

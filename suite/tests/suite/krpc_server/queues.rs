@@ -12,7 +12,7 @@ use tangelo::{
     },
 };
 use tangelo_wire::krpc::meta::Meta;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::desk::{
     Clerk, DESK, ECHO, HOLD, HOLD_TOO, UserService, UserServiceClient, UserServiceServer, ask, at,
@@ -196,6 +196,31 @@ async fn one_connection_leaves_places_in_the_queue_to_others_and_takes_turns_wit
     assert_eq!(modest.answer().await, (101, 0));
     assert_eq!(modest.answer().await, (102, 0));
     assert_eq!(clerk.begun().get(..5), Some(&[1, 2, 101, 3, 102][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_caller_has_gone_gives_his_place_back_within_a_second_when_others_wait() {
+    let clerk = Clerk::new();
+    let (app, mut greedy) = on(server((2, 0, 90)), clerk.service()).await;
+    let endless = |sequence| Meta {
+        timeout_ms: i32::MAX,
+        ..ask(HOLD, sequence)
+    };
+    for sequence in 1..=2 {
+        greedy.send(&endless(sequence), b"").await;
+    }
+    greedy.beats().await;
+    let mut modest = Peer::at(at(&app)).await;
+    modest.send(&endless(3), b"").await;
+    drop(greedy);
+    let since = Instant::now();
+    clerk.hold.entered(3).await;
+    let took = since.elapsed().as_millis();
+    assert!((1000..1500).contains(&took), "{took} ms");
+    clerk.hold.release(1);
+    assert_eq!(modest.answer().await, (3, 0));
+    // The other place was not wanted.
+    assert_eq!(clerk.begun().len(), 3);
 }
 
 #[tokio::test]

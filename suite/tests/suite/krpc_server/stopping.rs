@@ -187,6 +187,20 @@ async fn a_method_that_hangs_is_cut_off_when_the_time_is_up() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_runs_for_callers_who_have_gone_holds_up_no_end() {
+    let clerk = Clerk::new();
+    let app = serve(clerk.service()).await;
+    let mut peer = Peer::at(at(&app)).await;
+    peer.holds(HOLD, 1..=20).await;
+    peer.beats().await;
+    drop(peer);
+    let since = Instant::now();
+    stops(&app).await;
+    let took = since.elapsed();
+    assert!(took < Duration::from_millis(2_500), "{took:?}");
+}
+
 /// Asks a server elsewhere, with the application's own referer.
 struct Through(Arc<OnceLock<DeskClient>>);
 

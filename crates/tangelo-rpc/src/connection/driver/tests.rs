@@ -5,6 +5,7 @@ use tangelo_wire::krpc::{layout::Layout, meta::Meta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{
+    unheard::{UNHEARD, UNHEARD_IN_THE_WAY},
     write::{KEPT_BUFFER, PATIENCE_FOR_READERS, PATIENCE_WHILE_LEAVING},
     *,
 };
@@ -412,6 +413,65 @@ async fn a_server_that_leaves_waits_two_seconds_for_those_who_go_on_asking_and_o
         };
         tokio::join!(driver, ask, hear, leave);
     }
+}
+
+/// Never answers, and has no place for more.
+struct Crowded;
+
+impl Service for Crowded {
+    fn call(&self, request: Request) -> crate::Answer {
+        Hold.call(request)
+    }
+
+    fn is_crowded(&self, msg_id: i32) -> bool {
+        msg_id == 1
+    }
+}
+
+/// How long a request goes on after its connection has ended.
+async fn unheard(service: impl Service, sequence: i32, stop: &Stop) -> Duration {
+    let (mut theirs, ours) = tokio::io::duplex(1 << 10);
+    let limits = Limits {
+        longest: UNHEARD * 10,
+        ..Limits::default()
+    };
+    let mut driver = driver_until(ours, limits, &Quota::unlimited(), stop);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(service)));
+    let request = requests(sequence..=sequence, i32::MAX);
+    theirs.write_all(&request).await.unwrap();
+    drop(theirs);
+    let begun = Instant::now();
+    driver.await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_for_nobody_is_given_up_soon_where_others_wait_for_its_place() {
+    let stop = Stop::new();
+    assert_eq!(unheard(Hold, 1, &stop).await.as_secs(), UNHEARD.as_secs());
+    let took = unheard(Crowded, 1, &stop).await;
+    assert_eq!(took.as_secs(), UNHEARD_IN_THE_WAY.as_secs());
+    // Sent to be done, not to be answered.
+    assert_eq!(
+        unheard(Crowded, 0, &stop).await.as_secs(),
+        UNHEARD.as_secs()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_for_nobody_is_given_up_soon_when_its_server_leaves() {
+    let stop = Stop::new();
+    let leave = async {
+        tokio::time::sleep(UNHEARD / 2).await;
+        stop.drain();
+    };
+    let (took, asked, ()) = tokio::join!(unheard(Hold, 0, &stop), unheard(Hold, 1, &stop), leave);
+    assert_eq!(took.as_secs(), UNHEARD.as_secs(), "what is to be done is");
+    let most = UNHEARD / 2 + UNHEARD_IN_THE_WAY;
+    assert!(
+        asked >= UNHEARD / 2 && asked.as_secs() <= most.as_secs(),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]
