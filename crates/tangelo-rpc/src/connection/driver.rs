@@ -29,6 +29,7 @@ use tracing::{debug, warn};
 
 pub(crate) use self::role::Role;
 use self::{
+    read::Coming,
     role::{LOOKS_PER_PING, Side},
     serve::Running,
     unheard::Unheard,
@@ -57,6 +58,8 @@ pub(crate) struct Driver<S> {
     reading: BytesMut,
     /// How much room is made for a read.
     room: usize,
+    /// The frame of which only a part has come.
+    coming: Option<Coming>,
     writing: BytesMut,
     running: FuturesUnordered<Running>,
     /// Bytes of the bodies of those.
@@ -109,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             role,
             reading: BytesMut::new(),
             room: LEAST_READ,
+            coming: None,
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
             held: 0,
@@ -200,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.idle_since.get_or_insert(self.now);
         }
         while self.ticks.poll_tick(context).is_ready() {
+            self.check_coming()?;
             if self.silent_ticks > 0 && self.reading.is_empty() {
                 (self.reading, self.room) = (BytesMut::new(), LEAST_READ);
             }
