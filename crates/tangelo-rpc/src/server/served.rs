@@ -163,6 +163,7 @@ impl Shared {
         }
         match self.run_of(request.msg_id) {
             Run::Custom(execute) => {
+                line.runs();
                 let answer = self.execute(&**execute, &request).map_err(failed)?;
                 Guarded::new(answer).await.map_err(failed)?
             }
@@ -181,6 +182,7 @@ impl Shared {
                     }
                     Entry::Full => return Err(Code::QUEUE_FULL.into()),
                 };
+                line.runs();
                 self.validate(&request)?;
                 self.run(request, permit).await
             }
