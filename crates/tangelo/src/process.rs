@@ -1,9 +1,10 @@
 //! The life of a process: its log, its runtime, its signals.
 
-use std::{fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
+mod log;
+
+use std::{fmt::Display, process::ExitCode, time::Duration};
 
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
 /// How long draining may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -15,13 +16,8 @@ pub(crate) fn serve<R, E: Display>(
     on_ready: impl FnOnce(&R),
     drain: impl AsyncFnOnce(&R) -> usize,
 ) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // The application may have set up its own already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .try_init();
+    // Dropped last, so that what is said at the end is written.
+    let _log = log::show();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

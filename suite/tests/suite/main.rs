@@ -40,6 +40,7 @@ mod log;
 mod lost_back_ends;
 mod order;
 mod presence;
+mod process_log;
 mod push_schedulers;
 mod remotes;
 mod rooms;

@@ -212,6 +212,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What it answers.
+    pub(super) fn to(&self) -> ReplyTo {
+        self.to
+    }
+
     /// What is left to do for a request that has been answered.
     pub(super) fn afterwards(left: Afterwards) -> Self {
         let Afterwards { of, deadline, work } = left;
