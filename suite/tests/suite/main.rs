@@ -54,5 +54,6 @@ mod shutdown;
 mod single_sessions;
 mod slow_clients;
 mod stores;
+mod thousands;
 mod upgrade;
 mod world;
