@@ -26,6 +26,7 @@ mod handshake;
 mod heartbeats;
 #[cfg(target_os = "linux")]
 mod host_filter;
+mod hostile_clients;
 mod jobs;
 mod krpc;
 mod krpc_blocking;
