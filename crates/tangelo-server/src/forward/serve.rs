@@ -14,6 +14,7 @@ use crate::{
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
+    limits,
     pipeline::{self, Bounds, Passage, Step, To, Turn, within},
     session::{BackSession, Kind},
 };
@@ -136,7 +137,7 @@ impl Forward {
 fn bounds(manner: Manner, request: &mut Request) -> Option<Bounds> {
     let mut bounds = None;
     if let Some(limit) = manner.deadline {
-        let deadline = Instant::now() + limit;
+        let deadline = limits::after(limit);
         bounds = Some(Bounds::new(request.deadline()).alarmed(deadline));
         request.due_by(deadline);
     }
