@@ -250,6 +250,7 @@ fn assemble(
     let sessions = Sessions::new(events, single);
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
+    let limits = limits.that_can_be_kept();
     let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
         server_type: instance.server_type.clone(),

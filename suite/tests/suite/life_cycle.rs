@@ -530,6 +530,10 @@ async fn other_servers_are_told_as_they_come_and_go() {
 
 /// A front end that tells of other servers.
 fn telling(events: &Heard<(&'static str, String)>) -> Blueprint {
+    told(connector(Handlers::new()), events)
+}
+
+fn told(blueprint: Blueprint, events: &Heard<(&'static str, String)>) -> Blueprint {
     let tell = |what: &'static str| {
         let tell = events.teller();
         move |_: &Arc<Context>, servers: &[Arc<Instance>]| {
@@ -538,10 +542,37 @@ fn telling(events: &Heard<(&'static str, String)>) -> Blueprint {
             }
         }
     };
-    connector(Handlers::new())
+    blueprint
         .on_servers_added(tell("added"))
         .on_servers_removed(tell("removed"))
         .on_servers_replaced(tell("replaced"))
+}
+
+#[tokio::test]
+async fn a_back_end_is_told_of_back_ends_of_each_type_and_of_front_ends() {
+    let world = World::new();
+    let mut events = Heard::new();
+    let blueprint = told(chat(Handlers::new()), &events);
+    let back = world.back("chat-1", blueprint).await;
+    let event = |what, id: &str| (what, id.to_owned());
+    let others = [
+        world.back("chat-2", chat(Handlers::new())).await,
+        world.back("area-1", Blueprint::new("area")).await,
+        // Nobody can dial this one.
+        world.front("connector-1", connector(Handlers::new())).await,
+    ];
+    let ids = ["chat-2", "area-1", "connector-1"];
+    let mut come = Vec::new();
+    for _ in ids {
+        come.push(events.next("it comes").await);
+    }
+    for (id, other) in ids.into_iter().zip(others) {
+        assert!(come.contains(&event("added", id)), "{id}: {come:?}");
+        assert_eq!(soon("it leaves", other.shutdown(DEADLINE)).await, 0);
+        assert_eq!(events.next("it goes").await, event("removed", id));
+    }
+    events.is_silent();
+    assert_eq!(soon("it leaves", back.leave(DEADLINE)).await, 0);
 }
 
 #[tokio::test]

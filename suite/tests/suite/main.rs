@@ -26,6 +26,7 @@ mod handshake;
 mod heartbeats;
 #[cfg(target_os = "linux")]
 mod host_filter;
+mod hostile_clients;
 mod jobs;
 mod krpc;
 mod krpc_blocking;
@@ -55,5 +56,6 @@ mod shutdown;
 mod single_sessions;
 mod slow_clients;
 mod stores;
+mod thousands;
 mod upgrade;
 mod world;

@@ -23,6 +23,7 @@ use crate::{
     channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
+    limits,
     peers::Callers,
     remote::{self, RemoteOnServer},
     session::{self, SessionService},
@@ -263,7 +264,7 @@ impl Server {
     /// components stop, in the reverse order of their start; then everything ends. Returns how much was
     /// cut off at the deadline. Components have a second each, also when it is past.
     pub async fn leave(&self, patience: Duration) -> usize {
-        let deadline = Instant::now() + patience;
+        let deadline = limits::after(patience);
         self.announce();
         let (callers, jobs) = tokio::join!(
             self.callers.close(patience),
@@ -282,7 +283,7 @@ impl Server {
     /// [`announce`](Self::announce), [`close_doors`](Self::close_doors), [`leave`](Self::leave). Returns how
     /// much was cut off when `patience` was over.
     pub async fn shutdown(&self, patience: Duration) -> usize {
-        let deadline = Instant::now() + patience;
+        let deadline = limits::after(patience);
         let left = || deadline.saturating_duration_since(Instant::now());
         self.before_shutdown(patience).await;
         self.announce();

@@ -34,6 +34,7 @@ pub(crate) struct Tuning {
     pub(crate) heartbeat_seconds: Option<u32>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_blocking: Option<usize>,
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
@@ -70,7 +71,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 7] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 15] = [
+const KEYS: [Key; 16] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -171,6 +172,13 @@ const KEYS: [Key; 15] = [
             let range = 1..=Limits::MOST_IN_FLIGHT;
             set_within(&mut said.tuning.max_in_flight, value, range)
         },
+    },
+    Key {
+        name: "max_blocking",
+        pomelo: "",
+        default: "256",
+        meaning: "Blocking handlers of the server that run at once; what comes on top is answered 503.",
+        take: |said, value| set_some(&mut said.tuning.max_blocking, value),
     },
     Key {
         name: "max_queue",
