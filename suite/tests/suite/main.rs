@@ -19,6 +19,7 @@ mod connections;
 mod deadlines;
 mod draining;
 mod error_handlers;
+mod fairness;
 mod filters;
 mod from_pomelo;
 mod global_channels;

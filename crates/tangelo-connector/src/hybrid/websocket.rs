@@ -192,3 +192,65 @@ impl From<tungstenite::Error> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    async fn connection() -> (WebSocket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (stream, peer) = accepted.unwrap();
+        let limits = Limits {
+            outgoing: 64 << 10,
+            ..Limits::default()
+        };
+        let connection = WebSocket::new(stream, BytesMut::new(), peer, limits).await;
+        (connection, client.unwrap())
+    }
+
+    /// Flushes what can be.
+    async fn flush(connection: &mut WebSocket) {
+        let _ = poll_fn(|context| Poll::Ready(connection.poll_flush(context))).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_client_does_not_read_waits_up_to_the_limit_however_small_its_parts() {
+        let (mut connection, _client) = connection().await;
+        let limit = connection.limits.outgoing;
+        let waits = loop {
+            match connection.queue(Outgoing::Heartbeat) {
+                Err(Error::TooSlow(waits)) => break waits,
+                queued => queued.unwrap(),
+            }
+            flush(&mut connection).await;
+        };
+        assert!((limit + 1..limit + 10).contains(&waits), "{waits}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_always_a_little_behind_may_stay() {
+        let (mut connection, mut client) = connection().await;
+        let body = [b'x'; 1000];
+        let mut read = vec![0; 1000];
+        // More than sockets hold, so that some always waits.
+        let mut waits = 0;
+        while waits < connection.limits.outgoing / 2 {
+            connection.queue(Outgoing::Hello(&body)).unwrap();
+            flush(&mut connection).await;
+            waits = connection
+                .queued
+                .saturating_sub(connection.stream.get_ref().written);
+        }
+        for _ in 0..1000 {
+            connection.queue(Outgoing::Hello(&body)).unwrap();
+            client.read_exact(&mut read).await.unwrap();
+            flush(&mut connection).await;
+        }
+    }
+}
