@@ -1,0 +1,55 @@
+//! The handshake, and how long a client may say nothing.
+
+use std::time::Duration;
+
+use tangelo_connector::Outgoing;
+use tangelo_wire::pomelo::handshake::{self, State};
+use tracing::debug;
+
+use super::{End, Front};
+use crate::Limits;
+
+impl Front {
+    pub(super) fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
+        let hello = handshake::decode(body)?;
+        debug!(session = %self.session.id(), ?hello, "handshake");
+        if let Some(connection) = &mut self.connection {
+            connection.met(&hello);
+        }
+        self.queue(Outgoing::Hello(&handshake::accept(self.context.heartbeat)))?;
+        self.state = State::WaitAck;
+        Ok(())
+    }
+
+    pub(super) fn begin_work(&mut self) -> Result<(), End> {
+        self.state = State::Working;
+        if let Some(connection) = &mut self.connection {
+            connection.handshake_done();
+        }
+        self.hear();
+        // The handshake may have had longer than silence has.
+        self.timer.at_latest(self.patience);
+        self.beat()
+    }
+
+    pub(super) fn beat(&mut self) -> Result<(), End> {
+        if self.context.heartbeat.is_some() {
+            self.queue(Outgoing::Heartbeat)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The client lives.
+    pub(super) fn hear(&mut self) {
+        if self.state == State::Working {
+            self.patience = self.now + self.patience_for_silence();
+        }
+    }
+
+    pub(super) fn patience_for_silence(&self) -> Duration {
+        self.context
+            .heartbeat
+            .map_or(Limits::IDLE, |interval| interval * 2)
+    }
+}

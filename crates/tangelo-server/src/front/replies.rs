@@ -1,0 +1,102 @@
+//! The road of a reply: through the push scheduler or at once, behind what was said before.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tangelo_connector::{Error, Outgoing};
+use tangelo_rpc::{Code, Reply, Status};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::{End, Front};
+use crate::{
+    answer::{self, Shown},
+    push::{self, Response},
+    session::Item,
+};
+
+/// Log lines a client may cause in a second; the rest is counted.
+const LOG_LINES_PER_SECOND: u32 = 5;
+
+impl Front {
+    /// Hands a reply on, behind all that was said before: what its handler pushed is in the queue.
+    /// Why there is none goes to the log. A notify is not answered.
+    pub(super) fn reply(
+        &mut self,
+        id: u32,
+        route: &[u8],
+        outcome: &Result<Reply, Status>,
+    ) -> Result<(), End> {
+        if let Err(status) = outcome {
+            self.log(id, route, status);
+        }
+        if id == 0 {
+            return Ok(());
+        }
+        if !self.context.pushes().is_direct() {
+            self.schedule(id, route, outcome);
+            // What it has handed on makes room for the next, as long as the client keeps up.
+            return self.tell_queued();
+        }
+        self.tell_queued()?;
+        let body = answer::body(outcome);
+        if self.unwritten || self.session.queue().is_filled() {
+            let body = Bytes::copy_from_slice(&body);
+            self.session.add(Item::Response { id, body });
+            return Ok(());
+        }
+        self.respond(id, &body)
+    }
+
+    /// The push scheduler hands it on when it likes.
+    pub(super) fn schedule(&mut self, id: u32, route: &[u8], outcome: &Result<Reply, Status>) {
+        let token = self.running.token(0);
+        self.owe(token, id);
+        let response = Response {
+            id,
+            token,
+            route: String::from_utf8_lossy(route).into(),
+            body: Bytes::copy_from_slice(&answer::body(outcome)),
+        };
+        let session = Arc::clone(&self.session);
+        let options = push::options(outcome);
+        self.context.pushes().respond(session, response, options);
+    }
+
+    pub(super) fn owe(&mut self, token: u64, id: u32) {
+        let deadline = Instant::now() + self.context.limits().deadline();
+        self.owed.add(token, id, deadline);
+        self.timer.at_latest(deadline);
+    }
+
+    /// Answers at once, past the push scheduler.
+    pub(super) fn refuse(&mut self, id: u32, status: &Status) -> Result<(), End> {
+        self.log(id, b"", status);
+        let failed = Err(status.clone());
+        self.respond(id, &answer::body(&failed))
+    }
+
+    pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
+        match self.queue(Outgoing::Response { id, body }) {
+            Err(End::Connection(Error::Package(too_long))) => {
+                let status = Status::from(Code::BUSINESS_ERROR).with_cause(too_long);
+                self.log(id, b"", &status);
+                let failed = Err(status);
+                let body = &answer::body(&failed);
+                self.queue(Outgoing::Response { id, body })
+            }
+            queued => queued,
+        }
+    }
+
+    pub(super) fn log(&mut self, id: u32, route: &[u8], status: &Status) {
+        let line = self.logged.line(self.now, LOG_LINES_PER_SECOND);
+        if let Some(left_out) =
+            line.and_then(|left_out| Some(left_out.max(self.context.may_log()?)))
+        {
+            let (session, code) = (self.session.id(), answer::client_code(status.code()));
+            let (route, reason) = (Shown(route), status.reason());
+            warn!(%session, id, %route, code, %reason, left_out, "request failed");
+        }
+    }
+}

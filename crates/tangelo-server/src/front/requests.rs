@@ -1,0 +1,178 @@
+//! The road of a request: admitted, held back or begun, handled here or forwarded.
+
+use std::sync::Arc;
+
+use tangelo_rpc::{Code, Status, Waiter};
+use tangelo_wire::pomelo::message::{Kind as MessageKind, Message, Route};
+
+use super::{
+    End, Front,
+    choices::{BackEnd, Chosen},
+    running::Sent,
+};
+use crate::{
+    Context, Request, Session, forward, pipeline::Passage, push::Forwarded, session::Kind,
+};
+
+impl Front {
+    pub(super) fn handle_message(
+        &mut self,
+        context: &Context,
+        message: Message,
+    ) -> Result<(), End> {
+        let id = match message.kind() {
+            MessageKind::Request => message.id(),
+            // Pomelo does not look at the direction: a push from a client is a notify.
+            MessageKind::Notify | MessageKind::Push => 0,
+            MessageKind::Response => return Ok(()),
+        };
+        let route = match message.route() {
+            Route::Name(name) => 0..name.len(),
+            Route::Code(code) => {
+                let status = Status::new(Code::NOT_FOUND, "there is no route dictionary here");
+                return self.reply(id, format!("code {code}").as_bytes(), &Err(status));
+            }
+        };
+        let bytes = message.into_route_and_body();
+        let (body, deadline) = (
+            route.end..bytes.len(),
+            self.now + context.limits().deadline(),
+        );
+        let session = Session(Kind::Front(Arc::clone(&self.session)));
+        self.start(
+            context,
+            id,
+            Request::new(bytes, route, body, session, deadline),
+        )
+    }
+
+    /// Starts a request, behind those that were held back.
+    pub(super) fn start(
+        &mut self,
+        context: &Context,
+        id: u32,
+        request: Request,
+    ) -> Result<(), End> {
+        let place = match self.admit() {
+            Ok(place) => place,
+            Err(status) => return self.reply(id, request.route(), &Err(status)),
+        };
+        if self.running.is_holding() {
+            let pipeline = &context.pipeline;
+            let to = pipeline.destination(request.route(), context.server_type());
+            let due = request.due_within(pipeline.manner(to).deadline, context.limits());
+            self.timer.at_latest(due);
+            self.running.hold((id, place), due, request);
+            return Ok(());
+        }
+        self.begin(context, place, id, request)
+    }
+
+    /// Begins a request: it is answered at once, or takes its place among those that run.
+    pub(super) fn begin(
+        &mut self,
+        context: &Context,
+        place: u32,
+        id: u32,
+        mut request: Request,
+    ) -> Result<(), End> {
+        if !context.pipeline.is_plain() {
+            return self.begin_passing(context, (id, place), request);
+        }
+        let handler = context.pipeline.find(request.route());
+        let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
+            return self.forward(context, (id, place), request);
+        };
+        if handler.manner.deadline.is_some() {
+            request.due_by(request.due_within(handler.manner.deadline, context.limits()));
+        }
+        let deadline = request.deadline();
+        if let Some(outcome) = self.running.add(place, id, handler, request) {
+            return self.reply(id, &handler.route, &outcome);
+        }
+        self.timer.at_latest(deadline);
+        Ok(())
+    }
+
+    /// The place a request takes that may start.
+    pub(super) fn admit(&mut self) -> Result<u32, Status> {
+        if self.context.is_draining() {
+            Err(Code::SERVER_SHUTDOWN.into())
+        } else {
+            self.running.place()
+        }
+    }
+
+    /// Another server answers.
+    pub(super) fn forward(
+        &mut self,
+        context: &Context,
+        (id, place): (u32, u32),
+        request: Request,
+    ) -> Result<(), End> {
+        let token = self.running.token(place);
+        let sent = match self.choices.choose(context, &self.session, &request) {
+            Ok(BackEnd::Known(chosen)) => self.send(chosen, (id, token), &request),
+            Ok(BackEnd::Asks(asking)) => {
+                return self.ask((id, place), Passage::of_client(request), asking);
+            }
+            Err(status) => Err(status),
+        };
+        match sent {
+            Ok(Some(sent)) => {
+                let deadline = request.deadline();
+                self.running
+                    .add_forwarded((id, token), deadline, sent, None);
+                self.timer.at_latest(deadline);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(status) => self.reply(id, request.route(), &Err(status)),
+        }
+    }
+
+    /// Over the session's connection to this back end; `None` of a notify, which nobody answers.
+    pub(super) fn send(
+        &mut self,
+        chosen: Arc<Chosen>,
+        (id, token): (u32, u64),
+        request: &Request,
+    ) -> Result<Option<Sent>, Status> {
+        match self.send_to(chosen, (id, token), request) {
+            // It has said that it leaves since it was chosen; there may be another one.
+            Err(status) if status.code() == Code::SERVER_SHUTDOWN => {
+                let context = Arc::clone(&self.context);
+                match self.choices.choose(&context, &self.session, request) {
+                    Ok(BackEnd::Known(chosen)) => self.send_to(chosen, (id, token), request),
+                    _ => Err(status),
+                }
+            }
+            sent => sent,
+        }
+    }
+
+    pub(super) fn send_to(
+        &mut self,
+        chosen: Arc<Chosen>,
+        (id, token): (u32, u64),
+        request: &Request,
+    ) -> Result<Option<Sent>, Status> {
+        if id == 0 {
+            forward::tell(&chosen.connection, &self.session, request)?;
+            return Ok(None);
+        }
+        let waiter: Arc<dyn Waiter> = if self.context.pushes().is_direct() {
+            Arc::clone(&self.session) as Arc<dyn Waiter>
+        } else {
+            Arc::new(Forwarded {
+                session: Arc::clone(&self.session),
+                id,
+                route: request.route().into(),
+                filtered: !self.context.pipeline.is_plain(),
+            })
+        };
+        let (connection, waiter) = (&chosen.connection, (waiter, token));
+        let sequence = forward::send(connection, &self.session, waiter, request, self.now)?;
+        Ok(Some(Sent { chosen, sequence }))
+    }
+}
