@@ -213,10 +213,12 @@ async fn whose_caller_has_gone_gives_his_place_back_within_a_second_when_others_
     let mut modest = Peer::at(at(&app)).await;
     modest.send(&endless(3), b"").await;
     drop(greedy);
+    let server = app.server("default").unwrap().clone();
+    until("it has gone", || server.connections().len() == 1).await;
     let since = Instant::now();
     clerk.hold.entered(3).await;
     let took = since.elapsed().as_millis();
-    assert!((1000..1500).contains(&took), "{took} ms");
+    assert!(took < 1_500, "{took} ms");
     clerk.hold.release(1);
     assert_eq!(modest.answer().await, (3, 0));
     // The other place was not wanted.

@@ -195,6 +195,8 @@ async fn what_runs_for_callers_who_have_gone_holds_up_no_end() {
     peer.holds(HOLD, 1..=20).await;
     peer.beats().await;
     drop(peer);
+    let server = app.server("default").unwrap();
+    until("it has gone", || server.connections().is_empty()).await;
     let since = Instant::now();
     stops(&app).await;
     let took = since.elapsed();
