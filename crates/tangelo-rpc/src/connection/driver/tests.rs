@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Reply, Request, Service,
     connection::{Dialect, Limits, Quota},
+    link::{Hello, Identity},
 };
 
 /// A connection over this stream.
@@ -538,6 +539,38 @@ async fn a_frame_that_comes_slowly_comes_and_is_no_idleness() {
     assert_eq!(came, None);
     // A short one has its time.
     assert_eq!(comes(20, 2, second, second * 180).await, None);
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_waits_as_long_as_a_neighbour_has_not_heard_of_it() {
+    let (theirs, ours) = tokio::io::duplex(1 << 20);
+    let stop = Stop::new();
+    let mut driver = driver_until(ours, Limits::default(), &Quota::unlimited(), &stop);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(1))));
+    let connection = driver.connection.clone();
+    connection.set_hello(Hello {
+        identity: Identity {
+            server_id: "connector-1".to_owned(),
+            server_type: "connector".to_owned(),
+            epoch: 1,
+            frontend: true,
+        },
+        lane: 0,
+        lanes: 1,
+    });
+    let (_from, mut to) = tokio::io::split(theirs);
+    let talk = async {
+        stop.drain();
+        let begun = Instant::now();
+        while begun.elapsed() < 3 * LEAVING_GRACE {
+            to.write_all(&requests(1..=1, 0)).await.unwrap();
+            tokio::time::sleep(LEAVING_GRACE / 2).await;
+            assert!(!connection.is_closed(), "{:?}", begun.elapsed());
+        }
+        let last = Instant::now();
+        connection.closed().await;
+        assert!(last.elapsed() <= LEAVING_GRACE + 2 * LEAVING_TICK);
+    };
+    tokio::join!(driver, talk);
 }
 
 #[tokio::test]
