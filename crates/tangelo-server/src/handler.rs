@@ -139,7 +139,7 @@ pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Arc
         fn call(&self, request: R) -> Answer {
             self.0
                 .call(request)
-                .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_status()))))
+                .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_answer()))))
         }
     }
 
