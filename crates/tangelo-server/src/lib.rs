@@ -84,7 +84,7 @@ pub use schedule::{
     Clock, Cron, Ended, Every, Job, JobEntryError, JobError, JobRun, JobStatus, Jobs, LastRun,
     ManualClock, Once, Overlap, PomeloCron, Schedule, ScheduleError,
 };
-pub use server::{Server, StartError};
+pub use server::{Bound, Server, StartError};
 pub use session::{
     BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
     Sessions, SingleSession, Uid,
