@@ -241,9 +241,15 @@ async fn an_after_filter_takes_what_a_handler_does_and_how_it_ended() {
         };
         let tell = heard.teller();
         // What it cannot take keeps nobody else from running.
-        let never = move |Json(_): Json<u32>| std::future::ready(tell("never".to_owned()));
+        let never = move |Json(_): Json<u32>| {
+            tell("never".to_owned());
+            std::future::ready(())
+        };
         let tell = heard.teller();
-        let last = move || std::future::ready(tell("last".to_owned()));
+        let last = move || {
+            tell("last".to_owned());
+            std::future::ready(())
+        };
         blueprint.after(last).after(never).after(see)
     })
     .await;
