@@ -54,9 +54,14 @@ pub(crate) async fn start(start: Start) -> Result<Running, StartError> {
         servers: Vec::new(),
         rpc: start.rpc,
     };
+    // Every port first: one that cannot be had is known before anything runs.
+    let mut bound = Vec::new();
     for (blueprint, instance) in start.here {
+        bound.push(Server::bind(blueprint, instance).await?);
+    }
+    for server in bound {
         let (registry, routes) = (Arc::clone(&start.registry), start.routes.clone());
-        match Server::start(blueprint, instance, registry, routes).await {
+        match server.start(registry, routes).await {
             Ok(server) => running.servers.push(Arc::new(server)),
             Err(error) => {
                 running.end(Duration::ZERO).await;

@@ -17,6 +17,7 @@ use crate::{
     client::{Client, Door},
     krpc::{Peer, answer_to, call},
     lanes,
+    log::Log,
     world::{
         DEADLINE, Heard, Hold, World, alone, back, back_at_a_place_of_its_own, chat, client,
         connector, door, front, soon, until,
@@ -186,6 +187,39 @@ async fn a_component_that_does_not_stop_well_keeps_none_from_stopping() {
         .await;
     assert_eq!(soon("it leaves", server.leave(DEADLINE)).await, 0);
     events.are(&["two stop", "one stop"]).await;
+}
+
+/// Says in the log that it stops.
+struct Saying;
+
+impl Component for Saying {
+    async fn stop(&self, _: &Arc<Context>) -> Result<()> {
+        tracing::info!("saved");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_while_it_ends_stands_with_its_name() {
+    let log = Log::keep();
+    let blueprint = chat(Handlers::new())
+        .load("scores", Saying)
+        .before_shutdown(async |_: Arc<Context>| {
+            tracing::info!("the last minute");
+            Ok(())
+        });
+    let server = World::new().back("chat-1", blueprint).await;
+    soon("it ends", server.shutdown(DEADLINE)).await;
+    for said in ["saved", "the last minute"] {
+        let lines = log.lines(&[said]);
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.contains(r#"server{id="chat-1"}"#)),
+            "{lines:?}"
+        );
+        assert_eq!(lines.len(), 1, "{said}");
+    }
 }
 
 #[tokio::test]

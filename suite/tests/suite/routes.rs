@@ -500,10 +500,10 @@ async fn calls_for_a_session_go_where_its_requests_go_also_by_an_async_route() {
     assert_eq!(asked.load(Ordering::SeqCst), 1, "one answer is for both");
     client.ask(SET, &json!(["room", "chat-2"])).await;
     client
-        .is_refused("connector.main.sum", &json!({}), 404)
+        .is_refused("connector.main.sum", &json!({}), 500)
         .await;
     client.ask(SET, &json!(["room", "chat-9"])).await;
     client
-        .is_refused("connector.main.sum", &json!({}), 503)
+        .is_refused("connector.main.sum", &json!({}), 500)
         .await;
 }

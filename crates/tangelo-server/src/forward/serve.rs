@@ -215,7 +215,7 @@ fn answered(outcome: Result<Reply, Status>) -> Reply {
             let error = Error::of(status);
             ForwardRes {
                 ret_code: code.0,
-                ret_msg: error.message().to_owned(),
+                ret_msg: error.as_status().message().to_owned(),
                 body: error.body().map(encoded).unwrap_or_default(),
                 options: error.options().map(encoded).unwrap_or_default(),
                 ..ForwardRes::default()

@@ -14,9 +14,9 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Acceptor, Answer, Code, Request, Service, Services, link::Peers};
 use tangelo_runtime::Tasks;
 use tokio::time::Instant;
-use tracing::{Span, info, info_span, warn};
+use tracing::{Instrument, Span, info, info_span, warn};
 
-use super::{Parts, Problem, Server, dials, wanted};
+use super::{Parts, Problem, Server, dials, span, wanted};
 use crate::{
     Context, Error, accept,
     blueprint::MakeService,
@@ -114,10 +114,7 @@ impl Server {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
-            .with(LifeCycle {
-                started: Arc::clone(started),
-                dialed: true,
-            });
+            .with(LifeCycle::where_dialed(Arc::clone(started)));
         let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
@@ -155,10 +152,7 @@ impl Server {
                 closed: Some(SessionOnBackEnd(context.channels.clone())),
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
-            .with(LifeCycle {
-                started: Arc::clone(started),
-                dialed: false,
-            });
+            .with(LifeCycle::where_accepted(Arc::clone(started)));
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             neighbours: Arc::clone(neighbours),
@@ -237,7 +231,8 @@ impl Server {
     /// What comes first when it is told to end: what the application does
     /// [before](crate::Blueprint::before_shutdown), while everything still works.
     pub async fn before_shutdown(&self, patience: Duration) {
-        self.before_shutdown.run(&self.context, patience).await;
+        let hooks = self.before_shutdown.run(&self.context, patience);
+        hooks.instrument(span(self.context.server_id())).await;
     }
 
     /// Says that it leaves: the registry no longer names it, and who is connected asks it nothing new.
@@ -276,7 +271,9 @@ impl Server {
             self.callers.close(patience),
             self.context.jobs().close(patience),
         );
-        let components = self.context.components.stop(&self.context, deadline).await;
+        let components = self.context.components.stop(&self.context, deadline);
+        let within = span(self.context.server_id());
+        let components = components.instrument(within).await;
         let left = deadline.saturating_duration_since(Instant::now());
         let back = self.back.close(left).await;
         if let Some(roster) = &self.context.roster {

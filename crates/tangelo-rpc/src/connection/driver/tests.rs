@@ -539,6 +539,7 @@ async fn a_frame_that_comes_slowly_comes_and_is_no_idleness() {
     assert_eq!(came, None);
     // A short one has its time.
     assert_eq!(comes(20, 2, second, second * 180).await, None);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_leaves_waits_as_long_as_a_neighbour_has_not_heard_of_it() {
