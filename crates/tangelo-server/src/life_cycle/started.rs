@@ -120,25 +120,7 @@ pub(crate) fn within_reach(
 
 /// Hears which servers have started.
 #[derive(Debug)]
-pub(crate) struct LifeCycle {
-    started: Arc<Started>,
-    /// Over connections that this server has dialed.
-    dialed: bool,
-}
-
-impl LifeCycle {
-    /// Over connections that this server has dialed.
-    pub(crate) fn where_dialed(started: Arc<Started>) -> Self {
-        let dialed = true;
-        Self { started, dialed }
-    }
-
-    /// Over connections that others have dialed.
-    pub(crate) fn where_accepted(started: Arc<Started>) -> Self {
-        let dialed = false;
-        Self { started, dialed }
-    }
-}
+pub(crate) struct LifeCycle(pub(crate) Arc<Started>);
 
 impl Definition for LifeCycle {
     const SERVICE_ID: i32 = STARTED.0;
@@ -158,16 +140,11 @@ impl LifeCycle {
         }
         let from = request.connection.as_ref();
         if from.and_then(Connection::hello).is_none() {
-            // Who was dialed may speak as soon as it has read a hello, before its answer to that is read here. When
-            // it is, all that is known there is asked for (`Started::arrived`): nothing is lost.
-            return match self.dialed {
-                true => Ok(Reply::default()),
-                false => Err(Code::SERVICE_NOT_ALLOWED.into()),
-            };
+            return Err(Code::SERVICE_NOT_ALLOWED.into());
         }
         let message = StartedReq::decode(request.body.clone())
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        self.started.hear(message, from);
+        self.0.hear(message, from);
         Ok(Reply::default())
     }
 }
@@ -198,23 +175,6 @@ mod tests {
         }
         let alone = within_reach(&server("island"), &all, dials);
         assert_eq!(alone.into_iter().collect::<Vec<_>>(), ["island"]);
-    }
-
-    #[tokio::test]
-    async fn who_was_dialed_may_speak_before_its_hello_is_read_and_a_stranger_may_not() {
-        let started = Arc::new(Started::new(Arc::default()));
-        let server_ids = vec!["chat-1".to_owned()];
-        let message = StartedReq {
-            server_ids,
-            ask: false,
-        };
-        let says = || Request::new(STARTED, message.encode_to_vec());
-        let dialed = LifeCycle::where_dialed(Arc::clone(&started));
-        assert!(dialed.call(says()).await.is_ok());
-        let accepted = LifeCycle::where_accepted(Arc::clone(&started));
-        let refused = accepted.call(says()).await.unwrap_err();
-        assert_eq!(refused.code(), Code::SERVICE_NOT_ALLOWED);
-        assert!(started.known.borrow().is_empty(), "neither is believed");
     }
 
     #[tokio::test]

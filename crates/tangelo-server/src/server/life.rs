@@ -113,7 +113,7 @@ impl Server {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
-            .with(LifeCycle::where_dialed(Arc::clone(started)));
+            .with(LifeCycle(Arc::clone(started)));
         let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
@@ -151,7 +151,7 @@ impl Server {
                 closed: Some(SessionOnBackEnd(context.channels.clone())),
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
-            .with(LifeCycle::where_accepted(Arc::clone(started)));
+            .with(LifeCycle(Arc::clone(started)));
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             neighbours: Arc::clone(neighbours),
