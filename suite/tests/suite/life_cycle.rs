@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     client::{Client, Door},
-    krpc::Peer,
+    krpc::{Peer, answer_to, call},
     lanes,
     log::Log,
     world::{
@@ -536,6 +536,41 @@ async fn all_have_started_when_the_last_of_the_configuration_has_in_whatever_pro
     // Servers of a type are not connected: they hear of each other from the others.
     assert_eq!(heard, ["area-1", "chat-1", "chat-2", "gate-1", "timer-1"]);
     events.is_silent();
+}
+
+#[tokio::test]
+async fn that_a_server_has_started_is_heard_before_it_has_answered_the_hello() {
+    let place = back_at_a_place_of_its_own("chat-1");
+    let address = (place.host.clone(), place.port.unwrap());
+    let listener = TcpListener::bind(address).await.unwrap();
+    let door = front("connector-1");
+    let world = World::fixed(&[&place, &door]);
+    let mut events = Heard::new();
+    let tell = events.teller();
+    let front = connector(Handlers::new()).after_start_all(move |_| {
+        tell("all have started");
+        std::future::ready(Ok(()))
+    });
+    let _front = world.start(front, door).await;
+    let mut lanes = Vec::new();
+    for number in 1..=lanes::lanes() {
+        let (stream, _) = soon("it dials", listener.accept()).await.unwrap();
+        let mut peer = Peer::over(stream);
+        let hello = peer.hear().await.meta;
+        if number == lanes::lanes() {
+            // It starts, and tells it over a lane whose answer is on its way.
+            let started = Meta {
+                sequence: 0,
+                ..call(16, 1)
+            };
+            events.is_silent();
+            peer.send(&started, b"\x0a\x06chat-1").await;
+        }
+        peer.send(&answer_to(&hello, 0), b"\x1a\x06chat-1\x20\x01")
+            .await;
+        lanes.push(peer);
+    }
+    events.next("it has heard of both").await;
 }
 
 #[tokio::test]
