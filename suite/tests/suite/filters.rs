@@ -220,12 +220,8 @@ async fn a_before_filter_may_amend_the_session_that_handlers_and_after_filters_s
 
 #[tokio::test]
 async fn an_after_filter_takes_what_a_handler_does_and_how_it_ended() {
-    async fn echo(Json(text): Json<String>) -> Json<String> {
-        Json(text)
-    }
     let mut heard = Heard::new();
-    let handlers = || Handlers::new().add("echo", echo);
-    let (front, _back) = both(handlers, |blueprint| {
+    let (front, _back) = both(Handlers::new, |blueprint| {
         let tell = heard.teller();
         let see = move |Json(text): Json<String>,
                         session: Session,

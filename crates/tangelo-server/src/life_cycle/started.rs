@@ -121,24 +121,10 @@ pub(crate) fn within_reach(
 /// Hears which servers have started.
 #[derive(Debug)]
 pub(crate) struct LifeCycle {
-    started: Arc<Started>,
+    pub(crate) started: Arc<Started>,
     /// Whether this server dialed who speaks. It may say that it has started before its answer to the hello
     /// was seen here, and says it once.
-    dialed: bool,
-}
-
-impl LifeCycle {
-    /// Over connections that this server has dialed.
-    pub(crate) fn where_dialed(started: Arc<Started>) -> Self {
-        let dialed = true;
-        Self { started, dialed }
-    }
-
-    /// Over connections that others have dialed.
-    pub(crate) fn where_accepted(started: Arc<Started>) -> Self {
-        let dialed = false;
-        Self { started, dialed }
-    }
+    pub(crate) dialed: bool,
 }
 
 impl Definition for LifeCycle {
@@ -194,23 +180,6 @@ mod tests {
         }
         let alone = within_reach(&server("island"), &all, dials);
         assert_eq!(alone.into_iter().collect::<Vec<_>>(), ["island"]);
-    }
-
-    #[tokio::test]
-    async fn who_was_dialed_may_speak_before_its_hello_is_read_and_a_stranger_may_not() {
-        let started = Arc::new(Started::new(Arc::default()));
-        let server_ids = vec!["chat-1".to_owned()];
-        let message = StartedReq {
-            server_ids,
-            ask: false,
-        };
-        let says = || Request::new(STARTED, message.encode_to_vec());
-        let dialed = LifeCycle::where_dialed(Arc::clone(&started));
-        assert!(dialed.call(says()).await.is_ok());
-        let accepted = LifeCycle::where_accepted(Arc::clone(&started));
-        let refused = accepted.call(says()).await.unwrap_err();
-        assert_eq!(refused.code(), Code::SERVICE_NOT_ALLOWED);
-        assert!(started.known.borrow().is_empty(), "neither is believed");
     }
 
     #[tokio::test]

@@ -114,7 +114,10 @@ impl Server {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
-            .with(LifeCycle::where_dialed(Arc::clone(started)));
+            .with(LifeCycle {
+                started: Arc::clone(started),
+                dialed: true,
+            });
         let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
@@ -152,7 +155,10 @@ impl Server {
                 closed: Some(SessionOnBackEnd(context.channels.clone())),
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
-            .with(LifeCycle::where_accepted(Arc::clone(started)));
+            .with(LifeCycle {
+                started: Arc::clone(started),
+                dialed: false,
+            });
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             neighbours: Arc::clone(neighbours),
