@@ -243,7 +243,7 @@ async fn limits_and_times_may_be_as_large_as_can_be_said() {
             .limits(Limits {
                 in_flight: u32::MAX,
                 queue: usize::MAX,
-                deadline: EVER,
+                deadline: Some(EVER),
                 blocking: usize::MAX,
             })
             .max_connections(usize::MAX)
