@@ -14,7 +14,7 @@ use crate::{
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
-    limits,
+    limits::after,
     pipeline::{self, Bounds, Passage, Step, To, Turn, within},
     session::{BackSession, Kind},
 };
