@@ -5,15 +5,18 @@
 //! is, nothing here knows.
 //!
 //! * [`Hybrid`]: TCP and WebSocket on one port, speaking Pomelo's packages.
+//! * [`Custom`]: a connector of the application's own.
 
 mod connection;
+pub mod custom;
 mod hybrid;
 mod limits;
 mod listener;
 mod push;
 
 pub use connection::{Connection, Error, Event, Outgoing};
+pub use custom::Custom;
 pub use hybrid::Hybrid;
 pub use limits::Limits;
-pub use listener::{Connector, Listener, Opening};
+pub use listener::{Connector, Listener, Opening, Options, Place};
 pub use push::Push;

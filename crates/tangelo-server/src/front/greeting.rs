@@ -48,8 +48,10 @@ impl Front {
     }
 
     pub(super) fn patience_for_silence(&self) -> Duration {
-        self.context
-            .heartbeat
-            .map_or(Limits::IDLE, |interval| interval * 2)
+        let of_connection = self.connection.as_ref().and_then(|open| open.patience());
+        of_connection.unwrap_or_else(|| {
+            let heartbeat = self.context.heartbeat;
+            heartbeat.map_or(Limits::IDLE, |interval| interval * 2)
+        })
     }
 }
