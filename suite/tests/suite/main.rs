@@ -16,6 +16,7 @@ mod channels;
 mod client;
 mod configuration;
 mod connections;
+mod custom_connector;
 mod deadlines;
 mod draining;
 mod error_handlers;
