@@ -137,9 +137,25 @@ pub enum Error {
     /// What came is no WebSocket.
     #[error("WebSocket: {0}")]
     WebSocket(String),
-    /// A datagram longer than this side accepts.
-    #[error("datagram of more than {0} bytes")]
-    DatagramTooLong(usize),
+    /// A datagram ended within a package.
+    #[error("bad package: the datagram ends within it")]
+    DatagramCutOff,
+    /// The address may be forged, and what is to be sent there is longer than what came from it.
+    #[error(
+        "{length} bytes to an address that may be forged, of which {most} may be sent: let the client's handshake be longer"
+    )]
+    Amplifies {
+        /// Bytes to send.
+        length: usize,
+        /// Bytes that may be sent.
+        most: usize,
+    },
+    /// What was sent is not acknowledged, however often it is sent again.
+    #[error("the client acknowledges nothing")]
+    Unacknowledged,
+    /// The library that speaks the protocol has failed, mostly about what the client said.
+    #[error("KCP: {0}")]
+    Kcp(String),
     /// Code of the application failed or panicked: it accepts, receives, sends or decodes.
     #[error("custom connector: {0}")]
     Custom(String),

@@ -5,7 +5,7 @@
 
 mod buffers;
 mod pace;
-mod package;
+pub(crate) mod package;
 mod tcp;
 mod upgrade;
 mod websocket;

@@ -28,6 +28,7 @@ mod heartbeats;
 #[cfg(target_os = "linux")]
 mod host_filter;
 mod jobs;
+mod kcp;
 mod krpc;
 mod krpc_blocking;
 mod krpc_client;
@@ -55,5 +56,6 @@ mod shutdown;
 mod single_sessions;
 mod slow_clients;
 mod stores;
+mod udp;
 mod upgrade;
 mod world;
