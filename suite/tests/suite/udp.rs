@@ -105,7 +105,7 @@ fn blueprint(udp: Udp) -> Blueprint {
         Json("x".repeat(length))
     }
     async fn push_long(Json(length): Json<usize>, session: Session) -> tangelo::Result<()> {
-        Ok(session.push("onLong", &"x".repeat(length))?)
+        session.push("onLong", &"x".repeat(length))
     }
     let handlers = Handlers::new()
         .add("push", push)
