@@ -234,7 +234,7 @@ fn blueprint(connector: Custom<Lines>) -> Blueprint {
 fn slow(connector: Custom<Lines>) -> Blueprint {
     let handlers = Handlers::new().add("never", std::future::pending::<()>);
     let blueprint = crate::world::connector(handlers).connector(connector);
-    blueprint.change_limits(|limits| limits.deadline = Duration::from_millis(20))
+    blueprint.change_limits(|limits| limits.deadline = Some(Duration::from_millis(20)))
 }
 
 fn made(lines: Lines) -> Custom<Lines> {
