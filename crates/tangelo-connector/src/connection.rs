@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -56,6 +57,12 @@ pub trait Connection: Send {
 
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);
+
+    /// How long its client may be silent, where that is not said by heartbeats of Pomelo's. Default: none,
+    /// they say it.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// The client's address.
     fn peer(&self) -> SocketAddr;
@@ -130,12 +137,42 @@ pub enum Error {
     /// What came is no WebSocket.
     #[error("WebSocket: {0}")]
     WebSocket(String),
+    /// A datagram ended within a package.
+    #[error("bad package: the datagram ends within it")]
+    DatagramCutOff,
+    /// The address may be forged, and what is to be sent there is longer than what came from it.
+    #[error(
+        "{length} bytes to an address that may be forged, of which {most} may be sent: let the client's handshake be longer"
+    )]
+    Amplifies {
+        /// Bytes to send.
+        length: usize,
+        /// Bytes that may be sent.
+        most: usize,
+    },
+    /// What was sent is not acknowledged, however often it is sent again.
+    #[error("the client acknowledges nothing")]
+    Unacknowledged,
+    /// The library that speaks the protocol has failed, mostly about what the client said.
+    #[error("KCP: {0}")]
+    Kcp(String),
+    /// Code of the application failed or panicked: it accepts, receives, sends or decodes.
+    #[error("custom connector: {0}")]
+    Custom(String),
+    /// The application's `encode` failed or panicked: this one thing cannot be said.
+    #[error("encode: {0}")]
+    Encode(String),
     /// The client does not read, and too much waits for it.
     #[error("the client does not read: {0} bytes wait")]
     TooSlow(usize),
 }
 
 impl Error {
+    /// Whether only this one thing cannot be said, and the connection can go on.
+    pub fn is_of_one_message(&self) -> bool {
+        matches!(self, Self::Encode(_) | Self::Package(_))
+    }
+
     /// Whether the client simply left.
     pub fn is_goodbye(&self) -> bool {
         match self {

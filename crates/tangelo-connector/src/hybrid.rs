@@ -6,17 +6,17 @@
 mod buffers;
 mod counted;
 mod pace;
-mod package;
+pub(crate) mod package;
 mod tcp;
 mod upgrade;
 mod websocket;
 
-use std::{io, net::SocketAddr, pin::Pin};
+use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpStream};
 
 use self::{tcp::Tcp, websocket::WebSocket};
-use crate::{Connection, Connector, Error, Limits, Listener, Opening};
+use crate::{Connection, Connector, Error, Limits, Listener, Opening, Place, listener::Boxed};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -42,14 +42,10 @@ impl Hybrid {
 }
 
 impl Connector for Hybrid {
-    fn listen<'a>(
-        &'a self,
-        host: &'a str,
-        port: u16,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Listener>>> + Send + 'a>> {
+    fn listen<'a>(&'a self, place: Place<'a>) -> Boxed<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
             let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            for address in tokio::net::lookup_host((host, port)).await? {
+            for address in tokio::net::lookup_host((place.host, place.port)).await? {
                 match bind(address) {
                     Ok(listener) => {
                         let address = listener.local_addr()?;
@@ -94,11 +90,11 @@ struct Listening {
 }
 
 impl Listener for Listening {
-    fn address(&self) -> SocketAddr {
-        self.address
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.address)
     }
 
-    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Opening>> + Send + '_>> {
+    fn accept(&mut self) -> Boxed<'_, io::Result<Opening>> {
         Box::pin(async move {
             let (stream, peer) = self.listener.accept().await?;
             Ok(Opening {

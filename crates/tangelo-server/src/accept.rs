@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tangelo_connector::{Connection, Error, Listener, Opening};
 use tangelo_runtime::Tasks;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, info_span, warn};
 
 use crate::{Context, Limits, connections::Admission, front::Front};
@@ -29,6 +29,14 @@ pub(crate) async fn run(mut listener: Box<dyn Listener>, context: Arc<Context>, 
     tokio::select! {
         () = accept => {}
         () = stop.draining() => {}
+    }
+    self::stop(listener).await;
+}
+
+/// Stops listening. A listener that takes too long, or panics, is dropped.
+pub(crate) async fn stop(mut listener: Box<dyn Listener>) {
+    if timeout(Limits::GOODBYE, listener.stop()).await.is_err() {
+        warn!("the connector took more than {:?} to stop", Limits::GOODBYE);
     }
 }
 

@@ -225,7 +225,12 @@ impl Front {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
             Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
-                self.queue(Outgoing::Push(&push))?;
+                match self.queue(Outgoing::Push(&push)) {
+                    Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
+                        self.log_unsaid(&push, &unsaid);
+                    }
+                    queued => queued?,
+                }
             }
             Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_connector::Listener;
+use tangelo_connector::{Listener, Place};
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, error_span};
 use self::life::Doors;
 use crate::{
     Blueprint, Channels, Connections, Context, GlobalChannels, Job, Limits, Presence, Routes, Rpc,
-    Sessions,
+    Sessions, accept,
     blueprint::MakeService,
     channel::Delivery,
     handler::Threads,
@@ -112,7 +112,7 @@ impl Server {
         let Bound {
             blueprint,
             instance,
-            doors,
+            mut doors,
         } = bound;
         let tasks = || Tasks::new(Stop::new());
         let (front, callers, back) = (tasks(), tasks(), tasks());
@@ -124,12 +124,15 @@ impl Server {
             callers,
             back,
             before_shutdown: BeforeShutdown::new(std::mem::take(&mut parts.hooks.before_shutdown)),
-            client_address: doors.for_clients.as_ref().map(|door| door.address()),
+            client_address: doors.for_clients.as_ref().and_then(|door| door.address()),
             rpc_address: doors.for_servers.as_ref().map(|(_, address)| *address),
         };
-        match server.begin(parts, doors).await {
+        match server.begin(parts, &mut doors).await {
             Ok(()) => Ok(server),
             Err(problem) => {
+                if let Some(listener) = doors.for_clients {
+                    accept::stop(listener).await;
+                }
                 server.back.close(Duration::ZERO).await;
                 Err(problem)
             }
@@ -248,9 +251,17 @@ async fn bind_for_clients(
         return Ok(None);
     };
     let host = instance.client_host.as_ref().unwrap_or(&instance.host);
-    let bound = blueprint.connector.listen(host, port).await;
+    let options = &instance.settings;
+    let place = Place {
+        host,
+        port,
+        options,
+    };
+    let bound = blueprint.connector.listen(place).await;
     let listener = bound.map_err(|error| cannot_listen(host, port, error))?;
-    instance.client_port = Some(listener.address().port());
+    if let Some(address) = listener.address() {
+        instance.client_port = Some(address.port());
+    }
     Ok(Some(listener))
 }
 

@@ -255,7 +255,7 @@ impl Client {
     }
 }
 
-fn understand(kind: Kind, body: Bytes) -> Said {
+pub(crate) fn understand(kind: Kind, body: Bytes) -> Said {
     let json = |body: &[u8]| serde_json::from_slice(body).unwrap();
     match kind {
         Kind::Handshake => Said::Hello(json(&body)),

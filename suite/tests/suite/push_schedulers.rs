@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tangelo::{
     Result,
-    connector::{Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing},
+    connector::{Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing, Place},
     rpc::Reply,
     server::{
         Blueprint, BroadcastOptions, Buffered, Channels, Direct, FrontendSession, Handlers, Json,
@@ -113,11 +113,10 @@ struct CountingConnection {
 impl Connector for Writes {
     fn listen<'a>(
         &'a self,
-        host: &'a str,
-        port: u16,
+        place: Place<'a>,
     ) -> Pin<Box<dyn Future<Output = io::Result<Box<dyn Listener>>> + Send + 'a>> {
         Box::pin(async move {
-            let listener = self.0.listen(host, port).await?;
+            let listener = self.0.listen(place).await?;
             let counting = CountingListener(listener, Arc::clone(&self.1));
             Ok(Box::new(counting) as Box<dyn Listener>)
         })
@@ -125,7 +124,7 @@ impl Connector for Writes {
 }
 
 impl Listener for CountingListener {
-    fn address(&self) -> SocketAddr {
+    fn address(&self) -> Option<SocketAddr> {
         self.0.address()
     }
 

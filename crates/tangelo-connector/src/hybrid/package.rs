@@ -11,7 +11,7 @@ use tangelo_wire::pomelo::{
 use crate::{Error, Event, Outgoing};
 
 /// Where packages come from.
-pub(super) trait Source {
+pub(crate) trait Source {
     /// The next package of what has been read; none when more must be read.
     fn next_package(&mut self) -> Result<Option<Package>, Error>;
 
@@ -20,7 +20,7 @@ pub(super) trait Source {
 }
 
 /// [`Connection::poll_receive`](crate::Connection::poll_receive) for a source of packages.
-pub(super) fn poll_receive(
+pub(crate) fn poll_receive(
     source: &mut impl Source,
     context: &mut Context<'_>,
     events: &mut Vec<Event>,
@@ -56,7 +56,7 @@ fn event(package: Package) -> Result<Event, Error> {
 }
 
 /// Appends what a client is told as one package.
-pub(super) fn write(outgoing: Outgoing<'_>, out: &mut BytesMut) -> Result<(), Error> {
+pub(crate) fn write(outgoing: Outgoing<'_>, out: &mut BytesMut) -> Result<(), Error> {
     match outgoing {
         Outgoing::Hello(body) => package::encode(Kind::Handshake, body, out)?,
         Outgoing::Heartbeat => package::encode(Kind::Heartbeat, &[], out)?,

@@ -48,9 +48,11 @@ impl Front {
     }
 
     pub(super) fn patience_for_silence(&self) -> Duration {
-        self.context
-            .heartbeat
-            .map_or(Limits::IDLE, |interval| interval * 2)
+        let of_connection = self.connection.as_ref().and_then(|open| open.patience());
+        of_connection.unwrap_or_else(|| {
+            let heartbeat = self.context.heartbeat;
+            heartbeat.map_or(Limits::IDLE, |interval| interval * 2)
+        })
     }
 
     /// Ends a client that was silent for too long, and has said nothing that is there to be read.

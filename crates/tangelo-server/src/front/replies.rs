@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tangelo_connector::{Error, Outgoing};
+use tangelo_connector::{Error, Outgoing, Push};
 use tangelo_rpc::{Code, Reply, Status};
 use tokio::time::Instant;
 use tracing::warn;
@@ -78,8 +78,8 @@ impl Front {
 
     pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
         match self.queue(Outgoing::Response { id, body }) {
-            Err(End::Connection(Error::Package(too_long))) => {
-                let status = Status::from(Code::BUSINESS_ERROR).with_cause(too_long);
+            Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
+                let status = Status::from(Code::BUSINESS_ERROR).with_cause(unsaid);
                 self.log(id, b"", &status);
                 let failed = Err(status);
                 let body = &answer::body(&failed);
@@ -89,11 +89,22 @@ impl Front {
         }
     }
 
+    /// A push that this client cannot be told; it hears those behind it.
+    pub(super) fn log_unsaid(&mut self, push: &Push, reason: &Error) {
+        if let Some(left_out) = self.may_log() {
+            let (session, route) = (self.session.id(), push.route());
+            warn!(%session, route, %reason, left_out, "push left out");
+        }
+    }
+
+    /// Whether a line may be written now; if so, how many were left out before it, if any.
+    fn may_log(&mut self) -> Option<Option<u32>> {
+        let of_session = self.logged.line(self.now, LOG_LINES_PER_SECOND)?;
+        Some(of_session.max(self.context.may_log()?))
+    }
+
     pub(super) fn log(&mut self, id: u32, route: &[u8], status: &Status) {
-        let line = self.logged.line(self.now, LOG_LINES_PER_SECOND);
-        if let Some(left_out) =
-            line.and_then(|left_out| Some(left_out.max(self.context.may_log()?)))
-        {
+        if let Some(left_out) = self.may_log() {
             let (session, code) = (self.session.id(), answer::client_code(status.code()));
             let (route, reason) = (Shown(route), status.reason());
             warn!(%session, id, %route, code, %reason, left_out, "request failed");

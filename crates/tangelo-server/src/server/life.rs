@@ -38,7 +38,7 @@ pub(super) struct Doors {
 impl Server {
     /// Begins everything: components before anybody can ask, the doors last. If something fails, what
     /// has started is stopped.
-    pub(super) async fn begin(&self, parts: Parts, doors: Doors) -> Result<(), Problem> {
+    pub(super) async fn begin(&self, parts: Parts, doors: &mut Doors) -> Result<(), Problem> {
         let context = &self.context;
         let Parts {
             services,
@@ -86,8 +86,8 @@ impl Server {
         }
         context.jobs().start(context);
         open.store(true, Ordering::Release);
-        self.let_servers_in(doors.for_servers, offered, &started, &neighbours);
-        self.let_clients_in(doors.for_clients);
+        self.let_servers_in(doors.for_servers.take(), offered, &started, &neighbours);
+        self.let_clients_in(doors.for_clients.take());
         self.registry.register(context.instance.clone());
         started.note([context.server_id().to_owned()]);
         self.wait_for_all(after_start_all, cluster, started);
@@ -172,7 +172,8 @@ impl Server {
 
     fn let_clients_in(&self, listener: Option<Box<dyn Listener>>) {
         if let Some(listener) = listener {
-            info!(address = %listener.address(), "listening for clients");
+            let address = listener.address().map(tracing::field::display);
+            info!(address, "listening for clients");
             let run = accept::run(listener, Arc::clone(&self.context), self.front.clone());
             self.front.spawn(info_span!("door"), run);
         }

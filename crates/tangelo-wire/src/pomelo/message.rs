@@ -183,6 +183,28 @@ fn encode_route(route: &str, out: &mut BytesMut) {
 }
 
 impl Message {
+    /// A request or, without an id, a notify, for those who have read it from another format. Id 0 is a notify,
+    /// as in Pomelo.
+    ///
+    /// # Errors
+    /// An id or a route beyond what the format can tell.
+    pub fn new(id: Option<u32>, route: &str, body: &[u8]) -> Result<Self, Error> {
+        let id = id.unwrap_or_default();
+        if id > MAX_ID {
+            return Err(Error::IdTooLarge);
+        }
+        let length = u8::try_from(route.len()).map_err(|_| Error::RouteTooLong(route.len()))?;
+        let mut rest = BytesMut::with_capacity(route.len() + body.len());
+        rest.put_slice(route.as_bytes());
+        rest.put_slice(body);
+        Ok(Self {
+            kind: if id == 0 { Kind::Notify } else { Kind::Request },
+            id,
+            route: Range::Name(length),
+            rest: rest.freeze(),
+        })
+    }
+
     /// Its type.
     pub fn kind(&self) -> Kind {
         self.kind
