@@ -1,6 +1,7 @@
 //! Which servers there are, and what they are made of.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,7 +21,7 @@ use crate::{
     Bootstrap, Config, Mistakes, Plugin, Running, StartError,
     args::Args,
     bootstrap::Plan as RpcPlan,
-    config::{self, Asked, Loaded, Server},
+    config::{self, Asked, Loaded, Protos, Server},
     outside::Variables,
     process::{self, PATIENCE},
     running::{self, Planned, Start},
@@ -115,7 +116,8 @@ impl App {
         self
     }
 
-    /// What the servers of a type are made of.
+    /// What the servers of a type are made of. It is called for each of them that runs here, and once more
+    /// where a front end has a [dictionary](Blueprint::dictionary), which has all handlers' routes.
     #[must_use]
     pub fn server(
         mut self,
@@ -376,6 +378,7 @@ impl App {
         let cluster = all.iter().map(|server| Arc::new(server.instance.clone()));
         let cluster: Vec<_> = cluster.collect();
         here.sort_by_key(|server| server.instance.frontend);
+        let routes = OnceCell::new();
         let planned = here.into_iter().filter_map(|server| {
             let Server { instance, at, .. } = server;
             let server_type = &instance.server_type;
@@ -394,7 +397,14 @@ impl App {
             for plugin in &self.plugins {
                 blueprint = plugin.server(instance, blueprint);
             }
-            let blueprint = scheduled.give(server.tuning.apply(make(blueprint)), mistakes);
+            let mut blueprint = server
+                .tuning
+                .apply(self.with_files(make(blueprint), &loaded.config));
+            if instance.frontend && blueprint.uses_dict() {
+                let routes: &Vec<String> = routes.get_or_init(|| self.handler_routes(all));
+                blueprint = blueprint.handlers_elsewhere(routes.iter().cloned());
+            }
+            let blueprint = scheduled.give(blueprint, mistakes);
             Some((blueprint, instance.clone()))
         });
         let planned = planned.collect();
@@ -406,6 +416,34 @@ impl App {
             }
         };
         Some((planned, registry))
+    }
+
+    /// The routes of all handlers there are, on whatever server.
+    fn handler_routes(&self, all: &[Server]) -> Vec<String> {
+        let mut types = BTreeMap::new();
+        for Server { instance, .. } in all {
+            types.entry(&instance.server_type).or_insert(instance);
+        }
+        let blueprints = types.into_iter().filter_map(|(server_type, instance)| {
+            let make = self.blueprints.get(server_type)?;
+            let plugins = self.plugins.iter();
+            let blank = plugins.fold(self.blank(server_type), |blueprint, plugin| {
+                plugin.server(instance, blueprint)
+            });
+            Some(make(blank))
+        });
+        blueprints
+            .flat_map(|blueprint| blueprint.handler_routes().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// What Pomelo's files say of how clients write routes and bodies.
+    fn with_files(&self, mut blueprint: Blueprint, config: &Config) -> Blueprint {
+        if !config.dictionary().is_empty() {
+            blueprint = blueprint.dictionary(config.dictionary());
+        }
+        let Protos { client, server, .. } = config.protos();
+        blueprint.proto_messages(client.iter().cloned(), server.iter().cloned())
     }
 
     /// The servers that were asked for; none if there is none of a name.

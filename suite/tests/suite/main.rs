@@ -18,6 +18,7 @@ mod configuration;
 mod connections;
 mod deadlines;
 mod draining;
+mod encodings;
 mod error_handlers;
 mod filters;
 mod from_pomelo;

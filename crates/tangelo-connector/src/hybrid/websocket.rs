@@ -12,18 +12,15 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
-use tangelo_wire::pomelo::{
-    handshake::Hello,
-    package::{self, Package},
-};
+use tangelo_wire::pomelo::package::{self, Package};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, protocol::Role, protocol::WebSocketConfig},
 };
 
-use super::package::{Source, poll_receive, write};
-use crate::{Connection, Error, Event, Limits, Outgoing};
+use super::package::{Source, poll_receive, pushed, write};
+use crate::{Agreement, Connection, Error, Event, Limits, Outgoing, translation::Translation};
 
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
@@ -39,6 +36,7 @@ pub(super) struct WebSocket {
     /// Where a package is put together; the library copies it out.
     scratch: BytesMut,
     queued: bool,
+    translation: Option<Box<Translation>>,
 }
 
 impl WebSocket {
@@ -72,6 +70,7 @@ impl WebSocket {
             message: Bytes::new(),
             scratch: BytesMut::new(),
             queued: false,
+            translation: None,
         }
     }
 }
@@ -91,6 +90,10 @@ impl Source for WebSocket {
             kind,
             body: self.message.split_to(length),
         }))
+    }
+
+    fn translation(&mut self) -> Option<&mut Translation> {
+        self.translation.as_deref_mut()
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -119,9 +122,9 @@ impl Connection for WebSocket {
 
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error> {
         let bytes = if let Outgoing::Push(push) = outgoing {
-            push.package().clone()
+            pushed(push, self.translation.as_deref())?.clone()
         } else {
-            write(outgoing, &mut self.scratch)?;
+            write(outgoing, self.translation.as_deref_mut(), &mut self.scratch)?;
             self.scratch.split().freeze()
         };
         self.queued = true;
@@ -147,7 +150,10 @@ impl Connection for WebSocket {
         Poll::Ready(())
     }
 
-    fn met(&mut self, _client: &Hello) {}
+    /// A package is a message of its own here, so nobody has to be paced.
+    fn agree(&mut self, agreement: &Agreement) {
+        self.translation = Translation::agreed(agreement);
+    }
 
     fn handshake_done(&mut self) {
         self.longest = self.limits.package;

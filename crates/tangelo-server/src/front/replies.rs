@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tangelo_connector::{Error, Outgoing};
+use tangelo_connector::{Error, Outgoing, Push};
 use tangelo_rpc::{Code, Reply, Status};
 use tokio::time::Instant;
 use tracing::warn;
@@ -78,12 +78,29 @@ impl Front {
 
     pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
         match self.queue(Outgoing::Response { id, body }) {
-            Err(End::Connection(Error::Package(too_long))) => {
-                let status = Status::from(Code::BUSINESS_ERROR).with_cause(too_long);
+            Err(End::Connection(unfit @ (Error::Package(_) | Error::Body(_)))) => {
+                let status = Status::from(Code::BUSINESS_ERROR).with_cause(unfit);
                 self.log(id, b"", &status);
                 let failed = Err(status);
                 let body = &answer::body(&failed);
                 self.queue(Outgoing::Response { id, body })
+            }
+            queued => queued,
+        }
+    }
+
+    /// Tells the client something unasked. What does not fit the definition that it has is left out.
+    pub(super) fn push(&mut self, push: &Push) -> Result<(), End> {
+        match self.queue(Outgoing::Push(push)) {
+            Err(End::Connection(unfit @ Error::Body(_))) => {
+                let line = self.logged.line(self.now, LOG_LINES_PER_SECOND);
+                if let Some(left_out) =
+                    line.and_then(|left_out| Some(left_out.max(self.context.may_log()?)))
+                {
+                    let (session, route) = (self.session.id(), push.route());
+                    warn!(%session, route, reason = %unfit, left_out, "push not sent");
+                }
+                Ok(())
             }
             queued => queued,
         }

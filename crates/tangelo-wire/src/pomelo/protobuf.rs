@@ -19,7 +19,7 @@ mod encode;
 mod form;
 
 pub use self::{
-    compile::{Definitions, MessageId},
+    compile::{Definitions, MessageId, Problem},
     decode::DecodeError,
     define::{ProtoField, ProtoKey, ProtoMessage, ProtoRule},
     encode::EncodeError,

@@ -26,6 +26,28 @@ pub struct Definitions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId(pub(super) u32);
 
+/// Why a route of a file has no definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{route}: {problem}")]
+pub struct Problem {
+    /// The route.
+    pub route: String,
+    /// What is wrong, with the field.
+    pub problem: String,
+}
+
+impl MessageId {
+    /// Its number among all of its definitions.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The definition of this number. One that there is not is an error where it is used.
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message {
     /// In the order of the file.
@@ -50,7 +72,7 @@ impl Definitions {
     /// The second value says what is wrong and which routes are left out for it: a type that is not
     /// there, a number or a name that is taken, nested deeper than [`MAX_DEPTH`]. Routes with types that
     /// only [`Dialect::Extended`] has are left out of the other without a word.
-    pub fn new(sources: &[ProtoMessage], dialect: Dialect) -> (Self, Vec<String>) {
+    pub fn new(sources: &[ProtoMessage], dialect: Dialect) -> (Self, Vec<Problem>) {
         let shared = sources
             .iter()
             .filter_map(|source| Some((source.name.strip_prefix(SHARED)?, source)));
@@ -72,7 +94,10 @@ impl Definitions {
                 continue;
             }
             if !seen.insert(source.name.as_str()) {
-                problems.push(format!("{}: defined twice; the first counts", source.name));
+                problems.push(Problem {
+                    route: source.name.clone(),
+                    problem: "defined twice; the first counts".to_owned(),
+                });
                 continue;
             }
             // What a route that is left out had added goes with it.
@@ -87,7 +112,10 @@ impl Definitions {
                     compiler.messages.truncate(before);
                     compiler.known = known;
                     if let Refusal::Wrong(problem) = refusal {
-                        problems.push(format!("{}: {problem}", source.name));
+                        problems.push(Problem {
+                            route: source.name.clone(),
+                            problem,
+                        });
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! JSON to a body.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::BufMut;
 use serde_json::{Map, Value};
 
 use super::{
@@ -44,7 +44,7 @@ impl Definitions {
     ///
     /// # Errors
     /// Any [`EncodeError`].
-    pub fn encode(&self, id: MessageId, json: &[u8]) -> Result<Bytes, EncodeError> {
+    pub fn encode(&self, id: MessageId, json: &[u8]) -> Result<Vec<u8>, EncodeError> {
         self.write(id, json, Care::Strict)
     }
 
@@ -53,23 +53,23 @@ impl Definitions {
     ///
     /// # Errors
     /// It is no JSON object.
-    pub fn encode_what_fits(&self, id: MessageId, json: &[u8]) -> Result<Bytes, EncodeError> {
+    pub fn encode_what_fits(&self, id: MessageId, json: &[u8]) -> Result<Vec<u8>, EncodeError> {
         self.write(id, json, Care::WhatFits)
     }
 
-    fn write(&self, id: MessageId, json: &[u8], care: Care) -> Result<Bytes, EncodeError> {
+    fn write(&self, id: MessageId, json: &[u8], care: Care) -> Result<Vec<u8>, EncodeError> {
         let value: Value =
             serde_json::from_slice(json).map_err(|error| EncodeError::Syntax(error.to_string()))?;
         let message = self.message(id).ok_or(EncodeError::NoDefinition)?;
         let fields = object(&value).map_err(Wrong::at_the_top)?;
-        let mut out = BytesMut::with_capacity(json.len());
+        let mut out = Vec::with_capacity(json.len());
         let writer = Writer {
             definitions: self,
             care,
         };
         let written = writer.message(message, fields, 1, &mut out);
         written.map_err(Wrong::at_the_top)?;
-        Ok(out.freeze())
+        Ok(out)
     }
 }
 
@@ -151,7 +151,7 @@ impl Writer<'_> {
         message: &Message,
         values: &Map<String, Value>,
         depth: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), Wrong> {
         if depth > MAX_DEPTH {
             return Err(What::TooDeep.here());
@@ -180,7 +180,7 @@ impl Writer<'_> {
         field: &Field,
         value: &Value,
         depth: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), Wrong> {
         let values = value
             .as_array()
@@ -206,13 +206,13 @@ impl Writer<'_> {
                 }
             }
             Dialect::Extended => {
-                let mut list = BytesMut::new();
+                let mut list = Vec::new();
                 for (place, value) in values.iter().enumerate() {
                     element(place, self.value(field, value, depth, &mut list))?;
                 }
                 key(field, wire::LENGTH, out);
                 varint::write(list.len() as u64, out);
-                out.put(list);
+                out.put_slice(&list);
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ impl Writer<'_> {
         field: &Field,
         value: &Value,
         depth: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), Wrong> {
         key(field, field.kind.wire(), out);
         self.value(field, value, depth, out)
@@ -234,7 +234,7 @@ impl Writer<'_> {
         field: &Field,
         value: &Value,
         depth: usize,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), Wrong> {
         match field.kind {
             Kind::UInt32 => {
@@ -269,7 +269,7 @@ impl Writer<'_> {
             Kind::Message(id) => {
                 let message = self.definitions.message(id);
                 let message = message.ok_or_else(|| What::NoDefinition.here())?;
-                let mut inner = BytesMut::new();
+                let mut inner = Vec::new();
                 self.message(message, object(value)?, depth + 1, &mut inner)?;
                 block(&inner, out);
             }
@@ -305,11 +305,11 @@ fn zigzag(value: i64) -> u64 {
     (value << 1 ^ value >> 63) as u64
 }
 
-fn key(field: &Field, wire: u8, out: &mut BytesMut) {
+fn key(field: &Field, wire: u8, out: &mut Vec<u8>) {
     varint::write(u64::from(field.tag) << 3 | u64::from(wire), out);
 }
 
-fn block(bytes: &[u8], out: &mut BytesMut) {
+fn block(bytes: &[u8], out: &mut Vec<u8>) {
     varint::write(bytes.len() as u64, out);
     out.put_slice(bytes);
 }
