@@ -186,6 +186,7 @@ impl Blueprint {
     pub fn check(&self) -> Vec<String> {
         let mut mistakes = self.mistakes.clone();
         mistakes.extend(self.jobs.mistakes());
+        mistakes.extend(self.encodings.mistakes());
         mistakes
     }
 

@@ -1,5 +1,7 @@
 //! Codes for routes and definitions of bodies: what a blueprint says of them, and what a client gets.
 
+mod decode_io;
+
 use std::sync::Arc;
 
 use tangelo_connector::{BodyCodec, Encoding, Protobuf};
@@ -9,6 +11,7 @@ use tangelo_wire::pomelo::{
     protobuf::{Definitions, Dialect, ProtoMessage},
 };
 
+use self::decode_io::DecodeIo;
 use crate::Blueprint;
 
 /// What a blueprint says.
@@ -22,6 +25,7 @@ pub(crate) struct Plan {
     elsewhere: Vec<String>,
     client: Vec<ProtoMessage>,
     server: Vec<ProtoMessage>,
+    decode_io: Option<DecodeIo>,
 }
 
 impl Blueprint {
@@ -83,6 +87,22 @@ impl Blueprint {
         self
     }
 
+    /// How some bodies are written as Google's protobuf, in the JSON form of ProtoBuf.js (3 to 5) that its
+    /// `proto2js` writes: what clients say and what servers say. A message's full name is the route. Pomelo's
+    /// decodeIO plugin; it stands in place of [`client_protos`](Self::client_protos) and
+    /// [`server_protos`](Self::server_protos), and a server that has both does not start.
+    ///
+    /// A body has [1 MiB](tangelo_reflect::protobuf_js::MAX_BODY) at the most. As with the others, an answer that
+    /// does not fit is answered 500.
+    #[must_use]
+    pub fn decode_io_protos(mut self, client: &str, server: &str) -> Self {
+        match DecodeIo::parse(client, server) {
+            Ok(messages) => self.encodings.decode_io = Some(messages),
+            Err(error) => self.mistakes.push(format!("decode_io_protos: {error}")),
+        }
+        self
+    }
+
     /// Whether clients are told the codes of routes. Default: if [`dictionary`](Self::dictionary) was
     /// called.
     #[must_use]
@@ -135,6 +155,11 @@ fn add(known: &mut Vec<ProtoMessage>, more: impl IntoIterator<Item = ProtoMessag
 }
 
 impl Plan {
+    pub(crate) fn mistakes(&self) -> Option<String> {
+        let both = self.decode_io.is_some() && !(self.client.is_empty() && self.server.is_empty());
+        both.then(|| "decode_io_protos, or client_protos and server_protos: not both".to_owned())
+    }
+
     fn uses_dict(&self) -> bool {
         self.use_dict.unwrap_or(self.added.is_some())
     }
@@ -150,10 +175,17 @@ impl Plan {
             let all = Dictionary::new(handlers, self.added.unwrap_or_default())?;
             dictionary = (!all.is_empty()).then(|| Arc::new(all));
         }
+        let uses_protobuf = self.use_protobuf.unwrap_or(true);
+        let decode_io = self.decode_io.filter(|_| uses_protobuf).map(Arc::new);
         let offer = |dialect| {
             let mut protos = None;
             let mut bodies = None;
-            if self.use_protobuf.unwrap_or(true) {
+            if let Some(messages) = &decode_io {
+                let (client, server) = (&messages.client_text, &messages.server_text);
+                // The same for everybody: nothing of it is extended.
+                protos = Some(Told::protos(client, server, Dialect::Pomelo));
+                bodies = Some(Arc::clone(messages) as Arc<dyn BodyCodec>);
+            } else if uses_protobuf {
                 let (client, _) = Definitions::new(&self.client, dialect);
                 let (server, _) = Definitions::new(&self.server, dialect);
                 if !client.is_empty() || !server.is_empty() {

@@ -442,7 +442,12 @@ impl App {
         if !config.dictionary().is_empty() {
             blueprint = blueprint.dictionary(config.dictionary());
         }
-        let Protos { client, server, .. } = config.protos();
+        let protos = config.protos();
+        if protos.client_js.is_some() || protos.server_js.is_some() {
+            let text = |json: &Option<String>| json.clone().unwrap_or_else(|| "{}".to_owned());
+            return blueprint.decode_io_protos(&text(&protos.client_js), &text(&protos.server_js));
+        }
+        let Protos { client, server, .. } = protos;
         blueprint.proto_messages(client.iter().cloned(), server.iter().cloned())
     }
 

@@ -537,3 +537,63 @@ async fn a_client_can_do_with_what_it_is_told() {
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer, json!({"n": 70_000, "s": "大家好 😀"}));
 }
+
+const DECODE_IO: &str = r#"{"package": null, "messages": [
+    {"name": "onMove", "fields": [{"rule": "required", "type": "int32", "name": "x", "id": 1}]},
+    {"name": "connector", "messages": [{"name": "main", "messages": [{"name": "echo", "fields": [
+        {"rule": "optional", "type": "sint32", "name": "n", "id": 1},
+        {"rule": "repeated", "type": "uint32", "name": "l", "id": 2, "options": {"packed": true}},
+        {"rule": "optional", "type": "int32", "name": "code", "id": 3}]}]}]}]}"#;
+
+#[tokio::test]
+async fn bodies_may_be_googles_protobuf() {
+    let blueprint = connector(pushing()).decode_io_protos(DECODE_IO, DECODE_IO);
+    let server = alone(blueprint.dictionary(["onMove"])).await;
+    for over in DOORS {
+        let (mut client, sys) = greet(&server, over, &json!({"type": "js-websocket"})).await;
+        assert_eq!(
+            (&sys["useProto"], &sys["useDict"]),
+            (&json!(true), &json!(true))
+        );
+        let told: Value = serde_json::from_str(DECODE_IO).unwrap();
+        assert_eq!(sys["protos"]["client"], told);
+        assert_eq!(sys["protos"]["server"], told);
+
+        let body = b"\x08\x01\x12\x03\x01\xac\x02";
+        request_code(&mut client, 1, 1, body).await;
+        assert_eq!(raw(&mut client).await, reply(1, body));
+        request_code(&mut client, 2, 2, br#"["onMove",{"x":-1}]"#).await;
+        let minus_one = b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+        assert_eq!(
+            raw(&mut client).await,
+            Raw::Push(Err(3), minus_one[..].into())
+        );
+        assert_eq!(raw(&mut client).await, reply(2, b"{}"));
+
+        request_code(&mut client, 3, 1, b"\x08").await;
+        assert_eq!(raw(&mut client).await, reply(3, b"\x18\x90\x03"), "400");
+        for unfit in [json!({}), json!({"x": 1, "y": 2}), json!([])] {
+            let body = json!(["onMove", unfit]).to_string();
+            request_code(&mut client, 4, 2, body.as_bytes()).await;
+            assert_eq!(raw(&mut client).await, reply(4, b"{}"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_has_pomelos_definitions_or_googles() {
+    let world = World::new();
+    for (blueprint, problem) in [
+        (
+            with_protos(connector(Handlers::new())).decode_io_protos(DECODE_IO, "{}"),
+            "not both",
+        ),
+        (
+            connector(Handlers::new()).decode_io_protos("{}", "["),
+            "decode_io_protos: no messages of ProtoBuf.js",
+        ),
+    ] {
+        let error = world.try_front("connector-1", blueprint).await.unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+}

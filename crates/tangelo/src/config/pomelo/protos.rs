@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tangelo_reflect::protobuf_js::ProtobufJs;
 use tangelo_wire::pomelo::protobuf::{
     Definitions, Dialect, MAX_TAG, ProtoField, ProtoKey, ProtoMessage,
 };
@@ -17,31 +18,56 @@ pub struct Protos {
     pub server: Vec<ProtoMessage>,
     /// What clients say: clientProtos.json.
     pub client: Vec<ProtoMessage>,
+    /// serverProtos.json as JSON, where it has the form of ProtoBuf.js, which Pomelo's decodeIO plugin reads.
+    pub server_js: Option<String>,
+    /// clientProtos.json in that form.
+    pub client_js: Option<String>,
 }
 
 pub(super) fn read(folder: &mut Folder<'_>) -> Protos {
+    let (server, server_js) = file(folder, "serverProtos.json");
+    let (client, client_js) = file(folder, "clientProtos.json");
     Protos {
-        server: file(folder, "serverProtos.json"),
-        client: file(folder, "clientProtos.json"),
+        server,
+        client,
+        server_js,
+        client_js,
     }
 }
 
-fn file(folder: &mut Folder<'_>, name: &str) -> Vec<ProtoMessage> {
+/// In Pomelo's form, or in that of ProtoBuf.js: there `messages` is a list, and no route.
+fn file(folder: &mut Folder<'_>, name: &str) -> (Vec<ProtoMessage>, Option<String>) {
     let Some(found) = folder.find(name) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     if found.node.is_empty() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
+    if found
+        .node
+        .get("messages")
+        .is_some_and(|node| node.list().is_some())
+    {
+        let json = found.node.json().to_string();
+        return match ProtobufJs::parse(&json) {
+            Ok(_) => (Vec::new(), Some(json)),
+            Err(error) => {
+                let problem = format!("{error}; its bodies are JSON");
+                folder.odd(&found, &found.node, &problem);
+                (Vec::new(), None)
+            }
+        };
+    }
+    (pomelos(folder, &found), None)
+}
+
+fn pomelos(folder: &mut Folder<'_>, found: &Found) -> Vec<ProtoMessage> {
     let Some(entries) = found.node.table() else {
         let what = "expected messages by their routes";
-        folder.odd(&found, &found.node, what);
+        folder.odd(found, &found.node, what);
         return Vec::new();
     };
-    let mut reader = Reader {
-        folder,
-        found: &found,
-    };
+    let mut reader = Reader { folder, found };
     let mut messages: Vec<ProtoMessage> = Vec::new();
     let mut lines: HashMap<&str, (usize, &Node)> = HashMap::new();
     for Entry { key, value } in entries {

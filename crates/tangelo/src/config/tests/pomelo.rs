@@ -313,3 +313,21 @@ fn jobs_stand_in_one_file() {
         ["cron.json:1: there is crons.json as well: have all jobs in one"]
     );
 }
+
+#[test]
+fn definitions_may_have_the_form_of_the_decode_io_plugin() {
+    let text = r#"{"package": null, "messages": [{"name": "onMove", "fields": []}]}"#;
+    let config = with(&[("serverProtos.json", text), ("clientProtos.json", "{}")]);
+    let told: serde_json::Value =
+        serde_json::from_str(config.protos().server_js.as_deref().unwrap()).unwrap();
+    assert_eq!(told["messages"][0]["name"], "onMove");
+    assert!(config.protos().client_js.is_none() && config.protos().server.is_empty());
+    assert!(config.notices().is_empty());
+    let odd = with(&[("serverProtos.json", r#"{"messages": [{"name": 5}]}"#)]);
+    let told = notices(&odd);
+    assert!(
+        told[0].starts_with("serverProtos.json:1: no messages of ProtoBuf.js"),
+        "{told:?}"
+    );
+    assert!(odd.protos().server_js.is_none());
+}
