@@ -36,7 +36,7 @@ pub struct App {
     env: Option<String>,
     variables: Option<Variables>,
     changes: Vec<(String, String, serde_json::Value)>,
-    blueprints: BTreeMap<String, Make>,
+    blueprints: BTreeMap<String, Vec<Make>>,
     routes: Routes,
     plugins: Vec<Box<dyn Plugin>>,
     clock: Option<Clock>,
@@ -116,16 +116,19 @@ impl App {
         self
     }
 
-    /// What the servers of a type are made of. It is called for each of them that runs here, and once more
-    /// where a front end has a [dictionary](Blueprint::dictionary), which has all handlers' routes.
+    /// What the servers of a type are made of. What is said of a type several times comes together, in
+    /// that order.
+    ///
+    /// It is called for each of them that runs here, and once more where a front end has a
+    /// [dictionary](Blueprint::dictionary), which has all handlers' routes.
     #[must_use]
     pub fn server(
         mut self,
         server_type: &str,
         make: impl Fn(Blueprint) -> Blueprint + 'static,
     ) -> Self {
-        self.blueprints
-            .insert(server_type.to_owned(), Box::new(make));
+        let of_type = self.blueprints.entry(server_type.to_owned());
+        of_type.or_default().push(Box::new(make));
         self
     }
 
@@ -364,10 +367,9 @@ impl App {
         let all = &loaded.servers;
         let mut here = self.chosen(all, mistakes)?;
         for server_type in self.blueprints.keys().chain(self.routes.types()) {
-            if !all
-                .iter()
-                .any(|server| server.instance.server_type == *server_type)
-            {
+            let named = |server: &Server| server.instance.server_type == *server_type;
+            // Of what could not be read it may have been.
+            if mistakes.is_empty() && !all.iter().any(named) {
                 warn!(
                     server_type,
                     "the configuration names no server of this type"
@@ -382,7 +384,7 @@ impl App {
         let planned = here.into_iter().filter_map(|server| {
             let Server { instance, at, .. } = server;
             let server_type = &instance.server_type;
-            let Some(make) = self.blueprints.get(server_type) else {
+            let Some(makes) = self.blueprints.get(server_type) else {
                 let problem = format!(
                     "{}: this application has no servers of type `{server_type}`",
                     instance.id
@@ -397,9 +399,9 @@ impl App {
             for plugin in &self.plugins {
                 blueprint = plugin.server(instance, blueprint);
             }
-            let mut blueprint = server
-                .tuning
-                .apply(self.with_files(make(blueprint), &loaded.config));
+            let blueprint = makes.iter().fold(blueprint, |made, make| make(made));
+            let blueprint = self.with_files(blueprint, &loaded.config);
+            let mut blueprint = server.tuning.apply(blueprint);
             if instance.frontend && blueprint.uses_dict() {
                 let routes: &Vec<String> = routes.get_or_init(|| self.handler_routes(all));
                 blueprint = blueprint.handlers_elsewhere(routes.iter().cloned());
@@ -407,7 +409,11 @@ impl App {
             let blueprint = scheduled.give(blueprint, mistakes);
             Some((blueprint, instance.clone()))
         });
-        let planned = planned.collect();
+        let planned: Vec<Planned> = planned.collect();
+        let blueprints: Vec<_> = planned.iter().map(|(blueprint, _)| blueprint).collect();
+        for mistake in Blueprint::disagreements(&blueprints) {
+            mistakes.add(mistake);
+        }
         let registry: Arc<dyn Registry> = match self.args.runs_all() {
             true => Arc::new(Memory::new()),
             false => {
@@ -425,12 +431,12 @@ impl App {
             types.entry(&instance.server_type).or_insert(instance);
         }
         let blueprints = types.into_iter().filter_map(|(server_type, instance)| {
-            let make = self.blueprints.get(server_type)?;
+            let makes = self.blueprints.get(server_type)?;
             let plugins = self.plugins.iter();
             let blank = plugins.fold(self.blank(server_type), |blueprint, plugin| {
                 plugin.server(instance, blueprint)
             });
-            Some(make(blank))
+            Some(makes.iter().fold(blank, |made, make| make(made)))
         });
         blueprints
             .flat_map(|blueprint| blueprint.handler_routes().collect::<Vec<_>>())
