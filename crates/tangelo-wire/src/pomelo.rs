@@ -1,5 +1,5 @@
 //! Pomelo's client protocol: [packages](package) frame the bytes of a connection, [messages](message)
-//! are what DATA packages carry. Both sides may agree on a [dictionary](dictionary) of routes, and on
+//! are what DATA packages carry. Both sides may agree on a [dictionary] of routes, and on
 //! [definitions](protobuf) of bodies.
 
 pub mod dictionary;
