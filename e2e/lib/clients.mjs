@@ -24,8 +24,9 @@ const require = createRequire(import.meta.url)
 class Peer {
   pushes = []
 
-  constructor(kind, { request, on, close }) {
+  constructor(kind, { request, on, close, page }) {
     this.kind = kind
+    this.page = page
     this.request = (route, body) => soon(`${kind.name}: ${route}`, request(route, body))
     this.close = close
     for (const route of ROUTES) on(route, (body) => this.pushes.push({ route, body }))
@@ -61,10 +62,32 @@ const tangelo = new Kind(new URL('../../clients/js/package.json', import.meta.ur
 // Written for pages with script tags, and one client for each page: so it gets a page, or what it needs of
 // one. With `window` there, pomelo-protocol takes its browser half, which has a UTF-8 of its own.
 function page() {
-  const window = { EventEmitter, WebSocket, console: quiet, setTimeout, clearTimeout, module: {}, localStorage: storage() }
+  const window = { EventEmitter, WebSocket: Tapped, console: quiet, setTimeout, clearTimeout, module: {}, localStorage: storage() }
   window.window = window
   return vm.createContext(window)
 }
+
+/** A socket that keeps what goes over it. */
+class Tapped extends WebSocket {
+  sent = []
+  heard = []
+
+  constructor(url) {
+    super(url)
+    this.on('message', (data) => this.heard.push(Buffer.from(data)))
+  }
+
+  send(data) {
+    // A copy: what is sent is masked where it lies.
+    this.sent.push(Buffer.from(new Uint8Array(data)))
+    super.send(data)
+  }
+}
+
+const sockets = new WeakMap()
+
+/** What went over a page's socket, as the bytes it was. */
+export const frames = (peer) => sockets.get(peer.page)
 
 const quiet = { log() {}, info() {}, warn() {}, error() {}, debug() {}, trace() {} }
 
@@ -78,16 +101,28 @@ function scriptTag(page, module) {
   vm.runInContext(readFileSync(file, 'utf8'), page, file)
 }
 
+// As a module: its first part asks for one. The client calls `decodeStr` what this version calls `decode`.
+function protobuf(window) {
+  window.module = { exports: {} }
+  scriptTag(window, 'pomelo-protobuf/lib/client/protobuf.js')
+  window.protobuf = window.module.exports
+  window.protobuf.decodeStr = window.protobuf.decode
+  window.module = {}
+}
+
 const jsWebsocket = new Kind(require.resolve('pomelo-jsclient-websocket/package.json'), async (port) => {
   const window = page()
+  protobuf(window)
   scriptTag(window, 'pomelo-protocol/lib/protocol.js')
   scriptTag(window, 'pomelo-jsclient-websocket')
   const { pomelo } = window
-  await new Promise((resolve, reject) => {
+  const socket = await new Promise((resolve, reject) => {
     pomelo.on('error', reject)
     pomelo.init({ host: HOST, port }, resolve)
   })
+  sockets.set(window, socket)
   return {
+    page: window,
     request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
     on: (route, listener) => pomelo.on(route, listener),
     close: () => pomelo.disconnect(),
@@ -145,5 +180,5 @@ const nodeTcp = new Kind(
   },
 )
 
-export { tangelo }
+export { jsWebsocket, nodeWebsocket, tangelo }
 export const everyClient = [tangelo, jsWebsocket, nodeWebsocket, nodeTcp]

@@ -9,12 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use tangelo_wire::pomelo::{
-    handshake::Hello,
     message::{self, Message},
     package,
 };
 
-use crate::Push;
+use crate::{Agreement, BodyError, Limits, Push};
 
 /// One client's connection, whatever it is made of.
 ///
@@ -40,6 +39,7 @@ pub trait Connection: Send {
     ///
     /// # Errors
     /// What is said cannot be told in this protocol, or the client does not read and too much waits.
+    /// After [`Error::Body`] and [`Error::Package`] nothing was queued, and the connection is as good as before.
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error>;
 
     /// Writes what was queued. `Pending` while some is left; `context`'s task is then woken when
@@ -52,8 +52,10 @@ pub trait Connection: Send {
     /// Writes what was queued, says goodbye as the protocol has it, and closes.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// The client has said who it is: some kinds are served in their own way.
-    fn met(&mut self, client: &Hello);
+    /// The handshake was judged, and this is what both sides agreed on. From here on the connection
+    /// translates: its events have routes and JSON where the client writes something else, and what is
+    /// queued goes out as the client reads it. Called once, before the answer is queued.
+    fn agree(&mut self, agreement: &Agreement);
 
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);
@@ -79,6 +81,15 @@ pub enum Event {
     Heartbeat,
     /// It says something.
     Message(Message),
+    /// It says something that is not what its definition says. A request is to be answered.
+    Unreadable {
+        /// The request's id; 0: nobody waits for an answer.
+        id: u32,
+        /// Where it is for.
+        route: Bytes,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// What a client is told.
@@ -134,6 +145,12 @@ pub enum Error {
     /// What came is no message.
     #[error("bad message: {0}")]
     Message(#[from] message::Error),
+    /// What is said does not fit the definition that the client has of it.
+    #[error("not as its definition says: {0}")]
+    Body(#[from] BodyError),
+    /// The client waits for too many answers.
+    #[error("the client waits for more than {} answers", Limits::AWAITED)]
+    TooManyAwaited,
     /// What came is no WebSocket.
     #[error("WebSocket: {0}")]
     WebSocket(String),
@@ -170,7 +187,7 @@ pub enum Error {
 impl Error {
     /// Whether only this one thing cannot be said, and the connection can go on.
     pub fn is_of_one_message(&self) -> bool {
-        matches!(self, Self::Encode(_) | Self::Package(_))
+        matches!(self, Self::Encode(_) | Self::Package(_) | Self::Body(_))
     }
 
     /// Whether the client simply left.

@@ -8,7 +8,11 @@
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
 //! * [`Custom`]: a connector of the application's own.
+//!
+//! Both sides may [agree](Agreement) on codes for routes and on another form of bodies than JSON. A connection
+//! translates by itself, so that the server sees routes and JSON whatever its client writes.
 
+mod agreement;
 mod connection;
 pub mod custom;
 mod datagram;
@@ -17,9 +21,12 @@ mod hybrid;
 mod kcp;
 mod limits;
 mod listener;
+mod protobuf;
 mod push;
+mod translation;
 mod udp;
 
+pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding};
 pub use connection::{Connection, Error, Event, Outgoing};
 pub use custom::Custom;
 pub use hybrid::Hybrid;
@@ -27,5 +34,6 @@ pub use hybrid::Hybrid;
 pub use kcp::Kcp;
 pub use limits::Limits;
 pub use listener::{Connector, Listener, Opening, Options, Place};
+pub use protobuf::Protobuf;
 pub use push::Push;
 pub use udp::{SessionLimits, Udp};

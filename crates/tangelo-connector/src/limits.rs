@@ -18,6 +18,8 @@ impl Limits {
     pub const UPGRADE_REQUEST: usize = 8 << 10;
     /// Headers of it.
     pub const UPGRADE_HEADERS: usize = 64;
+    /// Answers a client may wait for that are written by a definition; past it the connection is cut.
+    pub const AWAITED: usize = 16 << 10;
     /// A WebSocket message may carry several packages: this many of the largest size.
     pub const PACKAGES_PER_MESSAGE: usize = 4;
 }

@@ -5,6 +5,7 @@
 //! * [`message`] reads and adds single fields of an encoded message without decoding it.
 //! * [`validate`] holds requests to the rules that their fields carry in the .proto file.
 //! * [`log_text`] shows a message as a part of a line in an access log.
+//! * [`protobuf_js`] reads messages in the JSON form of ProtoBuf.js.
 //! * `compile`, with the feature of that name, makes descriptors of .proto files.
 //!
 //! No I/O but reading descriptor files, no clock, no tasks.
@@ -15,6 +16,7 @@ mod json;
 pub mod log_text;
 pub mod message;
 mod pool;
+pub mod protobuf_js;
 pub mod validate;
 
 pub use prost_reflect::{FieldDescriptor, MessageDescriptor};

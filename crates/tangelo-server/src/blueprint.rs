@@ -10,7 +10,7 @@ use crate::{
     Channel, Context, Handlers, Limits, Member, SingleSession, States,
     channel::{OnLeave, PushFilters},
     component::Components,
-    connections,
+    connections, encodings,
     life_cycle::{Hooks, ServerEvents},
     limits::FOREVER,
     pipeline::Pipeline,
@@ -29,6 +29,7 @@ pub struct Blueprint {
     pub(crate) pushes: push::Plan,
     pub(crate) states: States,
     pub(crate) connections: connections::Plan,
+    pub(crate) encodings: encodings::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Components,
     pub(crate) hooks: Hooks,
@@ -60,6 +61,7 @@ impl Blueprint {
             pushes: push::Plan::default(),
             states: States::default(),
             connections: connections::Plan::default(),
+            encodings: encodings::Plan::default(),
             services: Vec::new(),
             components: Components::default(),
             hooks: Hooks::default(),
@@ -189,6 +191,7 @@ impl Blueprint {
     pub fn check(&self) -> Vec<String> {
         let mut mistakes = self.mistakes.clone();
         mistakes.extend(self.jobs.mistakes());
+        mistakes.extend(self.encodings.mistakes());
         mistakes
     }
 

@@ -225,12 +225,7 @@ impl Front {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
             Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
-                match self.queue(Outgoing::Push(&push)) {
-                    Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
-                        self.log_unsaid(&push, &unsaid);
-                    }
-                    queued => queued?,
-                }
+                self.push(&push)?;
             }
             Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {
@@ -344,6 +339,10 @@ impl Front {
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
             (State::Working, Event::Message(message)) => self.handle_message(context, message),
+            (State::Working, Event::Unreadable { id, route, problem }) => {
+                let status = Status::new(Code::DECODE_REQ_ERROR, problem);
+                self.reply(id, &route, &Err(status))
+            }
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");
                 Ok(())

@@ -14,6 +14,7 @@ mod channel;
 mod component;
 mod connections;
 mod context;
+mod encodings;
 mod error;
 mod fields;
 mod filter;
@@ -91,3 +92,4 @@ pub use session::{
 };
 pub use state::States;
 pub use store::{StoreError, Stored};
+pub use tangelo_wire::pomelo::protobuf::{ProtoField, ProtoMessage, ProtoRule};

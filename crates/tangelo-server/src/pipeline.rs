@@ -112,6 +112,12 @@ impl Pipeline {
         }
     }
 
+    /// The routes of all handlers.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = String> {
+        let routes = self.handlers.iter().map(|known| &*known.route);
+        routes.map(|route| String::from_utf8_lossy(route).into_owned())
+    }
+
     /// The number of the handler that answers this route here.
     pub(crate) fn find(&self, route: &[u8]) -> Option<usize> {
         self.by_route.get(route).copied()

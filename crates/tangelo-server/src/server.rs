@@ -21,6 +21,7 @@ use crate::{
     Sessions, accept,
     blueprint::MakeService,
     channel::Delivery,
+    encodings::Encodings,
     handler::Threads,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
@@ -110,13 +111,19 @@ impl Server {
         routes: Routes,
     ) -> Result<Self, Problem> {
         let Bound {
-            blueprint,
+            mut blueprint,
             instance,
             mut doors,
         } = bound;
         let tasks = || Tasks::new(Stop::new());
         let (front, callers, back) = (tasks(), tasks(), tasks());
-        let mut parts = assemble(blueprint, instance, routes, &*registry, &back);
+        let encodings = std::mem::take(&mut blueprint.encodings);
+        let encodings = match instance.frontend {
+            true => encodings.start(blueprint.handler_routes()),
+            false => Ok(Encodings::default()),
+        };
+        let encodings = encodings.map_err(|error| Problem(error.to_string(), None))?;
+        let mut parts = assemble(blueprint, encodings, instance, routes, &*registry, &back);
         let server = Self {
             context: Arc::clone(&parts.context),
             registry,
@@ -281,6 +288,7 @@ struct Parts {
 
 fn assemble(
     blueprint: Blueprint,
+    encodings: Encodings,
     instance: Instance,
     routes: Routes,
     registry: &dyn Registry,
@@ -354,6 +362,7 @@ fn assemble(
         session_ids,
         sessions,
         connections,
+        encodings,
         channels,
         global_channels,
         presence,

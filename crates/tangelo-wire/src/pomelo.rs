@@ -1,7 +1,11 @@
 //! Pomelo's client protocol: [packages](package) frame the bytes of a connection, [messages](message)
-//! are what DATA packages carry.
+//! are what DATA packages carry. Both sides may agree on a [dictionary] of routes, and on
+//! [definitions](protobuf) of bodies.
 
+pub mod dictionary;
 pub mod handshake;
 pub mod json;
 pub mod message;
 pub mod package;
+pub mod protobuf;
+mod version;

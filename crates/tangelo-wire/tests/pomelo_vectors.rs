@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use tangelo_wire::pomelo::{
-    handshake, json,
+    handshake::{self, Offer},
+    json,
     message::{self, Kind, Message, Route},
     package::{self, Package},
 };
@@ -144,23 +145,32 @@ fn the_server_answers_in_pomelos_own_words() {
     let body = |name| named(vectors::packages(), name).value("body");
 
     let every_3_s = Some(Duration::from_secs(3));
-    assert_eq!(handshake::accept(every_3_s), body("pkg-handshake-rsp-200"));
+    assert_eq!(accepted(every_3_s), body("pkg-handshake-rsp-200"));
     assert_eq!(
         handshake::refuse(handshake::Refusal::NoSys),
         body("pkg-handshake-rsp-500")
     );
     assert_eq!(handshake::kick("kick"), body("pkg-kick-reason"));
 
-    assert_eq!(handshake::accept(None), br#"{"code":200,"sys":{}}"#);
+    assert_eq!(accepted(None), br#"{"code":200,"sys":{}}"#);
     let every_half_s = Some(Duration::from_millis(500));
     assert_eq!(
-        handshake::accept(every_half_s),
+        accepted(every_half_s),
         br#"{"code":200,"sys":{"heartbeat":0.5}}"#
     );
     assert_eq!(
         handshake::kick("\"😀\""),
         br#"{"reason":"\"\ud83d\ude00\""}"#
     );
+}
+
+fn accepted(heartbeat: Option<Duration>) -> Vec<u8> {
+    let hello = handshake::decode(br#"{"sys":{}}"#).expect("a hello");
+    let offer = Offer {
+        heartbeat,
+        ..Offer::default()
+    };
+    handshake::accept(&hello, &offer)
 }
 
 fn meant_packages(vector: &Vector) -> Vec<Package> {

@@ -1,6 +1,7 @@
 //! Which servers there are, and what they are made of.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,7 +21,7 @@ use crate::{
     Bootstrap, Config, Mistakes, Plugin, Running, StartError,
     args::Args,
     bootstrap::Plan as RpcPlan,
-    config::{self, Asked, Loaded, Server},
+    config::{self, Asked, Loaded, Protos, Server},
     outside::Variables,
     process::{self, PATIENCE},
     running::{self, Planned, Start},
@@ -117,6 +118,9 @@ impl App {
 
     /// What the servers of a type are made of. What is said of a type several times comes together, in
     /// that order.
+    ///
+    /// It is called for each of them that runs here, and once more where a front end has a
+    /// [dictionary](Blueprint::dictionary), which has all handlers' routes.
     #[must_use]
     pub fn server(
         mut self,
@@ -376,6 +380,7 @@ impl App {
         let cluster = all.iter().map(|server| Arc::new(server.instance.clone()));
         let cluster: Vec<_> = cluster.collect();
         here.sort_by_key(|server| server.instance.frontend);
+        let routes = OnceCell::new();
         let planned = here.into_iter().filter_map(|server| {
             let Server { instance, at, .. } = server;
             let server_type = &instance.server_type;
@@ -395,7 +400,13 @@ impl App {
                 blueprint = plugin.server(instance, blueprint);
             }
             let blueprint = makes.iter().fold(blueprint, |made, make| make(made));
-            let blueprint = scheduled.give(server.tuning.apply(blueprint), mistakes);
+            let blueprint = self.with_files(blueprint, &loaded.config);
+            let mut blueprint = server.tuning.apply(blueprint);
+            if instance.frontend && blueprint.uses_dict() {
+                let routes: &Vec<String> = routes.get_or_init(|| self.handler_routes(all));
+                blueprint = blueprint.handlers_elsewhere(routes.iter().cloned());
+            }
+            let blueprint = scheduled.give(blueprint, mistakes);
             Some((blueprint, instance.clone()))
         });
         let planned: Vec<Planned> = planned.collect();
@@ -411,6 +422,39 @@ impl App {
             }
         };
         Some((planned, registry))
+    }
+
+    /// The routes of all handlers there are, on whatever server.
+    fn handler_routes(&self, all: &[Server]) -> Vec<String> {
+        let mut types = BTreeMap::new();
+        for Server { instance, .. } in all {
+            types.entry(&instance.server_type).or_insert(instance);
+        }
+        let blueprints = types.into_iter().filter_map(|(server_type, instance)| {
+            let makes = self.blueprints.get(server_type)?;
+            let plugins = self.plugins.iter();
+            let blank = plugins.fold(self.blank(server_type), |blueprint, plugin| {
+                plugin.server(instance, blueprint)
+            });
+            Some(makes.iter().fold(blank, |made, make| make(made)))
+        });
+        blueprints
+            .flat_map(|blueprint| blueprint.handler_routes().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// What Pomelo's files say of how clients write routes and bodies.
+    fn with_files(&self, mut blueprint: Blueprint, config: &Config) -> Blueprint {
+        if !config.dictionary().is_empty() {
+            blueprint = blueprint.dictionary(config.dictionary());
+        }
+        let protos = config.protos();
+        if protos.client_js.is_some() || protos.server_js.is_some() {
+            let text = |json: &Option<String>| json.clone().unwrap_or_else(|| "{}".to_owned());
+            return blueprint.decode_io_protos(&text(&protos.client_js), &text(&protos.server_js));
+        }
+        let Protos { client, server, .. } = protos;
+        blueprint.proto_messages(client.iter().cloned(), server.iter().cloned())
     }
 
     /// The servers that were asked for; none if there is none of a name.

@@ -176,6 +176,14 @@ mod lines {
             .push_scheduler(PushSchedulers::new().with("a", Direct).select(|_| "a"))
     }
 
+    fn encodings(server: Blueprint, json: &str) -> [Blueprint; 2] {
+        let server = server.dictionary(["onMove"]);
+        [
+            server.client_protos(json).server_protos(json),
+            Blueprint::new("connector").decode_io_protos(json, json),
+        ]
+    }
+
     fn typed<S: Service + Definition>(server: Blueprint, service: S) -> Blueprint {
         server.service(|_| service)
     }

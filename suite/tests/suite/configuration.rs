@@ -17,6 +17,7 @@ use tangelo::{
     config::ProtoRule,
     server::{Blueprint, FrontendSession, HandlerExt, Handlers, Json, Limits, State},
 };
+use tangelo_wire::pomelo::package::Kind;
 
 use crate::{
     client::{Client, DOORS, Door, Said},
@@ -127,9 +128,6 @@ async fn files_that_nothing_comes_of_yet_can_be_read_and_are_told() {
         "masterha.json",
         "adminUser.json",
         "adminServer.json",
-        "dictionary.json",
-        "serverProtos.json",
-        "clientProtos.json",
         "log4js.json",
     ] {
         assert!(
@@ -139,6 +137,42 @@ async fn files_that_nothing_comes_of_yet_can_be_read_and_are_told() {
     }
     let told = "adminUser.json: everybody knows the passwords of admin: change them";
     assert_eq!(passwords, told);
+    stop(&running).await;
+}
+
+#[tokio::test]
+async fn front_ends_tell_their_clients_of_dictionary_json_and_of_both_protos() {
+    let running = cards().start().await.unwrap();
+    let address = door(&running, "gate-server-1");
+    let hello = br#"{"sys":{"type":"js-websocket"}}"#;
+    let sys = async |address| {
+        let mut client = Client::silent(Door::Tcp, address).await;
+        client.send(Kind::Handshake, hello).await;
+        let Said::Hello(mut answer) = client.hear().await else {
+            panic!("no answer to the handshake");
+        };
+        answer["sys"].take()
+    };
+    let told = sys(address).await;
+    // Handlers of every type come first, then the file as it stands.
+    let codes = told["dict"].as_object().unwrap();
+    assert_eq!(codes["table.main.echo"], codes.len() - 3);
+    assert_eq!(codes["onCard"], codes.len() - 2);
+    assert_eq!(codes["onWin"], codes.len());
+    let protos = &told["protos"];
+    assert_eq!(protos["server"]["onCard"]["cards"]["option"], "repeated");
+    assert_eq!(
+        protos["client"]["table.tableHandler.play"]["card"]["tag"],
+        1
+    );
+    stop(&running).await;
+
+    let without = cards()
+        .set("gate", "use_dict", false)
+        .set("gate", "use_protobuf", false);
+    let running = without.start().await.unwrap();
+    let told = sys(door(&running, "gate-server-1")).await;
+    assert!(told.get("dict").is_none() && told.get("protos").is_none());
     stop(&running).await;
 }
 

@@ -19,6 +19,7 @@ mod connections;
 mod custom_connector;
 mod deadlines;
 mod draining;
+mod encodings;
 mod error_handlers;
 mod fairness;
 mod filters;

@@ -16,7 +16,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tangelo::{
     Result,
-    connector::{Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing, Place},
+    connector::{
+        Agreement, Connection, Connector, Error, Event, Hybrid, Listener, Opening, Outgoing, Place,
+    },
     rpc::Reply,
     server::{
         Blueprint, BroadcastOptions, Buffered, Channels, Direct, FrontendSession, Handlers, Json,
@@ -24,7 +26,6 @@ use tangelo::{
         SessionId,
     },
 };
-use tangelo_wire::pomelo::handshake::Hello;
 use tokio::time::Instant;
 
 use crate::{
@@ -171,8 +172,8 @@ impl Connection for CountingConnection {
         self.inner.poll_close(context)
     }
 
-    fn met(&mut self, hello: &Hello) {
-        self.inner.met(hello);
+    fn agree(&mut self, agreement: &Agreement) {
+        self.inner.agree(agreement);
     }
 
     fn handshake_done(&mut self) {

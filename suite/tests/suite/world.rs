@@ -109,6 +109,16 @@ impl World {
         Server::start(blueprint, back(id), registry, routes).await
     }
 
+    /// Starts a front end, or fails to.
+    pub(crate) async fn try_front(
+        &self,
+        id: &str,
+        blueprint: Blueprint,
+    ) -> Result<Server, StartError> {
+        let (registry, routes) = (Arc::clone(&self.registry), self.routes.clone());
+        Server::start(blueprint, front(id), registry, routes).await
+    }
+
     /// Starts a front end.
     pub(crate) async fn front(&self, id: &str, blueprint: Blueprint) -> Server {
         self.start(blueprint, front(id)).await

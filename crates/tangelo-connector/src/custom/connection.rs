@@ -10,7 +10,6 @@ use std::{
 
 use serde_json::{Value, json};
 use tangelo_wire::pomelo::{
-    handshake::Hello,
     message::Message,
     package::{self},
 };
@@ -18,7 +17,7 @@ use tangelo_wire::pomelo::{
 use super::{
     Codec, Decoded, FrameReceiver, FrameSender, Socket, incoming::Incoming, outgoing::Outgoing,
 };
-use crate::{Connection, Error, Event, Limits, Outgoing as Told};
+use crate::{Agreement, Connection, Error, Event, Limits, Outgoing as Told};
 
 /// Requests whose routes are remembered for their responses. It is more than a session may have in flight.
 const ROUTES: usize = 1024;
@@ -189,7 +188,8 @@ impl<F: Send + 'static, R: FrameReceiver<F>, S: FrameSender<F>> Connection for C
         self.outgoing.poll_close(context)
     }
 
-    fn met(&mut self, _: &Hello) {}
+    /// A codec of the application's own says how routes and bodies are written.
+    fn agree(&mut self, _: &Agreement) {}
 
     fn handshake_done(&mut self) {}
 

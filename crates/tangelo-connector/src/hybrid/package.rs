@@ -2,18 +2,21 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tangelo_wire::pomelo::{
     message,
     package::{self, Kind, Package},
 };
 
-use crate::{Error, Event, Outgoing};
+use crate::{Error, Event, Outgoing, Push, translation::Translation};
 
 /// Where packages come from.
 pub(crate) trait Source {
     /// The next package of what has been read; none when more must be read.
     fn next_package(&mut self) -> Result<Option<Package>, Error>;
+
+    /// What both sides agreed on, if anything.
+    fn translation(&mut self) -> Option<&mut Translation>;
 
     /// Reads what is there.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>>;
@@ -28,7 +31,7 @@ pub(crate) fn poll_receive(
 ) -> Poll<Result<(), Error>> {
     loop {
         while let Some(package) = source.next_package()? {
-            let event = event(package)?;
+            let event = event(package, source.translation())?;
             // What the front does about these may change how long the next package may be.
             let is_handshake = matches!(event, Event::Hello(_) | Event::Ack);
             events.push(event);
@@ -45,26 +48,52 @@ pub(crate) fn poll_receive(
 }
 
 /// What a client's package means.
-fn event(package: Package) -> Result<Event, Error> {
+fn event(package: Package, translation: Option<&mut Translation>) -> Result<Event, Error> {
     Ok(match package.kind {
         Kind::Handshake => Event::Hello(package.body),
         Kind::HandshakeAck => Event::Ack,
         Kind::Heartbeat => Event::Heartbeat,
-        Kind::Data => Event::Message(message::decode(package.body)?),
+        Kind::Data => {
+            let message = message::decode(package.body)?;
+            match translation {
+                Some(translation) => translation.hear(message)?,
+                None => Event::Message(message),
+            }
+        }
         Kind::Kick => return Err(Error::Direction(Kind::Kick)),
     })
 }
 
 /// Appends what a client is told as one package.
-pub(crate) fn write(outgoing: Outgoing<'_>, out: &mut BytesMut) -> Result<(), Error> {
-    match outgoing {
-        Outgoing::Hello(body) => package::encode(Kind::Handshake, body, out)?,
-        Outgoing::Heartbeat => package::encode(Kind::Heartbeat, &[], out)?,
-        Outgoing::Response { id, body } => package::encode_with(Kind::Data, out, |out| {
+pub(crate) fn write(
+    outgoing: Outgoing<'_>,
+    translation: Option<&mut Translation>,
+    out: &mut BytesMut,
+) -> Result<(), Error> {
+    match (outgoing, translation) {
+        (Outgoing::Hello(body), _) => package::encode(Kind::Handshake, body, out)?,
+        (Outgoing::Heartbeat, _) => package::encode(Kind::Heartbeat, &[], out)?,
+        (Outgoing::Response { id, body }, Some(translation)) => {
+            translation.respond(id, body, out)?
+        }
+        (Outgoing::Response { id, body }, None) => package::encode_with(Kind::Data, out, |out| {
             message::encode_response(id, body, out);
         })?,
-        Outgoing::Push(push) => out.put_slice(push.package()),
-        Outgoing::Kick(body) => package::encode(Kind::Kick, body, out)?,
+        (Outgoing::Push(push), translation) => {
+            out.put_slice(pushed(push, translation.as_deref())?);
+        }
+        (Outgoing::Kick(body), _) => package::encode(Kind::Kick, body, out)?,
     }
     Ok(())
+}
+
+/// A push as the client reads it.
+pub(super) fn pushed<'a>(
+    push: &'a Push,
+    translation: Option<&Translation>,
+) -> Result<&'a Bytes, Error> {
+    Ok(match translation {
+        Some(translation) => push.package_in(translation.encoding())?,
+        None => push.package(),
+    })
 }

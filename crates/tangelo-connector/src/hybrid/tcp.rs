@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tangelo_wire::pomelo::{
-    handshake::Hello,
-    package::{self, Package},
-};
+use tangelo_wire::pomelo::package::{self, Package};
 use tokio::{io::AsyncWrite, net::TcpStream};
 
 use super::{
@@ -18,11 +15,8 @@ use super::{
     pace::Pace,
     package::{Source, poll_receive, write},
 };
-use crate::{Connection, Error, Event, Limits, Outgoing};
+use crate::{Agreement, Connection, Error, Event, Limits, Outgoing, translation::Translation};
 
-/// `pomelo-node-tcp-client` as it names itself in the handshake: of all that arrives in one piece it
-/// takes the first package and drops the rest.
-const READS_ONE_PACKAGE: &str = "pomelo-node-tcp-client";
 /// Room made for a read.
 const READ_BUFFER: usize = 8 << 10;
 
@@ -41,6 +35,7 @@ pub(super) struct Tcp {
     writing: BytesMut,
     /// For a client that takes only the first package of what it reads.
     pace: Option<Box<Pace>>,
+    translation: Option<Box<Translation>>,
 }
 
 impl Tcp {
@@ -53,6 +48,7 @@ impl Tcp {
             reading: BytesMut::new(),
             writing: BytesMut::new(),
             pace: None,
+            translation: None,
         }
     }
 }
@@ -60,6 +56,10 @@ impl Tcp {
 impl Source for Tcp {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         Ok(package::decode(&mut self.reading, self.longest)?)
+    }
+
+    fn translation(&mut self) -> Option<&mut Translation> {
+        self.translation.as_deref_mut()
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -101,7 +101,7 @@ impl Connection for Tcp {
         if before > self.limits.outgoing {
             return Err(Error::TooSlow(before));
         }
-        write(outgoing, &mut self.writing)?;
+        write(outgoing, self.translation.as_deref_mut(), &mut self.writing)?;
         if let Some(pace) = &mut self.pace {
             pace.queued(self.writing.len() - before);
         }
@@ -136,8 +136,9 @@ impl Connection for Tcp {
         Poll::Ready(())
     }
 
-    fn met(&mut self, client: &Hello) {
-        if client.client_type.as_deref() == Some(READS_ONE_PACKAGE) {
+    fn agree(&mut self, agreement: &Agreement) {
+        self.translation = Translation::agreed(agreement);
+        if agreement.paced {
             self.pace = Some(Box::new(Pace::new(self.writing.len())));
         }
     }

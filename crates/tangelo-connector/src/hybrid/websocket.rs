@@ -12,10 +12,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
-use tangelo_wire::pomelo::{
-    handshake::Hello,
-    package::{self, Package},
-};
+use tangelo_wire::pomelo::package::{self, Package};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -24,9 +21,9 @@ use tokio_tungstenite::{
 
 use super::{
     counted::Counted,
-    package::{Source, poll_receive, write},
+    package::{Source, poll_receive, pushed, write},
 };
-use crate::{Connection, Error, Event, Limits, Outgoing};
+use crate::{Agreement, Connection, Error, Event, Limits, Outgoing, translation::Translation};
 
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
@@ -43,6 +40,7 @@ pub(super) struct WebSocket {
     scratch: BytesMut,
     /// Bytes queued since none waited to be written.
     queued: usize,
+    translation: Option<Box<Translation>>,
 }
 
 impl WebSocket {
@@ -76,6 +74,7 @@ impl WebSocket {
             message: Bytes::new(),
             scratch: BytesMut::new(),
             queued: 0,
+            translation: None,
         }
     }
 }
@@ -114,6 +113,10 @@ impl Source for WebSocket {
         }))
     }
 
+    fn translation(&mut self) -> Option<&mut Translation> {
+        self.translation.as_deref_mut()
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match ready!(Pin::new(&mut self.stream).poll_next(context)) {
             Some(Ok(Message::Binary(bytes))) => self.message = bytes,
@@ -140,9 +143,9 @@ impl Connection for WebSocket {
 
     fn queue(&mut self, outgoing: Outgoing<'_>) -> Result<(), Error> {
         let bytes = if let Outgoing::Push(push) = outgoing {
-            push.package().clone()
+            pushed(push, self.translation.as_deref())?.clone()
         } else {
-            write(outgoing, &mut self.scratch)?;
+            write(outgoing, self.translation.as_deref_mut(), &mut self.scratch)?;
             self.scratch.split().freeze()
         };
         self.enqueue(bytes.len())?;
@@ -164,7 +167,10 @@ impl Connection for WebSocket {
         Poll::Ready(())
     }
 
-    fn met(&mut self, _client: &Hello) {}
+    /// A package is a message of its own here, so nobody has to be paced.
+    fn agree(&mut self, agreement: &Agreement) {
+        self.translation = Translation::agreed(agreement);
+    }
 
     fn handshake_done(&mut self) {
         self.longest = self.limits.package;

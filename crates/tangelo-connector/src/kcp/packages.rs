@@ -7,15 +7,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tangelo_wire::pomelo::{
-    handshake::Hello,
-    package::{self, Package},
-};
+use tangelo_wire::pomelo::package::{self, Package};
 
 use super::stream::Stream;
 use crate::{
-    Connection, Error, Event, Limits, Outgoing,
+    Agreement, Connection, Error, Event, Limits, Outgoing,
     hybrid::package::{Source, poll_receive, write},
+    translation::Translation,
 };
 
 /// Bytes read at once.
@@ -33,6 +31,7 @@ pub(super) struct Packages {
     writing: VecDeque<Bytes>,
     /// Bytes of them.
     waiting: usize,
+    translation: Option<Box<Translation>>,
 }
 
 impl Packages {
@@ -44,6 +43,7 @@ impl Packages {
             reading: BytesMut::new(),
             writing: VecDeque::new(),
             waiting: 0,
+            translation: None,
         }
     }
 }
@@ -51,6 +51,10 @@ impl Packages {
 impl Source for Packages {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         Ok(package::decode(&mut self.reading, self.longest)?)
+    }
+
+    fn translation(&mut self) -> Option<&mut Translation> {
+        self.translation.as_deref_mut()
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -78,7 +82,7 @@ impl Connection for Packages {
             return Err(Error::TooSlow(self.waiting));
         }
         let mut package = BytesMut::new();
-        write(outgoing, &mut package)?;
+        write(outgoing, self.translation.as_deref_mut(), &mut package)?;
         self.waiting += package.len();
         self.writing.push_back(package.freeze());
         Ok(())
@@ -125,7 +129,9 @@ impl Connection for Packages {
         }
     }
 
-    fn met(&mut self, _: &Hello) {}
+    fn agree(&mut self, agreement: &Agreement) {
+        self.translation = Translation::agreed(agreement);
+    }
 
     fn handshake_done(&mut self) {
         self.stream.opened();

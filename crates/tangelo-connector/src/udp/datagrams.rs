@@ -7,15 +7,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tangelo_wire::pomelo::{
-    handshake::Hello,
-    package::{self, Kind, Package},
-};
+use tangelo_wire::pomelo::package::{self, Kind, Package};
 
 use crate::{
-    Connection, Error, Event, Limits, Outgoing,
+    Agreement, Connection, Error, Event, Limits, Outgoing,
     datagram::Peer,
     hybrid::package::{Source, poll_receive, write},
+    translation::Translation,
 };
 
 /// Packages, one or more in a datagram that comes, and one in each that goes.
@@ -34,6 +32,7 @@ pub(super) struct Datagrams {
     waiting: usize,
     /// The answer to the handshake, until that is done: it may be lost.
     answer: Option<Bytes>,
+    translation: Option<Box<Translation>>,
 }
 
 impl Datagrams {
@@ -47,6 +46,7 @@ impl Datagrams {
             writing: VecDeque::new(),
             waiting: 0,
             answer: None,
+            translation: None,
         }
     }
 
@@ -84,6 +84,10 @@ impl Source for Datagrams {
         }
     }
 
+    fn translation(&mut self) -> Option<&mut Translation> {
+        self.translation.as_deref_mut()
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let datagram = ready!(self.peer.poll_receive(context)).ok_or(Error::Closed)?;
         self.reading = datagram.into();
@@ -106,7 +110,7 @@ impl Connection for Datagrams {
             return Err(Error::TooSlow(self.waiting));
         }
         let mut datagram = BytesMut::new();
-        write(outgoing, &mut datagram)?;
+        write(outgoing, self.translation.as_deref_mut(), &mut datagram)?;
         let (length, limit) = (datagram.len(), self.largest);
         if length > limit {
             return Err(package::Error::TooLong { length, limit }.into());
@@ -137,7 +141,9 @@ impl Connection for Datagrams {
         self.poll_flush(context).map(drop)
     }
 
-    fn met(&mut self, _: &Hello) {}
+    fn agree(&mut self, agreement: &Agreement) {
+        self.translation = Translation::agreed(agreement);
+    }
 
     fn handshake_done(&mut self) {
         self.peer.opened();

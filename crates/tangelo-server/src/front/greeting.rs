@@ -1,9 +1,9 @@
 //! The handshake, and how long a client may say nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tangelo_connector::Outgoing;
-use tangelo_wire::pomelo::handshake::{self, State};
+use tangelo_connector::{Agreement, Outgoing};
+use tangelo_wire::pomelo::handshake::{self, Offer, State};
 use tracing::debug;
 
 use super::{End, Front};
@@ -13,10 +13,20 @@ impl Front {
     pub(super) fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
         let hello = handshake::decode(body)?;
         debug!(session = %self.session.id(), ?hello, "handshake");
+        let context = Arc::clone(&self.context);
+        let offered = context.encodings.of(&hello);
         if let Some(connection) = &mut self.connection {
-            connection.met(&hello);
+            connection.agree(&Agreement {
+                encoding: offered.map(|offered| Arc::clone(&offered.encoding)),
+                paced: hello.reads_one_package(),
+            });
         }
-        self.queue(Outgoing::Hello(&handshake::accept(self.context.heartbeat)))?;
+        let offer = Offer {
+            heartbeat: context.heartbeat,
+            dictionary: offered.and_then(|offered| offered.dictionary.as_ref()),
+            protos: offered.and_then(|offered| offered.protos.as_ref()),
+        };
+        self.queue(Outgoing::Hello(&handshake::accept(&hello, &offer)))?;
         self.state = State::WaitAck;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tangelo_connector::{Error, Outgoing, Push};
+use tangelo_connector::{Outgoing, Push};
 use tangelo_rpc::{Code, Reply, Status};
 use tokio::time::Instant;
 use tracing::warn;
@@ -89,11 +89,17 @@ impl Front {
         }
     }
 
-    /// A push that this client cannot be told; it hears those behind it.
-    pub(super) fn log_unsaid(&mut self, push: &Push, reason: &Error) {
-        if let Some(left_out) = self.may_log() {
-            let (session, route) = (self.session.id(), push.route());
-            warn!(%session, route, %reason, left_out, "push left out");
+    /// Tells the client something unasked. What it cannot be told is left out; it hears what is behind it.
+    pub(super) fn push(&mut self, push: &Push) -> Result<(), End> {
+        match self.queue(Outgoing::Push(push)) {
+            Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
+                if let Some(left_out) = self.may_log() {
+                    let (session, route) = (self.session.id(), push.route());
+                    warn!(%session, route, reason = %unsaid, left_out, "push left out");
+                }
+                Ok(())
+            }
+            queued => queued,
         }
     }
 

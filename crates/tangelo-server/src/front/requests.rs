@@ -29,7 +29,7 @@ impl Front {
         let route = match message.route() {
             Route::Name(name) => 0..name.len(),
             Route::Code(code) => {
-                let status = Status::new(Code::NOT_FOUND, "there is no route dictionary here");
+                let status = Status::new(Code::NOT_FOUND, "no route has this code");
                 return self.reply(id, format!("code {code}").as_bytes(), &Err(status));
             }
         };

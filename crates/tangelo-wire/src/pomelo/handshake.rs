@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::json;
+use super::{dictionary::Dictionary, json, protobuf::Dialect, version};
 
 /// Where a connection stands. A package that does not fit the state is ignored without an error,
 /// as Pomelo does: a client may rely on it.
@@ -26,8 +26,86 @@ pub struct Hello {
     pub client_type: Option<String>,
     /// The client's own version.
     pub client_version: Option<String>,
+    /// The version of the route dictionary that it has kept.
+    pub dict_version: Option<String>,
+    /// The version of the definitions of bodies that it has kept.
+    pub proto_version: Option<String>,
+    /// How it reads and writes bodies that have a definition.
+    pub dialect: Dialect,
     /// What the application's client added.
     pub user: Value,
+}
+
+/// As it names itself: of all that arrives in one piece it takes the first package and drops the rest.
+const NODE_TCP: &str = "pomelo-node-tcp-client";
+/// Ours, which asks for neither.
+const TANGELO_JS: &str = "tangelo-js";
+
+impl Hello {
+    /// Whether the client drops what it reads beside a package.
+    pub fn reads_one_package(&self) -> bool {
+        self.client_type.as_deref() == Some(NODE_TCP)
+    }
+
+    /// Whether the client knows what to do with a dictionary and with definitions. All of Pomelo's do,
+    /// but for one.
+    pub fn takes_definitions(&self) -> bool {
+        !matches!(self.client_type.as_deref(), Some(NODE_TCP | TANGELO_JS))
+    }
+}
+
+/// What clients are told of a dictionary or of definitions, put together once for all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Members of `sys`, without braces; left out where the client has this version.
+    members: String,
+    version: String,
+    /// What it is told in any case.
+    used: &'static str,
+}
+
+impl Told {
+    /// Of a dictionary.
+    pub fn dictionary(dictionary: &Dictionary) -> Self {
+        Self {
+            members: dictionary.members(),
+            version: dictionary.version().to_owned(),
+            used: r#""useDict":true"#,
+        }
+    }
+
+    /// Of definitions, each as the client reads it, a JSON object: those of what clients say and those of
+    /// what servers say.
+    pub fn protos(client: &str, server: &str, dialect: Dialect) -> Self {
+        // As Pomelo makes it.
+        let version = version::of(&[client, server]);
+        Self {
+            members: format!(
+                r#""protos":{{"server":{server},"client":{client},"version":"{version}"}}"#
+            ),
+            version,
+            used: match dialect {
+                Dialect::Pomelo => r#""useProto":true"#,
+                Dialect::Extended => r#""useProto":true,"protoExtended":true"#,
+            },
+        }
+    }
+
+    /// What tells it from others.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// What a client that is let in is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offer<'a> {
+    /// Between its heartbeats; none: it sends none.
+    pub heartbeat: Option<Duration>,
+    /// The codes of routes.
+    pub dictionary: Option<&'a Told>,
+    /// The definitions of bodies.
+    pub protos: Option<&'a Told>,
 }
 
 /// Why a handshake is refused.
@@ -61,21 +139,37 @@ pub fn decode(body: &[u8]) -> Result<Hello, Refusal> {
     Ok(Hello {
         client_type: text("type"),
         client_version: text("version"),
+        dict_version: text("dictVersion"),
+        // Who has none says 0.
+        proto_version: text("protoVersion"),
+        dialect: match sys.get("protoExtended") {
+            Some(Value::Bool(true)) => Dialect::Extended,
+            _ => Dialect::Pomelo,
+        },
         user: hello.get_mut("user").map(Value::take).unwrap_or_default(),
     })
 }
 
-/// The answer that lets a client in; `heartbeat` in seconds, absent where there is none.
-pub fn accept(heartbeat: Option<Duration>) -> Vec<u8> {
-    let sys = match heartbeat {
-        Some(interval) if interval.subsec_nanos() == 0 => {
-            json!({ "heartbeat": interval.as_secs() })
-        }
-        Some(interval) => json!({ "heartbeat": interval.as_secs_f64() }),
-        None => json!({}),
-    };
-    // Pomelo writes the code first, and a map of serde_json's would be in the alphabet's order: so it is here.
-    json!({ "code": 200, "sys": sys }).to_string().into_bytes()
+/// The answer that lets a client in. What it has kept already it is not told again.
+pub fn accept(hello: &Hello, offer: &Offer<'_>) -> Vec<u8> {
+    let heartbeat = offer.heartbeat.map(|interval| {
+        let seconds = match interval.subsec_nanos() {
+            0 => json!(interval.as_secs()),
+            _ => json!(interval.as_secs_f64()),
+        };
+        format!(r#""heartbeat":{seconds}"#)
+    });
+    let kept = [&hello.dict_version, &hello.proto_version];
+    let told = [offer.dictionary, offer.protos].into_iter().zip(kept);
+    let told = told.filter_map(|(told, kept)| Some((told?, kept.as_deref())));
+    let told = told.flat_map(|(told, kept)| {
+        let is_new = kept != Some(&*told.version);
+        let members = is_new.then_some(told.members.as_str());
+        members.into_iter().chain([told.used])
+    });
+    // The order of Pomelo's members, which a map would not keep.
+    let sys: Vec<&str> = heartbeat.as_deref().into_iter().chain(told).collect();
+    format!(r#"{{"code":200,"sys":{{{}}}}}"#, sys.join(",")).into_bytes()
 }
 
 /// The answer that turns a client away.

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, io};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::ser::Formatter;
 
 /// Reads a value.
@@ -31,6 +31,16 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Vec<u8>> {
         EscapeAstral,
     ))?;
     Ok(out)
+}
+
+/// Whether an answer tells of a failure, as those of Pomelo and of this server do: by a `code` that is
+/// neither 200 nor 0.
+pub fn tells_of_failure(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        code: i64,
+    }
+    serde_json::from_slice::<Answer>(body).is_ok_and(|answer| !matches!(answer.code, 0 | 200))
 }
 
 /// Joins surrogate halves that were encoded one by one; text without them is returned as it is.

@@ -169,6 +169,13 @@ pub fn encode_push(route: &str, body: &[u8], out: &mut BytesMut) -> Result<(), E
     Ok(())
 }
 
+/// Appends a push whose route is a code of the dictionary.
+pub fn encode_push_code(code: u16, body: &[u8], out: &mut BytesMut) {
+    out.put_u8((Kind::Push as u8) << TYPE_SHIFT | ROUTE_IS_CODE);
+    out.put_u16(code);
+    out.put_slice(body);
+}
+
 fn check(route: &str) -> Result<(), Error> {
     if route.len() > MAX_ROUTE {
         Err(Error::RouteTooLong(route.len()))
@@ -240,6 +247,23 @@ impl Message {
     /// a code has no text.
     pub fn into_route_and_body(self) -> Bytes {
         self.rest
+    }
+
+    /// The same with another route and body, which are copied.
+    ///
+    /// # Errors
+    /// A route beyond what the format can tell.
+    pub fn with(&self, route: &[u8], body: &[u8]) -> Result<Self, Error> {
+        let length = u8::try_from(route.len()).map_err(|_| Error::RouteTooLong(route.len()))?;
+        let mut rest = BytesMut::with_capacity(route.len() + body.len());
+        rest.put_slice(route);
+        rest.put_slice(body);
+        Ok(Self {
+            kind: self.kind,
+            id: self.id,
+            route: Range::Name(length),
+            rest: rest.freeze(),
+        })
     }
 
     fn body_at(&self) -> usize {

@@ -26,6 +26,10 @@ pub(crate) fn handshakes() -> Vec<Vector> {
     parse(include_str!("../../testdata/handshakes.txt"))
 }
 
+pub(crate) fn protobuf() -> Vec<Vector> {
+    parse(include_str!("../../testdata/protobuf.txt"))
+}
+
 pub(crate) fn krpc_frames() -> Vec<Vector> {
     parse(include_str!("../../testdata/krpc_frames.txt"))
 }

@@ -38,6 +38,8 @@ pub(crate) struct Tuning {
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
+    pub(crate) use_dict: Option<bool>,
+    pub(crate) use_protobuf: Option<bool>,
 }
 
 /// What becomes of a user's second session.
@@ -71,7 +73,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 7] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 16] = [
+const KEYS: [Key; 18] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -200,6 +202,20 @@ const KEYS: [Key; 16] = [
         default: "1048576",
         meaning: "Bytes that may wait to be written to a client that does not read; past it the connection is cut.",
         take: |said, value| set_some(&mut said.tuning.max_outgoing, value),
+    },
+    Key {
+        name: "use_dict",
+        pomelo: "",
+        default: "",
+        meaning: "Whether clients are told codes for routes. Without it: if there is a dictionary, in the code or in dictionary.json.",
+        take: |said, value| set(&mut said.tuning.use_dict, value),
+    },
+    Key {
+        name: "use_protobuf",
+        pomelo: "",
+        default: "",
+        meaning: "Whether clients are told definitions of bodies. Without it: if there are some, in the code or in clientProtos.json and serverProtos.json.",
+        take: |said, value| set(&mut said.tuning.use_protobuf, value),
     },
 ];
 

@@ -15,7 +15,8 @@ use serde_json::Value;
 pub use admin::{AdminServer, AdminUser};
 pub(super) use folder::Folder;
 pub use master::Master;
-pub use protos::{ProtoField, ProtoMessage, ProtoRule, Protos};
+pub use protos::Protos;
+pub use tangelo_server::{ProtoField, ProtoMessage, ProtoRule};
 
 use super::{draft::Draft, jobs::Job, node::Node, notices::Notices};
 use crate::Mistakes;

@@ -24,6 +24,12 @@ impl Tuning {
                 OneSession::KickOld => SingleSession::kick_old(),
             });
         }
+        if let Some(whether) = self.use_dict {
+            blueprint = blueprint.use_dict(whether);
+        }
+        if let Some(whether) = self.use_protobuf {
+            blueprint = blueprint.use_protobuf(whether);
+        }
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);
             limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);

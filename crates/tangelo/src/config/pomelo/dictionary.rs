@@ -1,5 +1,7 @@
 //! dictionary.json.
 
+use tangelo_wire::pomelo::message::MAX_ROUTE;
+
 use super::folder::Folder;
 
 const FILE: &str = "dictionary.json";
@@ -13,10 +15,6 @@ pub(super) fn read(folder: &mut Folder<'_>) -> Vec<String> {
     if found.node.is_empty() {
         return Vec::new();
     }
-    folder.has_no_effect(
-        FILE,
-        "routes have no short codes yet: clients send them in full",
-    );
     let Some(list) = found.node.list() else {
         folder.odd(&found, &found.node, "expected a list of routes");
         return Vec::new();
@@ -24,8 +22,8 @@ pub(super) fn read(folder: &mut Folder<'_>) -> Vec<String> {
     let mut routes = Vec::new();
     for node in list {
         match node.text() {
-            Some(route) => routes.push(route.to_owned()),
-            None => folder.odd(&found, node, "expected a route, as a text"),
+            Some(route) if (1..=MAX_ROUTE).contains(&route.len()) => routes.push(route.to_owned()),
+            _ => folder.odd(&found, node, "expected a route, a text of 1 to 255 bytes"),
         }
     }
     routes

@@ -1,14 +1,14 @@
 //! serverProtos.json, clientProtos.json.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+
+use tangelo_reflect::protobuf_js::ProtobufJs;
+use tangelo_wire::pomelo::protobuf::{
+    Definitions, Dialect, MAX_TAG, ProtoField, ProtoKey, ProtoMessage,
+};
 
 use super::folder::{Folder, Found};
 use crate::config::node::{Entry, Node};
-
-/// The types of Pomelo's protobuf, apart from messages.
-const TYPES: [&str; 6] = ["uInt32", "sInt32", "int32", "float", "double", "string"];
-/// The word before the name of a message that others hold.
-const MESSAGE: &str = "message";
 
 /// The messages that have definitions, by route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,100 +18,85 @@ pub struct Protos {
     pub server: Vec<ProtoMessage>,
     /// What clients say: clientProtos.json.
     pub client: Vec<ProtoMessage>,
-}
-
-/// A message, in the order of the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProtoMessage {
-    /// Its route; of a message within others its name. One that all may hold stands beside the routes as
-    /// `message Name`, as in the file.
-    pub name: String,
-    /// Its fields.
-    pub fields: Vec<ProtoField>,
-    /// The messages that are known in it.
-    pub messages: Vec<Self>,
-}
-
-/// A field of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProtoField {
-    /// How often it is there.
-    pub rule: ProtoRule,
-    /// `uInt32`, `sInt32`, `int32`, `float`, `double`, `string`, or a message's name.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Its number.
-    pub tag: u32,
-}
-
-/// How often a field is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProtoRule {
-    /// Once.
-    Required,
-    /// Once or never.
-    Optional,
-    /// Any number of times.
-    Repeated,
+    /// serverProtos.json as JSON, where it has the form of ProtoBuf.js, which Pomelo's decodeIO plugin reads.
+    pub server_js: Option<String>,
+    /// clientProtos.json in that form.
+    pub client_js: Option<String>,
 }
 
 pub(super) fn read(folder: &mut Folder<'_>) -> Protos {
+    let (server, server_js) = file(folder, "serverProtos.json");
+    let (client, client_js) = file(folder, "clientProtos.json");
     Protos {
-        server: file(folder, "serverProtos.json"),
-        client: file(folder, "clientProtos.json"),
+        server,
+        client,
+        server_js,
+        client_js,
     }
 }
 
-fn file(folder: &mut Folder<'_>, name: &str) -> Vec<ProtoMessage> {
+/// In Pomelo's form, or in that of ProtoBuf.js: there `messages` is a list, and no route.
+fn file(folder: &mut Folder<'_>, name: &str) -> (Vec<ProtoMessage>, Option<String>) {
     let Some(found) = folder.find(name) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     if found.node.is_empty() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
-    folder.has_no_effect(
-        name,
-        "messages go as JSON: there are no protobuf definitions yet",
-    );
+    if found
+        .node
+        .get("messages")
+        .is_some_and(|node| node.list().is_some())
+    {
+        let json = found.node.json().to_string();
+        return match ProtobufJs::parse(&json) {
+            Ok(_) => (Vec::new(), Some(json)),
+            Err(error) => {
+                let problem = format!("{error}; its bodies are JSON");
+                folder.odd(&found, &found.node, &problem);
+                (Vec::new(), None)
+            }
+        };
+    }
+    (pomelos(folder, &found), None)
+}
+
+fn pomelos(folder: &mut Folder<'_>, found: &Found) -> Vec<ProtoMessage> {
     let Some(entries) = found.node.table() else {
         let what = "expected messages by their routes";
-        folder.odd(&found, &found.node, what);
+        folder.odd(found, &found.node, what);
         return Vec::new();
     };
-    let shared = names(entries).collect();
-    let mut reader = Reader {
-        folder,
-        found: &found,
-        shared,
-    };
-    let messages = entries.iter().filter_map(|Entry { key, value }| {
-        let fields = reader.table(value, key)?;
-        Some(reader.message(key, fields))
-    });
-    messages.collect()
-}
-
-/// The messages that entries define for others.
-fn names(entries: &[Entry]) -> impl Iterator<Item = &str> {
-    let entries = entries.iter();
-    entries.filter_map(|entry| match words(&entry.key)[..] {
-        [MESSAGE, name] => Some(name),
-        _ => None,
-    })
-}
-
-fn words(key: &str) -> Vec<&str> {
-    key.split(' ').collect()
+    let mut reader = Reader { folder, found };
+    let mut messages: Vec<ProtoMessage> = Vec::new();
+    let mut lines: HashMap<&str, (usize, &Node)> = HashMap::new();
+    for Entry { key, value } in entries {
+        let Some(fields) = reader.table(value, key) else {
+            continue;
+        };
+        let message = reader.message(key, fields);
+        // A key that stands twice has been told.
+        let place = lines
+            .get(&**key)
+            .map_or(messages.len(), |(place, _)| *place);
+        lines.insert(key, (place, value));
+        match messages.get_mut(place) {
+            Some(earlier) => *earlier = message,
+            None => messages.push(message),
+        }
+    }
+    let (_, problems) = Definitions::new(&messages, Dialect::Extended);
+    for problem in problems {
+        if let Some((_, node)) = lines.get(&*problem.route) {
+            reader.odd(node, &format!("{problem}; its bodies are JSON"));
+        }
+    }
+    messages
 }
 
 struct Reader<'a, 'b> {
     folder: &'a mut Folder<'b>,
     found: &'a Found,
-    /// Messages that all may hold.
-    shared: HashSet<&'a str>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -124,32 +109,26 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn message(&mut self, name: &str, entries: &'a [Entry]) -> ProtoMessage {
-        let mut message = ProtoMessage {
-            name: name.to_owned(),
-            ..ProtoMessage::default()
-        };
-        // What stands around it is not known in it.
-        let own: HashSet<_> = names(entries).collect();
+        let mut message = ProtoMessage::new(name);
         let mut tags: HashMap<u32, &str> = HashMap::new();
         for Entry { key, value } in entries {
-            let rule = match words(key)[..] {
-                [MESSAGE, inner] => {
+            let (rule, kind, field) = match ProtoKey::parse(key) {
+                Some(ProtoKey::Message(inner)) => {
                     if let Some(fields) = self.table(value, key) {
                         message.messages.push(self.message(inner, fields));
                     }
                     continue;
                 }
-                [rule, kind, field] => rule_named(rule).map(|rule| (rule, kind, field)),
-                _ => None,
-            };
-            let Some((rule, kind, field)) = rule else {
-                let form = "expected `required|optional|repeated type name`, or `message Name`";
-                self.odd(value, &format!("{name}: `{key}` is left out: {form}"));
-                continue;
+                Some(ProtoKey::Field(rule, kind, field)) => (rule, kind, field),
+                None => {
+                    let form = "expected `required|optional|repeated type name`, or `message Name`";
+                    self.odd(value, &format!("{name}: `{key}` is left out: {form}"));
+                    continue;
+                }
             };
             let tag = super::number(value).and_then(|tag| u32::try_from(tag).ok());
-            let Some(tag) = tag.filter(|tag| *tag > 0) else {
-                let form = "expected a field's number, from 1";
+            let Some(tag) = tag.filter(|tag| (1..=MAX_TAG).contains(tag)) else {
+                let form = format!("expected a field's number, 1 to {MAX_TAG}");
                 self.odd(value, &format!("{name}: `{key}` is left out: {form}"));
                 continue;
             };
@@ -159,30 +138,12 @@ impl<'a> Reader<'a, '_> {
                 continue;
             }
             tags.insert(tag, field);
-            if !TYPES.contains(&kind) && !own.contains(kind) && !self.shared.contains(kind) {
-                let problem = format!("{name}: `{key}`: there is no type or message `{kind}`");
-                self.odd(value, &problem);
-            }
-            message.fields.push(ProtoField {
-                rule,
-                kind: kind.to_owned(),
-                name: field.to_owned(),
-                tag,
-            });
+            message.fields.push(ProtoField::new(rule, kind, field, tag));
         }
         message
     }
 
     fn odd(&mut self, node: &Node, what: &str) {
         self.folder.odd(self.found, node, what);
-    }
-}
-
-fn rule_named(name: &str) -> Option<ProtoRule> {
-    match name {
-        "required" => Some(ProtoRule::Required),
-        "optional" => Some(ProtoRule::Optional),
-        "repeated" => Some(ProtoRule::Repeated),
-        _ => None,
     }
 }

@@ -194,7 +194,7 @@ area = {}
             "tangelo.toml:5: types.nobody: there are no servers of this type",
             "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
             "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
-            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_blocking, max_queue, max_package, max_outgoing, and `settings` for what is yours",
+            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_blocking, max_queue, max_package, max_outgoing, use_dict, use_protobuf, and `settings` for what is yours",
             "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
             "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
             "tangelo.toml:14: servers.chat.settings: expected a table",
