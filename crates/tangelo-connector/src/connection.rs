@@ -57,7 +57,7 @@ pub trait Connection: Send {
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);
 
-    /// The client's address.
+    /// The client's address; if a proxy speaks for it, what that says.
     fn peer(&self) -> SocketAddr;
 }
 
@@ -130,6 +130,15 @@ pub enum Error {
     /// What came is no WebSocket.
     #[error("WebSocket: {0}")]
     WebSocket(String),
+    /// A proxy does not say whom it speaks for.
+    #[error("PROXY protocol: {0}")]
+    Proxy(&'static str),
+    /// The connection cannot be made safe.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The client does not speak TLS, and has to.
+    #[error("only TLS is spoken here")]
+    NoTls,
     /// The client does not read, and too much waits for it.
     #[error("the client does not read: {0} bytes wait")]
     TooSlow(usize),
@@ -145,6 +154,8 @@ impl Error {
                 io::ErrorKind::ConnectionReset
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::BrokenPipe
+                    // Over TLS, it left without saying so.
+                    | io::ErrorKind::UnexpectedEof
             ),
             _ => false,
         }

@@ -16,20 +16,22 @@ use tangelo_wire::pomelo::{
     handshake::Hello,
     package::{self, Package},
 };
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, protocol::Role, protocol::WebSocketConfig},
 };
 
-use super::package::{Source, poll_receive, write};
-use crate::{Connection, Error, Event, Limits, Outgoing};
+use super::{
+    package::{Source, poll_receive, write},
+    upgrade::Upgraded,
+};
+use crate::{Connection, Error, Event, Limits, Outgoing, entrance::Socket};
 
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
 
-pub(super) struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+pub(super) struct WebSocket<S> {
+    stream: WebSocketStream<S>,
     peer: SocketAddr,
     limits: Limits,
     /// The longest body accepted now.
@@ -41,13 +43,8 @@ pub(super) struct WebSocket {
     queued: bool,
 }
 
-impl WebSocket {
-    pub(super) async fn new(
-        stream: TcpStream,
-        read_already: BytesMut,
-        peer: SocketAddr,
-        limits: Limits,
-    ) -> Self {
+impl<S: Socket> WebSocket<S> {
+    pub(super) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
         let longest_message = (limits.package + package::HEADER) * Limits::PACKAGES_PER_MESSAGE;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -58,15 +55,15 @@ impl WebSocket {
             .max_message_size(Some(longest_message))
             .max_frame_size(Some(longest_message));
         let stream = WebSocketStream::from_partially_read(
-            stream,
-            read_already.into(),
+            upgraded.stream,
+            upgraded.rest.into(),
             Role::Server,
             Some(config),
         )
         .await;
         Self {
             stream,
-            peer,
+            peer: upgraded.peer,
             limits,
             longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
             message: Bytes::new(),
@@ -76,7 +73,7 @@ impl WebSocket {
     }
 }
 
-impl Source for WebSocket {
+impl<S: Socket> Source for WebSocket<S> {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         if self.message.is_empty() {
             return Ok(None);
@@ -107,7 +104,7 @@ impl Source for WebSocket {
     }
 }
 
-impl Connection for WebSocket {
+impl<S: Socket> Connection for WebSocket<S> {
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
