@@ -60,7 +60,7 @@ pub use channel::{
     Member, Receivers,
 };
 pub use component::Component;
-pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
+pub use connections::{ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
@@ -91,3 +91,4 @@ pub use session::{
 };
 pub use state::States;
 pub use store::{StoreError, Stored};
+pub use tangelo_connector::BadNetwork;

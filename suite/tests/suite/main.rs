@@ -17,6 +17,7 @@ mod client;
 mod configuration;
 mod connections;
 mod deadlines;
+mod door_tls;
 mod draining;
 mod error_handlers;
 mod filters;
@@ -39,7 +40,10 @@ mod limits;
 mod log;
 mod lost_back_ends;
 mod order;
+mod origins;
 mod presence;
+#[cfg(target_os = "linux")]
+mod proxies;
 mod push_schedulers;
 mod remotes;
 mod rooms;
