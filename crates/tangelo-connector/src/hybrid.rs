@@ -4,6 +4,8 @@
 //! with a letter, TLS with 22. So the first bytes may come as slowly as they like.
 
 mod buffers;
+#[cfg(feature = "echo")]
+pub(crate) mod echo;
 mod pace;
 mod package;
 mod tcp;

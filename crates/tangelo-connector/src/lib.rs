@@ -18,6 +18,8 @@ mod push;
 pub use connection::{Connection, Error, Event, Outgoing};
 pub use entrance::{BadOrigin, Entrance, ForwardHeader, Origins};
 pub use hybrid::Hybrid;
+#[cfg(feature = "echo")]
+pub use hybrid::echo::echo_websocket;
 pub use limits::Limits;
 pub use listener::{Connector, Listener, Opening};
 pub use networks::{BadNetwork, Networks};

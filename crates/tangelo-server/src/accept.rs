@@ -91,8 +91,16 @@ async fn welcome(
             return Some(front.admitted(admission));
         }
         Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-        Ok(Err(error)) => info!(%peer, %error, "client refused"),
-        Err(_) => info!(%peer, "client said nothing"),
+        Ok(Err(error)) => {
+            if let Some(left_out) = context.may_log() {
+                info!(%peer, %error, left_out, "client refused");
+            }
+        }
+        Err(_) => {
+            if let Some(left_out) = context.may_log() {
+                info!(%peer, left_out, "client said nothing");
+            }
+        }
     }
     None
 }

@@ -108,24 +108,25 @@ impl Certificate {
         if self.0.is_due() {
             let this = self.clone();
             // It fails only when the runtime ends.
-            let _ = tokio::task::spawn_blocking(move || this.look()).await;
+            if let Ok(looked) = tokio::task::spawn_blocking(move || this.reload()).await {
+                self.tell(looked);
+            }
         }
         let state = self.0.state.lock();
         let settings = state.loaded.as_ref().map(|it| Arc::clone(&it.settings));
         settings.map(TlsAcceptor::from)
     }
 
-    /// Reads the files, and tells what came of it if that is news.
-    fn look(&self) {
+    /// Tells the log what a look has brought, if that is news.
+    fn tell(&self, looked: Result<bool, BadCertificate>) {
         let certificate = self.0.certificate.display();
-        match self.reload() {
+        match looked {
             Ok(true) => info!(%certificate, "there is a new certificate for clients to come"),
             Ok(false) => {}
             Err(problem) => {
-                let mut state = self.0.state.lock();
-                if state.problem.as_ref() != Some(&problem) {
+                let told = self.0.state.lock().problem.replace(problem.clone());
+                if told.as_ref() != Some(&problem) {
                     warn!(%problem, "the certificate stays as it was");
-                    state.problem = Some(problem);
                 }
             }
         }

@@ -10,7 +10,7 @@ use tangelo::{
     App,
     connector::{Certificate, Hybrid},
     registry::Memory,
-    server::{Handlers, Limits, Routes, Server},
+    server::{Body, Handlers, Limits, Routes, Server},
 };
 use tangelo_wire::pomelo::package::Kind;
 use tokio::{
@@ -27,7 +27,7 @@ use tokio_rustls::{
 use crate::{
     client::{Client, DOORS, Door, Said, connect, hello, package, request},
     log::Log,
-    world::{alone, connector, door, front, soon, until},
+    world::{alone, connector, door, front, small_ears, soon, until},
 };
 
 const ECHO: &str = "connector.main.echo";
@@ -191,6 +191,26 @@ async fn long_answers_arrive_whole() {
         for id in ids {
             assert_eq!(client.reply(id).await, body);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_and_disturbs_nobody() {
+    async fn large() -> Body {
+        Body(format!("\"{}\"", "x".repeat(60_000)).into())
+    }
+    let files = Files::new("deaf");
+    let blueprint = connector(Handlers::new().add("large", large));
+    let server = alone(blueprint.connector(Hybrid::new().tls(files.certificate()))).await;
+    let mut other = safe_client(&files, Door::Tcp, &server).await;
+    for over in DOORS {
+        let stream = safely(&trusting(files.der()), small_ears(&server).await).await;
+        let mut deaf = Client::over(over, stream.unwrap()).await;
+        deaf.shake_hands().await;
+        let large = request(1, "connector.main.large", b"");
+        let flood = async { while deaf.try_send(&large).await {} };
+        soon("a client that does not read is cut off", flood).await;
+        assert_eq!(other.ask(ECHO, &json!([1])).await, json!([1]));
     }
 }
 

@@ -73,6 +73,33 @@ impl<S: Socket> WebSocket<S> {
     }
 }
 
+impl<S: Socket> WebSocket<S> {
+    /// The next message, whatever it is.
+    pub(super) fn poll_message(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Message, Error>> {
+        let message = match ready!(Pin::new(&mut self.stream).poll_next(context)) {
+            Some(message) => message?,
+            None => return Poll::Ready(Err(Error::Closed)),
+        };
+        // Pings are answered by the library with the next flush.
+        self.queued |= message.is_ping();
+        Poll::Ready(Ok(message))
+    }
+
+    /// Adds a message to what will be written.
+    pub(super) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
+        self.queued = true;
+        Pin::new(&mut self.stream)
+            .start_send(message)
+            .map_err(|error| match error {
+                tungstenite::Error::WriteBufferFull(_) => Error::TooSlow(self.limits.outgoing),
+                other => other.into(),
+            })
+    }
+}
+
 impl<S: Socket> Source for WebSocket<S> {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         if self.message.is_empty() {
@@ -91,14 +118,10 @@ impl<S: Socket> Source for WebSocket<S> {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match ready!(Pin::new(&mut self.stream).poll_next(context)) {
-            Some(Ok(Message::Binary(bytes))) => self.message = bytes,
-            Some(Ok(Message::Text(text))) => self.message = text.into(),
-            // Pings are answered by the library with the next flush.
-            Some(Ok(Message::Ping(_))) => self.queued = true,
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Poll::Ready(Err(error.into())),
-            None => return Poll::Ready(Err(Error::Closed)),
+        match ready!(self.poll_message(context)?) {
+            Message::Binary(bytes) => self.message = bytes,
+            Message::Text(text) => self.message = text.into(),
+            _ => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -121,13 +144,7 @@ impl<S: Socket> Connection for WebSocket<S> {
             write(outgoing, &mut self.scratch)?;
             self.scratch.split().freeze()
         };
-        self.queued = true;
-        Pin::new(&mut self.stream)
-            .start_send(Message::Binary(bytes))
-            .map_err(|error| match error {
-                tungstenite::Error::WriteBufferFull(_) => Error::TooSlow(self.limits.outgoing),
-                other => other.into(),
-            })
+        self.queue_message(Message::Binary(bytes))
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
