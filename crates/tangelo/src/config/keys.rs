@@ -71,7 +71,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 7] = [
+pub(super) const OF_FRONT_ENDS: [&str; 14] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -79,6 +79,13 @@ pub(super) const OF_FRONT_ENDS: [&str; 7] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "tls_cert",
+    "tls_key",
+    "tls_only",
+    "proxy_protocol_from",
+    "forwarded_from",
+    "forward_header",
+    "origins",
 ];
 
 /// Keys that one entry says of itself alone.

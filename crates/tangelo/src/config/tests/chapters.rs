@@ -458,7 +458,9 @@ fn what_is_no_network_no_origin_no_header_and_half_a_certificate_are_mistakes() 
         ("tls_cert = \"cert.pem\"", "`tls_key` is missing"),
         ("tls_key = \"key.pem\"", "`tls_cert` is missing"),
     ] {
-        let text = format!("[types.chat]\n{line}\n[servers.chat]\nid = \"a\"\n");
+        let text = format!(
+            "[types.gate]\nfrontend = true\nclient_port = 3010\n{line}\n[servers.gate]\nid = \"a\"\n"
+        );
         let told = wrong_toml(&text);
         assert!(told.len() == 1 && told[0].contains(problem), "{told:?}");
     }
