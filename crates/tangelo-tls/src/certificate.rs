@@ -171,19 +171,42 @@ mod tests {
 
     use super::*;
 
-    /// Files of a test's own, and a certificate of them.
-    fn files(name: &str) -> (PathBuf, PathBuf) {
-        let folder =
-            std::env::temp_dir().join(format!("tangelo-tls-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        (folder.join("cert.pem"), folder.join("key.pem"))
+    /// A folder of a test's own, with a certificate and its key.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("tangelo-tls-{name}-{}", std::process::id());
+            let folder = Self(std::env::temp_dir().join(name));
+            fs::create_dir_all(&folder.0).unwrap();
+            folder.renew();
+            folder
+        }
+
+        fn renew(&self) -> CertifiedKey<rcgen::KeyPair> {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(self.certificate(), made.cert.pem()).unwrap();
+            fs::write(self.key(), made.signing_key.serialize_pem()).unwrap();
+            made
+        }
+
+        fn certificate(&self) -> PathBuf {
+            self.0.join("cert.pem")
+        }
+
+        fn key(&self) -> PathBuf {
+            self.0.join("key.pem")
+        }
+
+        fn files(&self) -> Certificate {
+            Certificate::files(self.certificate(), self.key())
+        }
     }
 
-    fn write((certificate, key): &(PathBuf, PathBuf)) -> CertifiedKey<rcgen::KeyPair> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        fs::write(certificate, made.cert.pem()).unwrap();
-        fs::write(key, made.signing_key.serialize_pem()).unwrap();
-        made
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
     }
 
     async fn settings(certificate: &Certificate) -> Arc<ServerConfig> {
@@ -192,55 +215,53 @@ mod tests {
 
     #[tokio::test]
     async fn reload_says_whether_the_files_hold_something_else() {
-        let files = files("reload");
-        write(&files);
-        let certificate = Certificate::files(&files.0, &files.1);
+        let folder = Folder::new("reload");
+        let certificate = folder.files();
         assert_eq!(certificate.reload(), Ok(true));
         assert_eq!(certificate.reload(), Ok(false));
         let before = settings(&certificate).await;
         assert!(Arc::ptr_eq(&before, &settings(&certificate).await));
-        write(&files);
+        folder.renew();
         assert_eq!(certificate.clone().reload(), Ok(true));
         assert!(!Arc::ptr_eq(&before, &settings(&certificate).await));
     }
 
     #[tokio::test]
     async fn files_that_cannot_be_used_change_nothing() {
-        let files = files("bad");
-        let certificate = Certificate::files(&files.0, &files.1);
-        let _ = fs::remove_file(&files.0);
+        let folder = Folder::new("bad");
+        let certificate = folder.files();
+        fs::remove_file(folder.certificate()).unwrap();
         let missing = certificate.reload().unwrap_err();
         assert!(
             matches!(missing, BadCertificate::Certificate(_)),
             "{missing}"
         );
         assert!(certificate.acceptor().await.is_none());
-        write(&files);
+        folder.renew();
         assert_eq!(certificate.reload(), Ok(true));
         let good = settings(&certificate).await;
         // A key that is not the certificate's: half of a renewal.
-        let key = fs::read(&files.1).unwrap();
-        let other = write(&files);
-        fs::write(&files.1, key).unwrap();
+        let key = fs::read(folder.key()).unwrap();
+        let other = folder.renew();
+        fs::write(folder.key(), key).unwrap();
         let error = certificate.reload().unwrap_err();
         assert!(matches!(error, BadCertificate::Unusable { .. }), "{error}");
-        fs::write(&files.1, "no key").unwrap();
+        fs::write(folder.key(), "no key").unwrap();
         let error = certificate.reload().unwrap_err();
         assert!(matches!(error, BadCertificate::Key(_)), "{error}");
         assert!(Arc::ptr_eq(&good, &settings(&certificate).await));
         // The other half.
-        fs::write(&files.1, other.signing_key.serialize_pem()).unwrap();
+        fs::write(folder.key(), other.signing_key.serialize_pem()).unwrap();
         assert_eq!(certificate.reload(), Ok(true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn files_are_looked_at_when_somebody_comes_but_not_all_the_time() {
-        let files = files("looks");
-        write(&files);
-        let certificate = Certificate::files(&files.0, &files.1);
+        let folder = Folder::new("looks");
+        let certificate = folder.files();
         certificate.reload().unwrap();
         let old = settings(&certificate).await;
-        write(&files);
+        folder.renew();
         tokio::time::advance(Certificate::LOOK_EVERY - Duration::from_millis(1)).await;
         assert!(Arc::ptr_eq(&old, &settings(&certificate).await));
         tokio::time::advance(Duration::from_millis(1)).await;

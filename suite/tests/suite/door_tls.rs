@@ -130,33 +130,32 @@ async fn the_first_bytes_may_come_one_at_a_time_over_tls_and_within_it() {
     // A stream in between hands on one byte after the other.
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let stream = connect(door(&server)).await;
-    let dribbling = tokio::spawn(async move {
-        let (mut from, mut to) = tokio::io::split(theirs);
-        let (mut server_says, mut server_hears) = stream.into_split();
-        let down = async {
-            while let Ok(byte) = from.read_u8().await {
-                server_hears.write_all(&[byte]).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        };
-        let up = async {
-            let _ = tokio::io::copy(&mut server_says, &mut to).await;
-        };
-        tokio::join!(down, up);
-    });
-    let name = ServerName::try_from("localhost").unwrap();
-    let connecting = trusting(files.der()).connect(name, ours);
-    let mut stream = soon("TLS is there", connecting).await.unwrap();
-    for byte in package(Kind::Handshake, hello().as_bytes()) {
-        stream.write_all(&[byte]).await.unwrap();
-        stream.flush().await.unwrap();
+    let (mut client_says, mut client_hears) = tokio::io::split(theirs);
+    let (mut server_says, mut server_hears) = stream.into_split();
+    let dribble = async {
+        while let Ok(byte) = client_says.read_u8().await {
+            server_hears.write_all(&[byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::io::copy(&mut server_says, &mut client_hears);
+    let talk = async {
+        let name = ServerName::try_from("localhost").unwrap();
+        let connecting = trusting(files.der()).connect(name, ours);
+        let mut stream = soon("TLS is there", connecting).await.unwrap();
+        for byte in package(Kind::Handshake, hello().as_bytes()) {
+            stream.write_all(&[byte]).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        let mut client = Client::over(Door::Tcp, stream).await;
+        assert!(matches!(client.hear().await, Said::Hello(_)));
+        client.send(Kind::HandshakeAck, b"").await;
+        assert_eq!(client.ask(ECHO, &json!([1])).await, json!([1]));
+    };
+    tokio::select! {
+        () = talk => {}
+        _ = async { tokio::join!(dribble, answer) } => panic!("the server has gone"),
     }
-    let mut client = Client::over(Door::Tcp, stream).await;
-    assert!(matches!(client.hear().await, Said::Hello(_)));
-    client.send(Kind::HandshakeAck, b"").await;
-    assert_eq!(client.ask(ECHO, &json!([1])).await, json!([1]));
-    drop(client);
-    dribbling.abort();
 }
 
 #[tokio::test]
