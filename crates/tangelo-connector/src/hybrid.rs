@@ -4,6 +4,7 @@
 //! with a letter, TLS with 22. So the first bytes may come as slowly as they like.
 
 mod buffers;
+mod counted;
 #[cfg(feature = "echo")]
 pub(crate) mod echo;
 mod pace;

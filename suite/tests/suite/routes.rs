@@ -173,6 +173,38 @@ async fn a_route_may_name_the_server() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_down_keeps_its_sessions_unless_the_route_passes_over_it() {
+    let passes_over = |session: &Session, servers: &Candidates| {
+        let own = servers.by_key(&session.get::<String>("room")?);
+        let own = own.filter(|own| servers.is_up(&own.id));
+        let other = || servers.all().find(|other| servers.is_up(&other.id));
+        Ok(own.or_else(other).unwrap().id.clone())
+    };
+    for (routes, all_answered) in [
+        (by_room(), false),
+        (Routes::new().with_server("chat", passes_over), true),
+    ] {
+        let [up, down] = ["chat-1", "chat-2"].map(back_at_a_place_of_its_own);
+        let door = front("connector-1");
+        let world = World::fixed(&[&up, &down, &door]).routes(routes);
+        let _up = world.start(telling(), up).await;
+        let front = world.start(setting(Handlers::new()), door).await;
+        let servers = front.context().servers();
+        let one_is_up = || servers.of_type("chat").any(|remote| remote.is_connected());
+        until("one is up", one_is_up).await;
+        let mut answered = Vec::new();
+        for room in 0..16 {
+            let mut client = client_in(&front, &format!("room {room}")).await;
+            let answer = client.ask(HERE, &json!({})).await;
+            assert!(answer == "chat-1" || answer["code"] == 503, "{answer}");
+            answered.push(answer == "chat-1");
+        }
+        assert!(answered.contains(&true));
+        assert_eq!(!answered.contains(&false), all_answered);
+    }
+}
+
+#[tokio::test]
 async fn a_route_may_leave_the_choice_to_the_rule() {
     let named = |session: &Session, servers: &Candidates| {
         let room: String = session.get("room")?;
@@ -500,10 +532,10 @@ async fn calls_for_a_session_go_where_its_requests_go_also_by_an_async_route() {
     assert_eq!(asked.load(Ordering::SeqCst), 1, "one answer is for both");
     client.ask(SET, &json!(["room", "chat-2"])).await;
     client
-        .is_refused("connector.main.sum", &json!({}), 404)
+        .is_refused("connector.main.sum", &json!({}), 500)
         .await;
     client.ask(SET, &json!(["room", "chat-9"])).await;
     client
-        .is_refused("connector.main.sum", &json!({}), 503)
+        .is_refused("connector.main.sum", &json!({}), 500)
         .await;
 }

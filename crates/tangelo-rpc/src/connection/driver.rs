@@ -5,6 +5,7 @@ mod role;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unheard;
 mod write;
 
 use std::{
@@ -21,15 +22,17 @@ use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Interval, MissedTickBehavior, Sleep},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
 pub(crate) use self::role::Role;
 use self::{
+    read::Coming,
     role::{LOOKS_PER_PING, Side},
     serve::Running,
+    unheard::Unheard,
 };
 use super::{Afterwards, Connection};
 use crate::{Code, Services, link};
@@ -45,9 +48,6 @@ const QUIET_TICKS: u32 = 3;
 /// more: each is refused meanwhile, which tells them.
 const LEAVING_GRACE: Duration = Duration::from_secs(2);
 
-/// How long what runs may go on when its connection has ended.
-const UNHEARD: Duration = Duration::from_secs(30);
-
 /// The task of one connection; resolves when the connection has ended and what ran for it is done.
 pub(crate) struct Driver<S> {
     /// None once the connection has ended.
@@ -58,6 +58,8 @@ pub(crate) struct Driver<S> {
     reading: BytesMut,
     /// How much room is made for a read.
     room: usize,
+    /// The frame of which only a part has come.
+    coming: Option<Coming>,
     writing: BytesMut,
     running: FuturesUnordered<Running>,
     /// Bytes of the bodies of those.
@@ -80,7 +82,7 @@ pub(crate) struct Driver<S> {
     /// When nothing had to be answered any more by a server that leaves.
     idle_since: Option<Instant>,
     /// How long what runs may go on though nobody hears of it any more.
-    unheard: Option<Pin<Box<Sleep>>>,
+    unheard: Option<Unheard>,
     /// When this turn began.
     now: Instant,
 }
@@ -110,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             role,
             reading: BytesMut::new(),
             room: LEAST_READ,
+            coming: None,
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
             held: 0,
@@ -201,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.idle_since.get_or_insert(self.now);
         }
         while self.ticks.poll_tick(context).is_ready() {
+            self.check_coming()?;
             if self.silent_ticks > 0 && self.reading.is_empty() {
                 (self.reading, self.room) = (BytesMut::new(), LEAST_READ);
             }
@@ -267,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
         self.stream = None;
         (self.reading, self.writing) = (BytesMut::new(), BytesMut::new());
-        self.unheard = Some(Box::pin(tokio::time::sleep(UNHEARD)));
+        self.unheard = Some(Unheard::begin());
         self.forget_unread();
         self.connection.shared.end();
     }
@@ -293,6 +297,7 @@ impl super::Shared {
             state.waiting.drain()
         };
         self.is_over.store(true, Ordering::Release);
+        self.sender.leave();
         self.ended.cancel();
         for (waiter, token) in waiting {
             waiter.answer(token, Err(Code::CONNECTION_BROKEN.into()));
@@ -309,17 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        loop {
-            let polled = Pin::new(&mut self.running).poll_next(context);
-            match polled {
-                _ if self.take_afterwards() => {}
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let unheard = self.unheard.as_mut();
-        unheard.map_or(Poll::Ready(()), |time| time.as_mut().poll(context))
+        self.finish_unheard(context)
     }
 }
 

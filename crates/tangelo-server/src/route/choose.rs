@@ -181,7 +181,7 @@ fn none_of(server_type: &str, cluster: &Cluster) -> Status {
 
 /// What a route function answered, be it a panic.
 fn answered<T>(outcome: Result<Result<T>, Panicked>) -> Result<T, Status> {
-    outcome.map_err(failed)?.map_err(Error::into_status)
+    outcome.map_err(failed)?.map_err(Error::into_answer)
 }
 
 #[cfg(test)]

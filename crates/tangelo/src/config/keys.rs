@@ -35,6 +35,7 @@ pub(crate) struct Tuning {
     pub(crate) heartbeat_seconds: Option<u32>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_blocking: Option<usize>,
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
@@ -91,7 +92,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 14] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 23] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -192,6 +193,13 @@ const KEYS: [Key; 22] = [
             let range = 1..=Limits::MOST_IN_FLIGHT;
             set_within(&mut said.tuning.max_in_flight, value, range)
         },
+    },
+    Key {
+        name: "max_blocking",
+        pomelo: "",
+        default: "256",
+        meaning: "Blocking handlers of the server that run at once; what comes on top is answered 503.",
+        take: |said, value| set_some(&mut said.tuning.max_blocking, value),
     },
     Key {
         name: "max_queue",
