@@ -96,6 +96,43 @@ async fn a_length_over_the_limit_is_enough_to_be_cut_off() {
 }
 
 #[tokio::test]
+async fn of_100_notifies_at_once_64_run_here_as_on_a_back_end() {
+    for way in [|blueprint| blueprint, with_filters] as [fn(Blueprint) -> Blueprint; 2] {
+        let (here, there) = (Hold::new(), Hold::new());
+        let (server, _back) = pair(
+            way(connector(Handlers::new().add("hold", here.handler()))),
+            chat(Handlers::new().add("hold", there.handler())),
+        )
+        .await;
+        for (hold, route) in [(here, "connector.main.hold"), (there, "chat.main.hold")] {
+            let mut client = client(&server, Door::Tcp).await;
+            for round in 0..2 {
+                for _ in 0..100 {
+                    client.notify(route, &json!({})).await;
+                }
+                client.is_refused(ECHO, &json!(round), 429).await;
+                hold.entered(64).await;
+                hold.release(64);
+                // The places are free when the back end has said so.
+                let freed = async {
+                    loop {
+                        let id = client.request(ECHO, &json!(round)).await;
+                        if client.reply(id).await == round {
+                            break;
+                        }
+                    }
+                };
+                soon("room again", freed).await;
+            }
+        }
+    }
+}
+
+fn with_filters(blueprint: Blueprint) -> Blueprint {
+    blueprint.global_before(|| async {})
+}
+
+#[tokio::test]
 async fn of_65_requests_at_once_one_is_answered_429_and_64_are_answered() {
     let (here, there) = (Hold::new(), Hold::new());
     let (server, _back) = pair(

@@ -40,6 +40,8 @@ use crate::{Code, Services, link};
 /// Room made for a read, at first and when much comes.
 const LEAST_READ: usize = 2 << 10;
 /// How often those who leave look whether all has gone quiet.
+/// How long a server that was dialed says nothing to its neighbour, which takes three times that for death.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 const LEAVING_TICK: Duration = Duration::from_millis(100);
 /// Such looks without a frame before a server that leaves closes a connection whose other side does not
 /// know that it leaves.
@@ -85,6 +87,8 @@ pub(crate) struct Driver<S> {
     unheard: Option<Unheard>,
     /// When this turn began.
     now: Instant,
+    /// What it reads takes long to be handled lately.
+    is_costly: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             idle_since: None,
             unheard: None,
             now: Instant::now(),
+            is_costly: false,
         }
     }
 
@@ -214,9 +219,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
             }
             // What is written may have no answer: who hears nothing asks, however much he says.
-            let says_nothing = self.unwritten_ticks >= LOOKS_PER_PING;
             let hears_nothing = self.silent_ticks.is_multiple_of(LOOKS_PER_PING);
-            if self.role.side == Side::Dialing && (says_nothing || hears_nothing) {
+            let is_due = match self.role.side {
+                Side::Dialing => self.unwritten_ticks >= LOOKS_PER_PING || hears_nothing,
+                // What a neighbour asks may stand behind much that is slow: that this one lives does not.
+                Side::Accepting => {
+                    let says_nothing = self.role.tick * self.unwritten_ticks;
+                    says_nothing >= SIGN_OF_LIFE && self.connection.hello().is_some()
+                }
+            };
+            if is_due {
                 let out = &mut self.connection.shared.state.lock().out;
                 out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
             }

@@ -137,7 +137,7 @@ impl Forward {
 fn bounds(manner: Manner, own: &Limits, request: &mut Request) -> Option<Bounds> {
     let mut bounds = None;
     if let Some(limit) = manner.deadline.into_iter().chain(own.deadline).min() {
-        let deadline = limits::after(limit);
+        let deadline = after(limit);
         bounds = Some(Bounds::new(request.deadline()).alarmed(deadline));
         request.due_by(deadline);
     }

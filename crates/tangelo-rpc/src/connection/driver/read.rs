@@ -63,8 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 if frames >= FRAMES_PER_POLL || !tokio::task::coop::has_budget_remaining() {
                     return Ok(true);
                 }
-                let looks = is_costly || frames.is_multiple_of(FRAMES_PER_LOOK);
+                let looks = is_costly || self.is_costly || frames.is_multiple_of(FRAMES_PER_LOOK);
                 if looks && self.now.elapsed() >= TIME_PER_POLL {
+                    self.is_costly = frames <= FRAMES_PER_LOOK;
                     return Ok(true);
                 }
                 if self.is_unread() {

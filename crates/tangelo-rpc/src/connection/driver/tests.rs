@@ -101,6 +101,38 @@ async fn a_peer_that_says_nothing_is_dead_within_three_pings_whatever_is_said_to
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_answers_nothing_says_to_its_neighbours_that_it_lives_and_to_nobody_else() {
+    use tokio::io::AsyncReadExt;
+
+    for is_neighbour in [true, false] {
+        let (mut theirs, driver) = piped(Limits::default(), 1 << 16);
+        let connection = driver.connection.clone();
+        if is_neighbour {
+            connection.set_hello(Hello {
+                identity: Identity {
+                    server_id: "connector-1".to_owned(),
+                    server_type: "connector".to_owned(),
+                    epoch: 1,
+                    frontend: true,
+                },
+                lane: 0,
+                lanes: 1,
+            });
+        }
+        let mut heard = [0; frame::HEARTBEAT_REQUEST.len()];
+        let listen = async {
+            let heard = theirs.read_exact(&mut heard);
+            tokio::time::timeout(2 * SIGN_OF_LIFE, heard).await
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            came = listen => assert_eq!(came.is_ok(), is_neighbour),
+        }
+        assert_eq!(heard == frame::HEARTBEAT_REQUEST, is_neighbour);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_heartbeat_comes_after_a_ping_of_silence_and_a_quarter_at_the_latest() {
     use tokio::io::AsyncReadExt;
 
