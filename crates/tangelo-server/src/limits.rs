@@ -57,7 +57,7 @@ pub(crate) fn after(time: Duration) -> Instant {
 }
 
 impl Limits {
-    pub(crate) fn deadline(&self) -> Duration {
+    pub(crate) fn deadline_or_default(&self) -> Duration {
         self.deadline.unwrap_or(Self::DEADLINE)
     }
 }

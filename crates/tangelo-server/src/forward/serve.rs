@@ -110,7 +110,7 @@ impl Forward {
             if let Err(status) = &outcome {
                 context.log_failure(session.id(), &route, status);
             }
-            let deadline = Instant::now() + context.limits().deadline();
+            let deadline = Instant::now() + context.limits().deadline_or_default();
             if let Some(work) = passage.and_then(|p| p.afterwards(&outcome, deadline))
                 && let Kind::Back(its) = &session.0
             {

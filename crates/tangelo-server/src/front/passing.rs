@@ -201,7 +201,7 @@ impl Front {
         passage: Box<Passage>,
         outcome: &Result<Reply, Status>,
     ) {
-        let deadline = Instant::now() + self.context.limits().deadline();
+        let deadline = Instant::now() + self.context.limits().deadline_or_default();
         let Some(work) = passage.afterwards(outcome, deadline) else {
             return;
         };

@@ -36,7 +36,7 @@ impl Front {
         let bytes = message.into_route_and_body();
         let (body, deadline) = (
             route.end..bytes.len(),
-            self.now + context.limits().deadline(),
+            self.now + context.limits().deadline_or_default(),
         );
         let session = Session(Kind::Front(Arc::clone(&self.session)));
         self.start(
