@@ -3,6 +3,7 @@
 // What these commands find out is told on standard output.
 #![allow(clippy::print_stdout)]
 
+mod autobahn;
 mod bench;
 mod install;
 mod process;
@@ -30,12 +31,15 @@ enum Command {
     Test(test::Arguments),
     /// Measures Tangelo beside bare servers that do the same.
     Bench(bench::Arguments),
+    /// Runs Autobahn's cases of WebSocket, which is not part of the project.
+    Autobahn(autobahn::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Autobahn(arguments) => autobahn::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -99,8 +99,17 @@ pub(crate) struct Owned(Child);
 impl Owned {
     /// Starts `command` with its standard output kept for us.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        Self::start_reading(command, Stdio::null())
+    }
+
+    /// The same for a program that ends with its input, so that it does not outlive us either.
+    pub(crate) fn start_with_input(command: &mut Command) -> Result<Self> {
+        Self::start_reading(command, Stdio::piped())
+    }
+
+    fn start_reading(command: &mut Command, input: Stdio) -> Result<Self> {
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{}: {error}", text(command)))?;

@@ -66,7 +66,7 @@ pub trait Connection: Send {
         None
     }
 
-    /// The client's address.
+    /// The client's address; if a proxy speaks for it, what that says.
     fn peer(&self) -> SocketAddr;
 }
 
@@ -179,6 +179,15 @@ pub enum Error {
     /// The application's `encode` failed or panicked: this one thing cannot be said.
     #[error("encode: {0}")]
     Encode(String),
+    /// A proxy does not say whom it speaks for.
+    #[error("PROXY protocol: {0}")]
+    Proxy(&'static str),
+    /// The connection cannot be made safe.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The client does not speak TLS, and has to.
+    #[error("only TLS is spoken here")]
+    NoTls,
     /// The client does not read, and too much waits for it.
     #[error("the client does not read: {0} bytes wait")]
     TooSlow(usize),
@@ -199,6 +208,8 @@ impl Error {
                 io::ErrorKind::ConnectionReset
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::BrokenPipe
+                    // Over TLS, it left without saying so.
+                    | io::ErrorKind::UnexpectedEof
             ),
             _ => false,
         }

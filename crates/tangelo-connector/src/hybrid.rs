@@ -1,34 +1,48 @@
-//! TCP and WebSocket on one port.
+//! TCP and WebSocket on one port, in the open and over TLS.
 //!
 //! The first byte tells them apart: a Pomelo package begins with its kind, 1 to 5, an HTTP request
-//! with a letter. So the first bytes may come as slowly as they like.
+//! with a letter, TLS with 22. So the first bytes may come as slowly as they like.
 
 mod buffers;
 mod counted;
+#[cfg(feature = "echo")]
+pub(crate) mod echo;
 mod pace;
 pub(crate) mod package;
 mod tcp;
 mod upgrade;
 mod websocket;
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 
 use self::{tcp::Tcp, websocket::WebSocket};
-use crate::{Connection, Connector, Error, Limits, Listener, Opening, Place, listener::Boxed};
+use crate::{
+    BadNetwork, BadOrigin, Connection, Connector, Entrance, Error, ForwardHeader, Limits, Listener,
+    Networks, Opening, Origins, Place,
+    entrance::{Entered, Socket},
+    listener::Boxed,
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// TCP and WebSocket on one port, speaking Pomelo's packages.
+/// TCP and WebSocket on one port, speaking Pomelo's packages; with a certificate also both over TLS, on the
+/// same port.
 #[derive(Clone, Debug, Default)]
 pub struct Hybrid {
     limits: Limits,
+    entrance: Entrance,
 }
 
 impl Hybrid {
-    /// With the default [`Limits`].
+    /// With the default [`Limits`], without TLS, for any page, and with nobody who may speak for others.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,11 +53,70 @@ impl Hybrid {
         self.limits = limits;
         self
     }
+
+    /// TLS as well, with this certificate: the first byte tells whether a client speaks it.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, certificate: tangelo_tls::Certificate) -> Self {
+        self.entrance.certificate = Some(certificate);
+        self
+    }
+
+    /// Closes clients that do not speak TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn only_tls(mut self) -> Self {
+        self.entrance.only_tls = true;
+        self
+    }
+
+    /// Peers in these networks are proxies that begin with a header of PROXY protocol, version 1 or 2, and
+    /// are closed if they do not. Whom it names is the client; a header from anybody else is no package and
+    /// no HTTP.
+    ///
+    /// # Errors
+    /// One of them is no network.
+    pub fn proxy_protocol_from<N: ToString>(
+        mut self,
+        networks: impl IntoIterator<Item = N>,
+    ) -> Result<Self, BadNetwork> {
+        self.entrance.proxy_protocol_from = Networks::new(networks)?;
+        Ok(self)
+    }
+
+    /// Peers in these networks are proxies whose header says, when they open a WebSocket, who the client is.
+    /// Only this header is read, from its end, as long as who has written there is in one of the networks.
+    ///
+    /// # Errors
+    /// One of them is no network.
+    pub fn forwarded_from<N: ToString>(
+        mut self,
+        networks: impl IntoIterator<Item = N>,
+        header: ForwardHeader,
+    ) -> Result<Self, BadNetwork> {
+        self.entrance.forwarded_from = Networks::new(networks)?;
+        self.entrance.forward_header = header;
+        Ok(self)
+    }
+
+    /// Pages of these origins may open a WebSocket, `https://game.example`; those of others are answered 403.
+    /// Who names no origin is no browser, and let in.
+    ///
+    /// # Errors
+    /// One of them is no origin.
+    pub fn origins<O: ToString>(
+        mut self,
+        origins: impl IntoIterator<Item = O>,
+    ) -> Result<Self, BadOrigin> {
+        self.entrance.origins = Origins::new(origins)?;
+        Ok(self)
+    }
 }
 
 impl Connector for Hybrid {
     fn listen<'a>(&'a self, place: Place<'a>) -> Boxed<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
+            self.entrance.prepare()?;
             let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
             for address in tokio::net::lookup_host((place.host, place.port)).await? {
                 match bind(address) {
@@ -53,6 +126,7 @@ impl Connector for Hybrid {
                             listener,
                             address,
                             limits: self.limits,
+                            entrance: Arc::new(self.entrance.clone()),
                         };
                         return Ok(Box::new(listening) as Box<dyn Listener>);
                     }
@@ -65,6 +139,10 @@ impl Connector for Hybrid {
 
     fn limits_mut(&mut self) -> Option<&mut Limits> {
         Some(&mut self.limits)
+    }
+
+    fn entrance_mut(&mut self) -> Option<&mut Entrance> {
+        Some(&mut self.entrance)
     }
 }
 
@@ -87,6 +165,7 @@ struct Listening {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    entrance: Arc<Entrance>,
 }
 
 impl Listener for Listening {
@@ -94,35 +173,58 @@ impl Listener for Listening {
         Some(self.address)
     }
 
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.entrance.is_proxy(peer)
+    }
+
     fn accept(&mut self) -> Boxed<'_, io::Result<Opening>> {
         Box::pin(async move {
             let (stream, peer) = self.listener.accept().await?;
+            let entrance = Arc::clone(&self.entrance);
             Ok(Opening {
                 peer,
-                connection: Box::pin(open(stream, peer, self.limits)),
+                connection: Box::pin(open(stream, peer, entrance, self.limits)),
             })
         })
     }
 }
 
-/// Waits for the first byte, which is left where it is, and becomes what it says.
+/// Waits for the first byte, and becomes what it says.
 async fn open(
     stream: TcpStream,
     peer: SocketAddr,
+    entrance: Arc<Entrance>,
     limits: Limits,
 ) -> Result<Box<dyn Connection>, Error> {
     // Replies are joined into few writes already; waiting for more would only delay them.
     stream.set_nodelay(true)?;
-    let mut first = [0];
-    if stream.peek(&mut first).await? == 0 {
-        return Err(Error::Closed);
+    let (entered, peer) = entrance.pass(stream, peer).await?;
+    match entered {
+        Entered::Plain { stream, first } => {
+            speak(stream, first, BytesMut::new(), peer, &entrance, limits).await
+        }
+        #[cfg(feature = "tls")]
+        Entered::Safe {
+            stream,
+            first,
+            read_already,
+        } => speak(*stream, first, read_already, peer, &entrance, limits).await,
     }
-    if first.iter().all(u8::is_ascii_alphabetic) {
-        let (stream, read_already) = upgrade::answer(stream).await?;
-        Ok(Box::new(
-            WebSocket::new(stream, read_already, peer, limits).await,
-        ))
+}
+
+/// Packages, or HTTP that a WebSocket begins with.
+async fn speak(
+    stream: impl Socket,
+    first: u8,
+    read_already: BytesMut,
+    peer: SocketAddr,
+    entrance: &Entrance,
+    limits: Limits,
+) -> Result<Box<dyn Connection>, Error> {
+    if first.is_ascii_alphabetic() {
+        let upgraded = upgrade::answer(stream, read_already, peer, entrance).await?;
+        Ok(Box::new(WebSocket::new(upgraded, limits).await))
     } else {
-        Ok(Box::new(Tcp::new(stream, peer, limits)))
+        Ok(Box::new(Tcp::new(stream, read_already, peer, limits)))
     }
 }

@@ -8,6 +8,7 @@
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
 //! * [`Custom`]: a connector of the application's own.
+//! * [`Entrance`]: what lies before them: TLS, proxies that speak for others, which pages may connect.
 //!
 //! Both sides may [agree](Agreement) on codes for routes and on another form of bodies than JSON. A connection
 //! translates by itself, so that the server sees routes and JSON whatever its client writes.
@@ -16,11 +17,13 @@ mod agreement;
 mod connection;
 pub mod custom;
 mod datagram;
+mod entrance;
 mod hybrid;
 #[cfg(feature = "kcp")]
 mod kcp;
 mod limits;
 mod listener;
+mod networks;
 mod protobuf;
 mod push;
 mod translation;
@@ -29,11 +32,17 @@ mod udp;
 pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding};
 pub use connection::{Connection, Error, Event, Outgoing};
 pub use custom::Custom;
+pub use entrance::{BadOrigin, Entrance, ForwardHeader, Origins};
 pub use hybrid::Hybrid;
+#[cfg(feature = "echo")]
+pub use hybrid::echo::echo_websocket;
 #[cfg(feature = "kcp")]
 pub use kcp::Kcp;
 pub use limits::Limits;
 pub use listener::{Connector, Listener, Opening, Options, Place};
+pub use networks::{BadNetwork, Networks};
 pub use protobuf::Protobuf;
 pub use push::Push;
+#[cfg(feature = "tls")]
+pub use tangelo_tls::{BadCertificate, Certificate};
 pub use udp::{SessionLimits, Udp};

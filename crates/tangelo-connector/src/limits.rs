@@ -14,6 +14,8 @@ pub struct Limits {
 impl Limits {
     /// Bytes of a package's body before the handshake is done.
     pub const BEFORE_HANDSHAKE: usize = 4 << 10;
+    /// Bytes of a PROXY protocol header; one of version 1 has 107 at the most.
+    pub const PROXY_HEADER: usize = 1 << 10;
     /// Bytes of the HTTP request that opens a WebSocket.
     pub const UPGRADE_REQUEST: usize = 8 << 10;
     /// Headers of it.

@@ -1,10 +1,14 @@
 //! Where connections come from.
 
-use std::{fmt, io, net::SocketAddr, pin::Pin};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+};
 
 use serde_json::{Map, Value};
 
-use crate::{Connection, Error, Limits};
+use crate::{Connection, Entrance, Error, Limits};
 
 /// A future of a trait that is used through a pointer.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -19,6 +23,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 
     /// Its limits, if it has these: a configuration may change them before it listens. Default: none.
     fn limits_mut(&mut self) -> Option<&mut Limits> {
+        None
+    }
+
+    /// What lies before its connections, if it has that: a configuration may change it before it listens.
+    /// Default: nothing.
+    fn entrance_mut(&mut self) -> Option<&mut Entrance> {
         None
     }
 }
@@ -43,6 +53,13 @@ pub trait Listener: Send {
     /// Where it listens; none if that is no host and port.
     fn address(&self) -> Option<SocketAddr>;
 
+    /// Whether peers at this address may speak for others: then [`Connection::peer`] is the client's
+    /// address, and [`Opening::peer`] only the way it came. Default: nobody.
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        let _ = peer;
+        false
+    }
+
     /// Waits for the next client. Cancel safe.
     ///
     /// # Errors
@@ -58,7 +75,7 @@ pub trait Listener: Send {
 
 /// A client that has been accepted, and what is left to do before it is a connection.
 pub struct Opening {
-    /// Its address.
+    /// Its address, or that of a proxy in front of it.
     pub peer: SocketAddr,
     /// Resolves when the connection can be used. It waits for the client: give it a deadline.
     pub connection: Boxed<'static, Result<Box<dyn Connection>, Error>>,

@@ -18,7 +18,10 @@ pub(crate) async fn run(mut listener: Box<dyn Listener>, context: Arc<Context>, 
     let accept = async {
         loop {
             match listener.accept().await {
-                Ok(opening) => open(opening, &context, &tasks),
+                Ok(opening) => {
+                    let is_proxy = listener.is_proxy(opening.peer.ip());
+                    open(opening, is_proxy, &context, &tasks);
+                }
                 Err(error) => {
                     warn!(%error, "cannot accept a client");
                     tokio::time::sleep(PAUSE).await;
@@ -41,9 +44,15 @@ pub(crate) async fn stop(mut listener: Box<dyn Listener>) {
 }
 
 /// Who is not let in is closed by what is dropped here.
-fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
+fn open(opening: Opening, is_proxy: bool, context: &Arc<Context>, tasks: &Tasks) {
     let Opening { peer, connection } = opening;
-    let admission = match context.connections().admit(peer) {
+    let connections = context.connections();
+    let admission = if is_proxy {
+        connections.admit_somebody()
+    } else {
+        connections.admit(peer)
+    };
+    let admission = match admission {
         Ok(admission) => admission,
         Err(reason) => return log_refused(context, peer, reason),
     };
@@ -66,7 +75,7 @@ fn open(opening: Opening, context: &Arc<Context>, tasks: &Tasks) {
 async fn welcome(
     peer: SocketAddr,
     connection: impl Future<Output = Result<Box<dyn Connection>, Error>>,
-    admission: Admission,
+    mut admission: Admission,
     context: Arc<Context>,
 ) -> Option<Front> {
     let opened = Instant::now();
@@ -76,6 +85,10 @@ async fn welcome(
     }
     match timeout_at(opened + Limits::HANDSHAKE, connection).await {
         Ok(Ok(connection)) => {
+            if let Err(reason) = admission.identify(connection.peer()).await {
+                log_refused(&context, connection.peer(), reason);
+                return None;
+            }
             let front = Front::new(connection, opened, context);
             let session = Arc::clone(front.session());
             admission.opened(&session).await;

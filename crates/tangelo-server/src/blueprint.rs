@@ -125,6 +125,23 @@ impl Blueprint {
         self
     }
 
+    /// Changes what lies before the connector's connections: TLS, proxies, origins. A connector that has
+    /// nothing there keeps the server from starting.
+    #[must_use]
+    pub fn change_entrance(
+        mut self,
+        change: impl FnOnce(&mut tangelo_connector::Entrance),
+    ) -> Self {
+        let connector = Arc::get_mut(&mut self.connector);
+        match connector.and_then(|connector| connector.entrance_mut()) {
+            Some(entrance) => change(entrance),
+            None => self
+                .mistakes
+                .push("its connector has no TLS, proxies and origins".to_owned()),
+        }
+        self
+    }
+
     /// Handlers under a name: they answer `serverType.name.method`.
     #[must_use]
     pub fn handler(mut self, name: &str, handlers: Handlers) -> Self {

@@ -15,7 +15,7 @@ use std::{
 
 pub(crate) use self::admission::{Admission, Refused};
 pub use self::{
-    host_filter::{BadNetwork, HostFilter},
+    host_filter::HostFilter,
     statistics::{ConnectionStatistics, Login},
 };
 use crate::{Blueprint, Context, Error, FromRequest, Incoming, Result, Sessions};
@@ -143,7 +143,12 @@ impl Connections {
 
     /// Lets a client in, or not. Nothing has been read from it.
     pub(crate) fn admit(&self, peer: SocketAddr) -> Result<Admission, Refused> {
-        Admission::new(&self.shared, peer)
+        Admission::new(&self.shared, Some(peer))
+    }
+
+    /// Lets a client in, or not, before a proxy has said who it is.
+    pub(crate) fn admit_somebody(&self) -> Result<Admission, Refused> {
+        Admission::new(&self.shared, None)
     }
 }
 

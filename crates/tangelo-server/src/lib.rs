@@ -61,7 +61,7 @@ pub use channel::{
     Member, Receivers,
 };
 pub use component::Component;
-pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
+pub use connections::{ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, FromAnswered, IntoAfter, IntoBefore, IntoDone, IntoPassed};
@@ -92,4 +92,5 @@ pub use session::{
 };
 pub use state::States;
 pub use store::{StoreError, Stored};
+pub use tangelo_connector::BadNetwork;
 pub use tangelo_wire::pomelo::protobuf::{ProtoField, ProtoMessage, ProtoRule};

@@ -57,9 +57,11 @@ pub use tangelo_server::{Error, Result, handlers, remotes};
 
 /// Everything a handler and a `main` need.
 pub mod prelude {
+    #[cfg(feature = "tls")]
+    pub use crate::connector::Certificate;
     pub use crate::{
         App, Bootstrap, Config, Error, Plugin, Result, RpcApp,
-        connector::Hybrid,
+        connector::{ForwardHeader, Hybrid},
         handlers, remotes,
         rpc::{Code, Message, ServerContext, Status, client::RetryLevel},
         server::{

@@ -165,7 +165,7 @@ mod lines {
             .after_start(|_| async { Ok(()) })
             .after_start_all(|_| async { Ok(()) })
             .before_shutdown(|_| async { Ok(()) })
-            .connector(Hybrid::new())
+            .connector(Hybrid::new().tls(Certificate::files("cert.pem", "key.pem")))
             .heartbeat(Duration::from_secs(3))
             .host_filter(hosts)
             .push_filter("name", |_, _, _| true)

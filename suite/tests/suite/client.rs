@@ -10,7 +10,7 @@ use tangelo_wire::pomelo::{
     package::{self, Kind},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message as Frame};
@@ -40,9 +40,17 @@ pub(crate) struct Client {
 
 #[derive(Debug)]
 enum Line {
-    Tcp(TcpStream),
-    WebSocket(Box<WebSocketStream<TcpStream>>),
+    Tcp(Box<dyn Stream>),
+    WebSocket(Box<WebSocketStream<Box<dyn Stream>>>),
 }
+
+/// What bytes go through.
+pub(crate) trait Stream:
+    AsyncRead + AsyncWrite + std::fmt::Debug + Send + Unpin + 'static
+{
+}
+
+impl<S: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Unpin + 'static> Stream for S {}
 
 /// What a server said.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +71,8 @@ impl Client {
     }
 
     /// Says nothing over this connection, but for a WebSocket's opening.
-    pub(crate) async fn over(door: Door, stream: TcpStream) -> Self {
+    pub(crate) async fn over(door: Door, stream: impl Stream) -> Self {
+        let stream: Box<dyn Stream> = Box::new(stream);
         let line = match door {
             Door::Tcp => Line::Tcp(stream),
             Door::WebSocket => {
@@ -80,7 +89,8 @@ impl Client {
     }
 
     /// A WebSocket whose opening is done.
-    pub(crate) async fn upgraded(stream: TcpStream) -> Self {
+    pub(crate) async fn upgraded(stream: impl Stream) -> Self {
+        let stream: Box<dyn Stream> = Box::new(stream);
         let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
         let stream = WebSocketStream::from_raw_socket(stream, role, None).await;
         Self {

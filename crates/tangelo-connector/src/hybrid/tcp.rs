@@ -8,14 +8,16 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use tangelo_wire::pomelo::package::{self, Package};
-use tokio::{io::AsyncWrite, net::TcpStream};
 
 use super::{
     buffers,
     pace::Pace,
     package::{Source, poll_receive, write},
 };
-use crate::{Agreement, Connection, Error, Event, Limits, Outgoing, translation::Translation};
+use crate::{
+    Agreement, Connection, Error, Event, Limits, Outgoing, entrance::Socket,
+    translation::Translation,
+};
 
 /// Room made for a read.
 const READ_BUFFER: usize = 8 << 10;
@@ -25,8 +27,8 @@ const WRITE_BUFFER: usize = 2 << 10;
 
 /// Packages over TCP. An idle one holds no buffer.
 #[derive(Debug)]
-pub(super) struct Tcp {
-    stream: TcpStream,
+pub(super) struct Tcp<S> {
+    stream: S,
     peer: SocketAddr,
     limits: Limits,
     /// The longest body accepted now.
@@ -38,14 +40,15 @@ pub(super) struct Tcp {
     translation: Option<Box<Translation>>,
 }
 
-impl Tcp {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, limits: Limits) -> Self {
+impl<S> Tcp<S> {
+    /// The client has said what is `read_already`.
+    pub(super) fn new(stream: S, read_already: BytesMut, peer: SocketAddr, limits: Limits) -> Self {
         Self {
             stream,
             peer,
             limits,
             longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
-            reading: BytesMut::new(),
+            reading: read_already,
             writing: BytesMut::new(),
             pace: None,
             translation: None,
@@ -53,7 +56,7 @@ impl Tcp {
     }
 }
 
-impl Source for Tcp {
+impl<S: Socket> Source for Tcp<S> {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         Ok(package::decode(&mut self.reading, self.longest)?)
     }
@@ -63,27 +66,27 @@ impl Source for Tcp {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.stream.poll_read_ready(context)?.is_pending() {
-            if self.reading.is_empty() {
-                buffers::leave(&mut self.reading);
+        let read = match self.stream.poll_readable(context)? {
+            Poll::Ready(()) => {
+                // Never more than this at once, whatever length a package claims: what is stored is
+                // what came.
+                buffers::reserve(&mut self.reading, READ_BUFFER);
+                let stream = Pin::new(&mut self.stream);
+                tokio_util::io::poll_read_buf(stream, context, &mut self.reading)?
             }
-            return Poll::Pending;
+            Poll::Pending => Poll::Pending,
+        };
+        if read.is_pending() && self.reading.is_empty() {
+            buffers::leave(&mut self.reading);
         }
-        // Never more than this at once, whatever length a package claims: what is stored is what came.
-        buffers::reserve(&mut self.reading, READ_BUFFER);
-        let stream = Pin::new(&mut self.stream);
-        match ready!(tokio_util::io::poll_read_buf(
-            stream,
-            context,
-            &mut self.reading
-        )?) {
+        match ready!(read) {
             0 => Poll::Ready(Err(Error::Closed)),
             _ => Poll::Ready(Ok(())),
         }
     }
 }
 
-impl Connection for Tcp {
+impl<S: Socket> Connection for Tcp<S> {
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
@@ -125,6 +128,8 @@ impl Connection for Tcp {
             }
         }
         buffers::leave(&mut self.writing);
+        // What is made safe may still wait there.
+        ready!(Pin::new(&mut self.stream).poll_flush(context)?);
         Poll::Ready(Ok(()))
     }
 

@@ -1,25 +1,36 @@
 //! The HTTP request that opens a WebSocket.
 
+use std::net::SocketAddr;
+
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::{Error, Limits};
+use crate::{Entrance, Error, Limits, entrance::Socket};
 
-/// Reads the request and answers it. Any path, origin and sub-protocol is welcome, as in Pomelo.
-///
-/// Returns the stream, and what the client sent after its request.
-pub(super) async fn answer(mut stream: TcpStream) -> Result<(TcpStream, BytesMut), Error> {
-    let mut bytes = BytesMut::with_capacity(1 << 10);
+/// A stream whose WebSocket has been opened.
+pub(super) struct Upgraded<S> {
+    pub(super) stream: S,
+    /// What the client sent after its request.
+    pub(super) rest: BytesMut,
+    /// The client, if proxies that are trusted speak for it.
+    pub(super) peer: SocketAddr,
+}
+
+/// Reads the request, of which there may be some `bytes` already, and answers it. Any path and sub-protocol
+/// is welcome, as in Pomelo. Extensions are none: what the client offers is not taken.
+pub(super) async fn answer<S: Socket>(
+    mut stream: S,
+    mut bytes: BytesMut,
+    peer: SocketAddr,
+    entrance: &Entrance,
+) -> Result<Upgraded<S>, Error> {
     let verdict = loop {
-        if let Some(verdict) = judge(&bytes) {
+        if let Some(verdict) = judge(&bytes, peer, entrance) {
             break verdict;
         }
         if bytes.len() >= Limits::UPGRADE_REQUEST {
-            break Verdict::Refuse("431 Request Header Fields Too Large", "request too large");
+            break TOO_LARGE;
         }
         let room = Limits::UPGRADE_REQUEST - bytes.len();
         if (&mut stream).take(room as u64).read_buf(&mut bytes).await? == 0 {
@@ -27,10 +38,15 @@ pub(super) async fn answer(mut stream: TcpStream) -> Result<(TcpStream, BytesMut
         }
     };
     match verdict {
-        Verdict::Welcome { head, response } => {
+        Verdict::Welcome {
+            head,
+            response,
+            peer,
+        } => {
             stream.write_all(response.as_bytes()).await?;
+            stream.flush().await?;
             let rest = bytes.split_off(head);
-            Ok((stream, rest))
+            Ok(Upgraded { stream, rest, peer })
         }
         Verdict::Refuse(status, reason) => {
             let response = format!(
@@ -51,18 +67,23 @@ enum Verdict {
         /// Bytes of the request.
         head: usize,
         response: String,
+        peer: SocketAddr,
     },
     Refuse(&'static str, &'static str),
 }
 
+const BAD_REQUEST: &str = "400 Bad Request";
+const TOO_LARGE: Verdict =
+    Verdict::Refuse("431 Request Header Fields Too Large", "request too large");
+
 /// `None` asks for more bytes.
-fn judge(bytes: &[u8]) -> Option<Verdict> {
-    const BAD_REQUEST: &str = "400 Bad Request";
+fn judge(bytes: &[u8], peer: SocketAddr, entrance: &Entrance) -> Option<Verdict> {
     let mut headers = [httparse::EMPTY_HEADER; Limits::UPGRADE_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let head = match request.parse(bytes) {
         Ok(httparse::Status::Complete(head)) => head,
         Ok(httparse::Status::Partial) => return None,
+        Err(httparse::Error::TooManyHeaders) => return Some(TOO_LARGE),
         Err(_) => return Some(Verdict::Refuse(BAD_REQUEST, "no HTTP request")),
     };
     if request.method != Some("GET") {
@@ -99,6 +120,26 @@ fn judge(bytes: &[u8]) -> Option<Verdict> {
     let Some(key) = header("Sec-WebSocket-Key").filter(|key| key.len() == KEY_LENGTH) else {
         return Some(Verdict::Refuse(BAD_REQUEST, "no Sec-WebSocket-Key"));
     };
+    let all = |name: &'static str| {
+        let named = request
+            .headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value)
+    };
+    for origin in all("Origin") {
+        let origin = std::str::from_utf8(origin).unwrap_or_default();
+        if !entrance.origins.allow(origin.trim()) {
+            return Some(Verdict::Refuse("403 Forbidden", "not for pages from there"));
+        }
+    }
+    let forward = entrance.forward_header;
+    let Ok(peer) = forward.client(all(forward.name()), peer, &entrance.forwarded_from) else {
+        return Some(Verdict::Refuse(
+            BAD_REQUEST,
+            "a forward header makes no sense",
+        ));
+    };
     // A browser that asks for sub-protocols leaves when none is chosen; Pomelo chooses the first.
     let protocol = header("Sec-WebSocket-Protocol")
         .and_then(|list| list.split(',').next())
@@ -109,7 +150,11 @@ fn judge(bytes: &[u8]) -> Option<Verdict> {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
     );
-    Some(Verdict::Welcome { head, response })
+    Some(Verdict::Welcome {
+        head,
+        response,
+        peer,
+    })
 }
 
 /// Sixteen bytes in base64.

@@ -13,7 +13,6 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Sink, Stream};
 use tangelo_wire::pomelo::package::{self, Package};
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, protocol::Role, protocol::WebSocketConfig},
@@ -22,14 +21,18 @@ use tokio_tungstenite::{
 use super::{
     counted::Counted,
     package::{Source, poll_receive, pushed, write},
+    upgrade::Upgraded,
 };
-use crate::{Agreement, Connection, Error, Event, Limits, Outgoing, translation::Translation};
+use crate::{
+    Agreement, Connection, Error, Event, Limits, Outgoing, entrance::Socket,
+    translation::Translation,
+};
 
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
 
-pub(super) struct WebSocket {
-    stream: WebSocketStream<Counted<TcpStream>>,
+pub(super) struct WebSocket<S> {
+    stream: WebSocketStream<Counted<S>>,
     peer: SocketAddr,
     limits: Limits,
     /// The longest body accepted now.
@@ -43,13 +46,8 @@ pub(super) struct WebSocket {
     translation: Option<Box<Translation>>,
 }
 
-impl WebSocket {
-    pub(super) async fn new(
-        stream: TcpStream,
-        read_already: BytesMut,
-        peer: SocketAddr,
-        limits: Limits,
-    ) -> Self {
+impl<S: Socket> WebSocket<S> {
+    pub(super) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
         let longest_message = (limits.package + package::HEADER) * Limits::PACKAGES_PER_MESSAGE;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -60,15 +58,15 @@ impl WebSocket {
             .max_message_size(Some(longest_message))
             .max_frame_size(Some(longest_message));
         let stream = WebSocketStream::from_partially_read(
-            Counted::new(stream),
-            read_already.into(),
+            Counted::new(upgraded.stream),
+            upgraded.rest.into(),
             Role::Server,
             Some(config),
         )
         .await;
         Self {
             stream,
-            peer,
+            peer: upgraded.peer,
             limits,
             longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
             message: Bytes::new(),
@@ -79,7 +77,29 @@ impl WebSocket {
     }
 }
 
-impl WebSocket {
+impl<S: Socket> WebSocket<S> {
+    /// The next message, whatever it is.
+    pub(super) fn poll_message(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Message, Error>> {
+        let message = match ready!(Pin::new(&mut self.stream).poll_next(context)) {
+            Some(message) => message?,
+            None => return Poll::Ready(Err(Error::Closed)),
+        };
+        // Pings are answered by the library with the next flush.
+        if let Message::Ping(payload) = &message {
+            self.enqueue(payload.len())?;
+        }
+        Poll::Ready(Ok(message))
+    }
+
+    /// Adds a message to what will be written.
+    pub(super) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
+        self.enqueue(message.len())?;
+        Ok(Pin::new(&mut self.stream).start_send(message)?)
+    }
+
     /// Counts a frame that will be written, unless too much waits.
     fn enqueue(&mut self, payload: usize) -> Result<(), Error> {
         let waits = self.queued.saturating_sub(self.stream.get_ref().written);
@@ -96,7 +116,7 @@ impl WebSocket {
     }
 }
 
-impl Source for WebSocket {
+impl<S: Socket> Source for WebSocket<S> {
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         if self.message.is_empty() {
             return Ok(None);
@@ -118,20 +138,16 @@ impl Source for WebSocket {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match ready!(Pin::new(&mut self.stream).poll_next(context)) {
-            Some(Ok(Message::Binary(bytes))) => self.message = bytes,
-            Some(Ok(Message::Text(text))) => self.message = text.into(),
-            // Pings are answered by the library with the next flush.
-            Some(Ok(Message::Ping(payload))) => self.enqueue(payload.len())?,
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Poll::Ready(Err(error.into())),
-            None => return Poll::Ready(Err(Error::Closed)),
+        match ready!(self.poll_message(context)?) {
+            Message::Binary(bytes) => self.message = bytes,
+            Message::Text(text) => self.message = text.into(),
+            _ => {}
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl Connection for WebSocket {
+impl<S: Socket> Connection for WebSocket<S> {
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
@@ -148,8 +164,7 @@ impl Connection for WebSocket {
             write(outgoing, self.translation.as_deref_mut(), &mut self.scratch)?;
             self.scratch.split().freeze()
         };
-        self.enqueue(bytes.len())?;
-        Ok(Pin::new(&mut self.stream).start_send(Message::Binary(bytes))?)
+        self.queue_message(Message::Binary(bytes))
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -203,11 +218,14 @@ impl From<tungstenite::Error> for Error {
 mod tests {
     use std::future::poll_fn;
 
-    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
-    async fn connection() -> (WebSocket, TcpStream) {
+    async fn connection() -> (WebSocket<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
@@ -216,12 +234,17 @@ mod tests {
             outgoing: 64 << 10,
             ..Limits::default()
         };
-        let connection = WebSocket::new(stream, BytesMut::new(), peer, limits).await;
+        let upgraded = Upgraded {
+            stream,
+            rest: BytesMut::new(),
+            peer,
+        };
+        let connection = WebSocket::new(upgraded, limits).await;
         (connection, client.unwrap())
     }
 
     /// Flushes what can be.
-    async fn flush(connection: &mut WebSocket) {
+    async fn flush(connection: &mut WebSocket<TcpStream>) {
         let _ = poll_fn(|context| Poll::Ready(connection.poll_flush(context))).await;
     }
 

@@ -1,14 +1,11 @@
 //! TLS by rustls, with certificates from PEM files.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use rustls_pki_types::ServerName;
+use tangelo_tls::Identity;
 use tokio::net::TcpStream;
-use tokio_rustls::{
-    TlsAcceptor, TlsConnector, client, rustls,
-    rustls::{RootCertStore, crypto::ring, server::WebPkiClientVerifier},
-    server,
-};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, rustls::RootCertStore, server};
 
 use crate::config::{ClientConfig, ServerConfig};
 
@@ -37,19 +34,14 @@ impl ClientTls {
                 Err("tls_ca is missing: the authorities that servers are trusted by".to_owned())
             };
         }
-        let versions =
-            rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions();
-        let trusting = versions
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(authorities("tls_ca", &config.tls_ca)?);
-        let settings = if config.tls_cert.is_empty() && config.tls_key.is_empty() {
-            trusting.with_no_client_auth()
+        let trusted = authorities("tls_ca", &config.tls_ca)?;
+        let identity = if config.tls_cert.is_empty() && config.tls_key.is_empty() {
+            None
         } else {
-            let (chain, key) = identity(&config.tls_cert, &config.tls_key)?;
-            let known = trusting.with_client_auth_cert(chain, key);
-            known.map_err(|error| format!("tls_cert: {error}"))?
+            Some(identity(&config.tls_cert, &config.tls_key)?)
         };
+        let settings = tangelo_tls::client(trusted, identity);
+        let settings = settings.map_err(|error| format!("tls_cert: {error}"))?;
         let name = match config.tls_server_name.as_str() {
             "" => None,
             name => {
@@ -89,21 +81,12 @@ impl ServerTls {
                 Err("tls_cert is missing, and tls_key: tls_client_ca alone is no TLS".to_owned())
             };
         }
-        let provider = Arc::new(ring::default_provider());
-        let versions = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let asking = if config.tls_client_ca.is_empty() {
-            versions.with_no_client_auth()
-        } else {
-            let known = Arc::new(authorities("tls_client_ca", &config.tls_client_ca)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(known, provider).build();
-            versions.with_client_cert_verifier(
-                verifier.map_err(|error| format!("tls_client_ca: {error}"))?,
-            )
+        let clients = match config.tls_client_ca.as_str() {
+            "" => None,
+            file => Some(authorities("tls_client_ca", file)?),
         };
-        let (chain, key) = identity(&config.tls_cert, &config.tls_key)?;
-        let settings = asking.with_single_cert(chain, key);
+        let identity = identity(&config.tls_cert, &config.tls_key)?;
+        let settings = tangelo_tls::server(identity, clients);
         let settings = settings.map_err(|error| format!("tls_cert: {error}"))?;
         Ok(Some(Self(TlsAcceptor::from(Arc::new(settings)))))
     }
@@ -114,28 +97,8 @@ impl ServerTls {
 }
 
 fn authorities(key: &str, file: &str) -> Result<RootCertStore, String> {
-    let mut known = RootCertStore::empty();
-    for certificate in certificates(key, file)? {
-        known
-            .add(certificate)
-            .map_err(|error| format!("{key}: {file}: {error}"))?;
-    }
-    Ok(known)
+    tangelo_tls::authorities(Path::new(file)).map_err(|error| format!("{key}: {error}"))
 }
-
-fn certificates(key: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{key}: {file}: {error}");
-    let read = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
-    let certificates: Vec<_> = read
-        .collect::<Result<_, _>>()
-        .map_err(|error| failed(&error))?;
-    if certificates.is_empty() {
-        return Err(failed(&"there is no certificate in it"));
-    }
-    Ok(certificates)
-}
-
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn identity(certificate: &str, key: &str) -> Result<Identity, String> {
     for (name, file) in [("tls_cert", certificate), ("tls_key", key)] {
@@ -145,9 +108,9 @@ fn identity(certificate: &str, key: &str) -> Result<Identity, String> {
             ));
         }
     }
-    let chain = certificates("tls_cert", certificate)?;
-    let key =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| format!("tls_key: {key}: {error}"))?;
+    let chain = tangelo_tls::chain(Path::new(certificate));
+    let chain = chain.map_err(|error| format!("tls_cert: {error}"))?;
+    let key = tangelo_tls::key(Path::new(key)).map_err(|error| format!("tls_key: {error}"))?;
     Ok((chain, key))
 }
 

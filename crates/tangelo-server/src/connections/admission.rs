@@ -12,7 +12,8 @@ use crate::session::FrontSession;
 /// A client that has been let in. It counts as connected until this is dropped.
 pub(crate) struct Admission {
     shared: Arc<Shared>,
-    peer: SocketAddr,
+    /// None until the proxy that speaks for the client has said it.
+    peer: Option<SocketAddr>,
     /// The state of the host filter it was let in by.
     version: u64,
 }
@@ -27,9 +28,9 @@ pub(crate) enum Refused {
 }
 
 impl Admission {
-    pub(super) fn new(shared: &Arc<Shared>, peer: SocketAddr) -> Result<Self, Refused> {
+    pub(super) fn new(shared: &Arc<Shared>, peer: Option<SocketAddr>) -> Result<Self, Refused> {
         let version = shared.hosts.version();
-        if shared.hosts.denies(peer.ip()) {
+        if peer.is_some_and(|peer| shared.hosts.denies(peer.ip())) {
             shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Refused::Host);
         }
@@ -51,7 +52,10 @@ impl Admission {
 
     /// Whether the host filter lets it in that takes its time. Nothing may be read before it has.
     pub(crate) async fn confirm(&self) -> Result<(), Refused> {
-        if self.shared.hosts.denies_later(self.peer.ip()).await {
+        let Some(peer) = self.peer else {
+            return Ok(());
+        };
+        if self.shared.hosts.denies_later(peer.ip()).await {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Refused::Host);
         }
@@ -59,10 +63,24 @@ impl Admission {
         Ok(())
     }
 
+    /// Whether the host filter lets it in, where it was not known before who it is.
+    pub(crate) async fn identify(&mut self, peer: SocketAddr) -> Result<(), Refused> {
+        if self.peer.is_some() {
+            return Ok(());
+        }
+        self.peer = Some(peer);
+        self.version = self.shared.hosts.version();
+        if self.shared.hosts.denies(peer.ip()) {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Refused::Host);
+        }
+        self.confirm().await
+    }
+
     /// The client has a session now, which [`enforce_host_filter`](super::Connections::enforce_host_filter)
     /// finds. If the filter has changed before, this has to look again.
     pub(crate) async fn opened(&self, session: &Arc<FrontSession>) {
-        let (hosts, address) = (&self.shared.hosts, self.peer.ip());
+        let (hosts, address) = (&self.shared.hosts, session.peer().ip());
         if hosts.version() != self.version
             && (hosts.denies(address) || hosts.denies_later(address).await)
         {

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use ipnet::{IpNet, Ipv4Net};
 use parking_lot::RwLock;
+use tangelo_connector::{BadNetwork, Networks};
 use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::timeout;
 use tracing::warn;
@@ -22,7 +22,8 @@ use tracing::warn;
 ///
 /// A client is let in when nothing denies it, and it is in a network that is allowed, if any is named.
 /// So denying goes before allowing. This is decided before anything is read from the client; one that is
-/// refused is closed at once. Networks are in CIDR form, `10.0.0.0/8`, or single addresses. An IPv6
+/// refused is closed at once. Of a client behind a proxy that speaks for it it is decided when the proxy has
+/// said who it is; for the proxy itself it is not asked. Networks are in CIDR form, `10.0.0.0/8`, or single addresses. An IPv6
 /// address that is an IPv4 address in disguise, `::ffff:10.1.2.3`, is taken for that one.
 ///
 /// A function of yours that panics, or takes longer than [`HostFilter::PATIENCE`], has denied.
@@ -59,11 +60,6 @@ struct Rules {
 type DenyIf = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 type DenyIfAsync = Arc<dyn Fn(IpAddr) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
-/// What names no network.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no address and no network, such as 10.1.2.3 and 10.0.0.0/8")]
-pub struct BadNetwork(String);
-
 impl HostFilter {
     /// How long [`deny_if_async`](Self::deny_if_async) may take.
     pub const PATIENCE: Duration = Duration::from_secs(3);
@@ -78,9 +74,7 @@ impl HostFilter {
     /// # Errors
     /// It is no network.
     pub fn allow(&self, network: &(impl ToString + ?Sized)) -> Result<(), BadNetwork> {
-        let network = parse(network)?;
-        self.change(|rules| rules.allowed.add(network));
-        Ok(())
+        self.change(|rules| rules.allowed.add(network))
     }
 
     /// Takes back [`allow`](Self::allow) of just this network; whether there was one. After the last one
@@ -89,8 +83,7 @@ impl HostFilter {
     /// # Errors
     /// It is no network.
     pub fn disallow(&self, network: &(impl ToString + ?Sized)) -> Result<bool, BadNetwork> {
-        let network = parse(network)?;
-        Ok(self.change(|rules| rules.allowed.remove(network)))
+        self.change(|rules| rules.allowed.remove(network))
     }
 
     /// Allows these networks and no others.
@@ -101,8 +94,8 @@ impl HostFilter {
         &self,
         networks: impl IntoIterator<Item = N>,
     ) -> Result<(), BadNetwork> {
-        let networks = parse_all(networks)?;
-        self.change(|rules| rules.allowed = Networks::new(networks));
+        let networks = Networks::new(networks)?;
+        self.change(|rules| rules.allowed = networks);
         Ok(())
     }
 
@@ -116,9 +109,7 @@ impl HostFilter {
     /// # Errors
     /// It is no network.
     pub fn deny(&self, network: &(impl ToString + ?Sized)) -> Result<(), BadNetwork> {
-        let network = parse(network)?;
-        self.change(|rules| rules.denied.add(network));
-        Ok(())
+        self.change(|rules| rules.denied.add(network))
     }
 
     /// Takes back [`deny`](Self::deny) of just this network; whether there was one.
@@ -126,8 +117,7 @@ impl HostFilter {
     /// # Errors
     /// It is no network.
     pub fn undeny(&self, network: &(impl ToString + ?Sized)) -> Result<bool, BadNetwork> {
-        let network = parse(network)?;
-        Ok(self.change(|rules| rules.denied.remove(network)))
+        self.change(|rules| rules.denied.remove(network))
     }
 
     /// Denies these networks and, of those that were named before, no others. For long lists: it takes
@@ -139,8 +129,8 @@ impl HostFilter {
         &self,
         networks: impl IntoIterator<Item = N>,
     ) -> Result<(), BadNetwork> {
-        let networks = parse_all(networks)?;
-        self.change(|rules| rules.denied = Networks::new(networks));
+        let networks = Networks::new(networks)?;
+        self.change(|rules| rules.denied = networks);
         Ok(())
     }
 
@@ -221,79 +211,6 @@ impl HostFilter {
         self.0.version.fetch_add(1, Ordering::Release);
         outcome
     }
-}
-
-/// Networks, as they were named and as they are looked up.
-#[derive(Clone, Default)]
-struct Networks {
-    named: Vec<IpNet>,
-    /// The same in order, without one within another.
-    merged: Vec<IpNet>,
-}
-
-impl Networks {
-    fn new(named: Vec<IpNet>) -> Self {
-        let merged = IpNet::aggregate(&named);
-        Self { named, merged }
-    }
-
-    fn add(&mut self, network: IpNet) {
-        if !self.named.contains(&network) {
-            self.named.push(network);
-            self.merged = IpNet::aggregate(&self.named);
-        }
-    }
-
-    fn remove(&mut self, network: IpNet) -> bool {
-        let before = self.named.len();
-        self.named.retain(|known| *known != network);
-        self.merged = IpNet::aggregate(&self.named);
-        self.named.len() < before
-    }
-
-    fn is_empty(&self) -> bool {
-        self.named.is_empty()
-    }
-
-    /// Whether the address is in one of them: if so in the last that begins before it.
-    fn contain(&self, address: IpAddr) -> bool {
-        let after = self
-            .merged
-            .partition_point(|network| network.network() <= address);
-        let last = after.checked_sub(1).and_then(|last| self.merged.get(last));
-        last.is_some_and(|network| network.contains(&address))
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.named.iter().map(ToString::to_string).collect()
-    }
-}
-
-/// A network, or an address as one of its own. What it says beyond its prefix is left out.
-fn parse(network: &(impl ToString + ?Sized)) -> Result<IpNet, BadNetwork> {
-    let text = network.to_string();
-    let parsed = text.parse::<IpNet>().ok();
-    let parsed = parsed.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    let network = parsed.ok_or(BadNetwork(text))?.trunc();
-    Ok(plain(network).unwrap_or(network))
-}
-
-fn parse_all<N: ToString>(networks: impl IntoIterator<Item = N>) -> Result<Vec<IpNet>, BadNetwork> {
-    networks
-        .into_iter()
-        .map(|network| parse(&network))
-        .collect()
-}
-
-/// The IPv4 network that this one is in disguise.
-fn plain(network: IpNet) -> Option<IpNet> {
-    const DISGUISE: u8 = 96;
-    let IpNet::V6(network) = network else {
-        return None;
-    };
-    let address = network.addr().to_ipv4_mapped()?;
-    let length = network.prefix_len().checked_sub(DISGUISE)?;
-    Some(Ipv4Net::new(address, length).ok()?.into())
 }
 
 impl fmt::Debug for HostFilter {
@@ -408,9 +325,9 @@ mod tests {
             "^10\\.",
             "010.0.0.1",
         ] {
-            let bad = Err(BadNetwork(text.to_owned()));
-            assert_eq!(hosts.deny(text), bad, "{text}");
-            assert_eq!(hosts.set_denied(["10.0.0.0/8", text]), bad, "{text}");
+            let bad = hosts.deny(text).unwrap_err();
+            assert!(bad.to_string().starts_with(&format!("`{text}` ")), "{bad}");
+            assert_eq!(hosts.set_denied(["10.0.0.0/8", text]), Err(bad), "{text}");
         }
         assert!(hosts.denied().is_empty());
     }

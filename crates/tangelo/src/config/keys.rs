@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
+use tangelo_connector::{ForwardHeader, Networks, Origins};
 use tangelo_rpc::config::FromSetting;
 use tangelo_server::Limits;
 
@@ -40,6 +41,19 @@ pub(crate) struct Tuning {
     pub(crate) max_outgoing: Option<usize>,
     pub(crate) use_dict: Option<bool>,
     pub(crate) use_protobuf: Option<bool>,
+    pub(crate) entry: Entry,
+}
+
+/// What it says of how clients come in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) tls_cert: Option<String>,
+    pub(crate) tls_key: Option<String>,
+    pub(crate) tls_only: Option<bool>,
+    pub(crate) proxy_protocol_from: Option<Networks>,
+    pub(crate) forwarded_from: Option<Networks>,
+    pub(crate) forward_header: Option<ForwardHeader>,
+    pub(crate) origins: Option<Origins>,
 }
 
 /// What becomes of a user's second session.
@@ -60,7 +74,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 7] = [
+pub(super) const OF_FRONT_ENDS: [&str; 14] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -68,12 +82,19 @@ pub(super) const OF_FRONT_ENDS: [&str; 7] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "tls_cert",
+    "tls_key",
+    "tls_only",
+    "proxy_protocol_from",
+    "forwarded_from",
+    "forward_header",
+    "origins",
 ];
 
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 25] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -217,6 +238,81 @@ const KEYS: [Key; 18] = [
         meaning: "Whether clients are told definitions of bodies. Without it: if there are some, in the code or in clientProtos.json and serverProtos.json.",
         take: |said, value| set(&mut said.tuning.use_protobuf, value),
     },
+    Key {
+        name: "tls_cert",
+        pomelo: "",
+        default: "\"\"",
+        meaning: "TLS for clients, on the same port: file of the certificate chain (PEM). When the files change, clients that come 10 seconds later have the new one. Empty: no TLS.",
+        take: |said, value| set_file(&mut said.tuning.entry.tls_cert, value),
+    },
+    Key {
+        name: "tls_key",
+        pomelo: "",
+        default: "\"\"",
+        meaning: "File of the key (PEM) to `tls_cert`.",
+        take: |said, value| set_file(&mut said.tuning.entry.tls_key, value),
+    },
+    Key {
+        name: "tls_only",
+        pomelo: "",
+        default: "false",
+        meaning: "Whether clients that do not speak TLS are closed.",
+        take: |said, value| {
+            set(&mut said.tuning.entry.tls_only, value)?;
+            has_tls(said.tuning.entry.tls_only == Some(true))
+        },
+    },
+    Key {
+        name: "proxy_protocol_from",
+        pomelo: "",
+        default: "[]",
+        meaning: "Networks of proxies, `[\"10.0.0.0/8\"]`: their connections begin with a header of PROXY protocol, version 1 or 2, that says who the client is, and are closed if they do not.",
+        take: |said, value| {
+            let networks = Networks::new(Vec::<String>::from_setting(value)?);
+            let networks = networks.map_err(|bad| bad.to_string())?;
+            said.tuning.entry.proxy_protocol_from = Some(networks);
+            Ok(())
+        },
+    },
+    Key {
+        name: "forwarded_from",
+        pomelo: "",
+        default: "[]",
+        meaning: "Networks of proxies whose `forward_header` says who opens a WebSocket. From others it means nothing.",
+        take: |said, value| {
+            let networks = Networks::new(Vec::<String>::from_setting(value)?);
+            let networks = networks.map_err(|bad| bad.to_string())?;
+            said.tuning.entry.forwarded_from = Some(networks);
+            Ok(())
+        },
+    },
+    Key {
+        name: "forward_header",
+        pomelo: "",
+        default: "\"X-Forwarded-For\"",
+        meaning: "`X-Forwarded-For` or `Forwarded`: the one header those proxies write; the other is not read.",
+        take: |said, value| {
+            let name = String::from_setting(value)?;
+            let known = [ForwardHeader::XForwardedFor, ForwardHeader::Forwarded];
+            let header = known
+                .into_iter()
+                .find(|header| header.name().eq_ignore_ascii_case(&name));
+            let wrong = || format!("expected X-Forwarded-For or Forwarded, found `{name}`");
+            said.tuning.entry.forward_header = Some(header.ok_or_else(wrong)?);
+            Ok(())
+        },
+    },
+    Key {
+        name: "origins",
+        pomelo: "",
+        default: "[]",
+        meaning: "Origins of pages that may open a WebSocket, `[\"https://game.example\"]`; others are answered 403. Empty: any.",
+        take: |said, value| {
+            let origins = Origins::new(Vec::<String>::from_setting(value)?);
+            said.tuning.entry.origins = Some(origins.map_err(|bad| bad.to_string())?);
+            Ok(())
+        },
+    },
 ];
 
 /// Which spelling a file has.
@@ -226,6 +322,18 @@ pub(super) enum Spelling {
     Pomelo,
     /// That of `tangelo.toml`.
     Ours,
+}
+
+impl Entry {
+    /// The key that is missing beside another.
+    pub(super) fn is_missing(&self) -> Option<(&'static str, &'static str)> {
+        let is_there = |file: &Option<String>| file.as_ref().is_some_and(|file| !file.is_empty());
+        match (is_there(&self.tls_cert), is_there(&self.tls_key)) {
+            (true, false) => Some(("tls_key", "tls_cert")),
+            (false, true) => Some(("tls_cert", "tls_key")),
+            _ => None,
+        }
+    }
 }
 
 impl Key {
@@ -336,6 +444,21 @@ fn untexted(value: &Value) -> Option<Value> {
 fn set<T: FromSetting>(field: &mut Option<T>, value: &Value) -> Result<(), String> {
     *field = Some(T::from_setting(value)?);
     Ok(())
+}
+
+/// Takes the name of a file for TLS.
+fn set_file(field: &mut Option<String>, value: &Value) -> Result<(), String> {
+    set(field, value)?;
+    has_tls(field.as_ref().is_some_and(|file| !file.is_empty()))
+}
+
+/// Fails where TLS is asked for in vain.
+fn has_tls(is_asked_for: bool) -> Result<(), String> {
+    if cfg!(feature = "tls") || !is_asked_for {
+        Ok(())
+    } else {
+        Err("TLS is asked for, but this was built without the feature `tls`".to_owned())
+    }
 }
 
 fn set_within<T: FromSetting + PartialOrd + std::fmt::Display>(

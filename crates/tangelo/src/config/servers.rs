@@ -106,6 +106,13 @@ fn server(draft: &Draft, Read { said, free }: Read, mistakes: &mut Mistakes) -> 
         let problem = format!("{}: a front end needs a `{key}`", draft.label());
         mistakes.add_at(Some(draft.at("frontend")), problem);
     }
+    if let Some((missing, beside)) = said.tuning.entry.is_missing()
+        && !draft.is_wrong(missing)
+    {
+        let label = draft.label();
+        let problem = format!("{label}: `{missing}` is missing: certificate and key go together");
+        mistakes.add_at(Some(draft.at(beside)), problem);
+    }
     Server {
         instance: Instance {
             id: said.id.unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tangelo_server::{Blueprint, SingleSession};
 
-use super::keys::{OneSession, Tuning};
+use super::keys::{Entry, OneSession, Tuning};
 
 impl Tuning {
     /// Overrules what the code says.
@@ -36,12 +36,43 @@ impl Tuning {
             limits.blocking = self.max_blocking.unwrap_or(limits.blocking);
             limits.queue = self.max_queue.unwrap_or(limits.queue);
         });
+        blueprint = self.entry.apply(blueprint);
         if self.max_package.is_none() && self.max_outgoing.is_none() {
             return blueprint;
         }
         blueprint.change_connector_limits(|limits| {
             limits.package = self.max_package.unwrap_or(limits.package);
             limits.outgoing = self.max_outgoing.unwrap_or(limits.outgoing);
+        })
+    }
+}
+
+impl Entry {
+    fn apply(&self, blueprint: Blueprint) -> Blueprint {
+        if *self == Self::default() {
+            return blueprint;
+        }
+        blueprint.change_entrance(|entrance| {
+            #[cfg(feature = "tls")]
+            {
+                if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+                    let files = tangelo_connector::Certificate::files(certificate, key);
+                    entrance.certificate = (!certificate.is_empty()).then_some(files);
+                }
+                entrance.only_tls = self.tls_only.unwrap_or(entrance.only_tls);
+            }
+            if let Some(networks) = &self.proxy_protocol_from {
+                entrance.proxy_protocol_from = networks.clone();
+            }
+            if let Some(networks) = &self.forwarded_from {
+                entrance.forwarded_from = networks.clone();
+            }
+            if let Some(header) = self.forward_header {
+                entrance.forward_header = header;
+            }
+            if let Some(origins) = &self.origins {
+                entrance.origins = origins.clone();
+            }
         })
     }
 }

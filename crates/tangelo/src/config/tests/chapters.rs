@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+#[cfg(feature = "tls")]
+use tangelo_connector::{ForwardHeader, Networks, Origins};
 
 use super::*;
 use crate::config::{Key, keys::OneSession};
@@ -186,6 +188,8 @@ chat = [5]
 area = {}
 "#,
     );
+    let known: Vec<_> = Key::ALL.iter().map(Key::name).collect();
+    let known = known.join(", ");
     assert_eq!(
         told,
         [
@@ -194,7 +198,9 @@ area = {}
             "tangelo.toml:5: types.nobody: there are no servers of this type",
             "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
             "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
-            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_blocking, max_queue, max_package, max_outgoing, use_dict, use_protobuf, and `settings` for what is yours",
+            &format!(
+                "tangelo.toml:11: servers.chat.colour: unknown key; there are: {known}, and `settings` for what is yours"
+            ),
             "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
             "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
             "tangelo.toml:14: servers.chat.settings: expected a table",
@@ -399,4 +405,66 @@ fn the_defaults_of_the_page_are_those_of_the_code() {
     }
     let server = &toml("[servers.chat]\nid = \"a\"\n").servers[0].instance;
     assert_eq!((&*server.host, server.frontend), ("127.0.0.1", false));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn how_clients_come_in_is_said_of_a_type() {
+    let loaded = toml(
+        r#"
+        [types.connector]
+        frontend = true
+        client_port = 3050
+        tls_cert = "cert.pem"
+        tls_key = "key.pem"
+        tls_only = true
+        proxy_protocol_from = ["10.0.0.0/8", "::ffff:192.0.2.1"]
+        forwarded_from = "10.1.0.0/16, 10.2.0.1"
+        forward_header = "forwarded"
+        origins = ["https://Game.example:443"]
+
+        [servers.connector]
+        id = "a"
+        "#,
+    );
+    let entry = &loaded.servers[0].tuning.entry;
+    assert_eq!(entry.tls_cert.as_deref(), Some("cert.pem"));
+    assert_eq!(entry.tls_key.as_deref(), Some("key.pem"));
+    assert_eq!(entry.tls_only, Some(true));
+    let names = |networks: &Option<Networks>| networks.as_ref().map(Networks::names);
+    let proxies = ["10.0.0.0/8", "192.0.2.1/32"].map(str::to_owned);
+    assert_eq!(names(&entry.proxy_protocol_from), Some(proxies.to_vec()));
+    let proxies = ["10.1.0.0/16", "10.2.0.1/32"].map(str::to_owned);
+    assert_eq!(names(&entry.forwarded_from), Some(proxies.to_vec()));
+    assert_eq!(entry.forward_header, Some(ForwardHeader::Forwarded));
+    let origins = Origins::new(["https://game.example"]).unwrap();
+    assert_eq!(entry.origins, Some(origins));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn what_is_no_network_no_origin_no_header_and_half_a_certificate_are_mistakes() {
+    for (line, problem) in [
+        (
+            "proxy_protocol_from = [\"10.0.0\"]",
+            "`10.0.0` is no address and no network",
+        ),
+        (
+            "forwarded_from = [\"10.0.0.0/33\"]",
+            "`10.0.0.0/33` is no address",
+        ),
+        ("forward_header = \"X-Real-IP\"", "found `X-Real-IP`"),
+        (
+            "origins = [\"game.example\"]",
+            "`game.example` is no origin",
+        ),
+        ("tls_cert = \"cert.pem\"", "`tls_key` is missing"),
+        ("tls_key = \"key.pem\"", "`tls_cert` is missing"),
+    ] {
+        let text = format!(
+            "[types.gate]\nfrontend = true\nclient_port = 3010\n{line}\n[servers.gate]\nid = \"a\"\n"
+        );
+        let told = wrong_toml(&text);
+        assert!(told.len() == 1 && told[0].contains(problem), "{told:?}");
+    }
 }
