@@ -7,7 +7,7 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, SingleSession, States,
+    Channel, Context, Handlers, Limits, Member, Resume, SingleSession, States,
     channel::{OnLeave, PushFilters},
     component::Components,
     connections,
@@ -41,6 +41,7 @@ pub struct Blueprint {
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
     pub(crate) single_session: Option<SingleSession>,
+    pub(crate) resume: Option<Resume>,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -72,6 +73,7 @@ impl Blueprint {
             rpc: rpc::Settings::default(),
             events: Events::default(),
             single_session: None,
+            resume: None,
             mistakes: Vec::new(),
         }
     }
@@ -184,6 +186,7 @@ impl Blueprint {
     pub fn check(&self) -> Vec<String> {
         let mut mistakes = self.mistakes.clone();
         mistakes.extend(self.jobs.mistakes());
+        mistakes.extend(self.resume.into_iter().flat_map(Resume::mistakes));
         mistakes
     }
 

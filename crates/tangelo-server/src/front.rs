@@ -8,6 +8,7 @@ mod owed;
 mod passing;
 mod replies;
 mod requests;
+mod resuming;
 mod running;
 mod timer;
 
@@ -28,6 +29,7 @@ use self::{
     choices::Choices,
     end::End,
     owed::Owed,
+    resuming::Resuming,
     running::{Next, Running},
     timer::Timer,
 };
@@ -58,6 +60,8 @@ pub(crate) struct Front {
     running: Running,
     choices: Choices,
     owed: Owed,
+    /// What is kept for a client that may come back; none for one that did not ask for it.
+    resuming: Option<Box<Resuming>>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -85,6 +89,7 @@ impl Front {
             running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
             choices: Choices::default(),
             owed: Owed::default(),
+            resuming: None,
             context,
             session,
             connection: Some(connection),
@@ -115,14 +120,19 @@ impl Front {
     /// One turn of an open connection; an error when it ends, which is the reason.
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
+        self.watch_arrival()?;
         self.flush(task)?;
         self.watch_timer(task)?;
+        self.tell_again()?;
         self.tell_queued()?;
         self.poll_running(task)?;
         let more = !self.session.is_closed() && self.read(task)?;
+        self.tell_again()?;
         self.flush(task)?;
+        self.watch_break()?;
         self.watch_end()?;
-        if more || !self.session.queue().rest() && !self.unwritten {
+        let has_rest = !self.session.queue().rest() || !self.has_told_all();
+        if more || has_rest && !self.unwritten {
             task.waker().wake_by_ref();
         }
         Ok(())
@@ -168,6 +178,7 @@ impl Front {
             self.release()?;
             if self.now >= self.patience {
                 let silent = || match self.state {
+                    _ if self.connection.is_none() => End::Away,
                     State::Working => End::Silent(self.patience_for_silence()),
                     State::Inited | State::WaitAck => End::HandshakeTimeout,
                 };
@@ -176,6 +187,7 @@ impl Front {
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
             self.timer.set(deadlines.fold(self.patience, Instant::min));
+            self.forget_old();
             self.release_buffers();
         }
         Ok(())
@@ -187,6 +199,9 @@ impl Front {
         self.items = Vec::new();
         self.session.queue().shrink();
         self.owed.shrink();
+        if let Some(resuming) = &mut self.resuming {
+            resuming.shrink();
+        }
     }
 
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
@@ -207,8 +222,10 @@ impl Front {
     fn tell(&mut self, item: Item) -> Result<(), End> {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
-            Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
-                self.queue(Outgoing::Push(&push))?;
+            Item::Push(push) | Item::Replaceable { push, .. }
+                if self.state == State::Working || self.outlives() =>
+            {
+                self.push(&push)?;
             }
             Item::Push(_) | Item::Replaceable { .. } => {}
             Item::Forwarded { token, outcome } => {
@@ -297,6 +314,7 @@ impl Front {
             (State::Inited, Event::Hello(body)) => self.shake_hands(&body),
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
+            (State::Working, Event::Receipt(body)) => self.note_receipt(&body),
             (State::Working, Event::Message(message)) => self.handle_message(context, message),
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");
@@ -327,13 +345,16 @@ impl Future for Front {
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         this.session.wake().register(task.waker());
-        if !this.ended {
+        while !this.ended {
             match this.turn(task) {
                 Ok(()) => return Poll::Pending,
+                Err(End::HandedOver) => this.vanish(),
                 Err(end) => {
                     // What was answered before the end leaves before it. It may fail as the end did.
                     let _ = this.flush(task);
-                    this.end(&end);
+                    if !this.goes_away(&end) {
+                        this.end(&end);
+                    }
                 }
             }
         }

@@ -45,6 +45,7 @@ mod presence;
 mod push;
 mod remote;
 mod request;
+mod resume;
 mod roster;
 mod route;
 mod rpc;
@@ -78,6 +79,7 @@ pub use push::{
 };
 pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
+pub use resume::Resume;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use schedule::{

@@ -9,6 +9,7 @@ mod frontend;
 mod id;
 mod queue;
 mod remote;
+mod resumable;
 mod settings;
 mod single;
 mod table;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     id::SessionIds,
     queue::{Item, Queue},
     remote::{SessionService, ids_of},
+    resumable::Arrival,
     single::{Single, keep},
     wake::Wake,
 };

@@ -5,3 +5,4 @@ pub mod handshake;
 pub mod json;
 pub mod message;
 pub mod package;
+pub mod resume;

@@ -144,17 +144,17 @@ fn the_server_answers_in_pomelos_own_words() {
     let body = |name| named(vectors::packages(), name).value("body");
 
     let every_3_s = Some(Duration::from_secs(3));
-    assert_eq!(handshake::accept(every_3_s), body("pkg-handshake-rsp-200"));
+    assert_eq!(handshake::accept(every_3_s, None), body("pkg-handshake-rsp-200"));
     assert_eq!(
         handshake::refuse(handshake::Refusal::NoSys),
         body("pkg-handshake-rsp-500")
     );
     assert_eq!(handshake::kick("kick"), body("pkg-kick-reason"));
 
-    assert_eq!(handshake::accept(None), br#"{"code":200,"sys":{}}"#);
+    assert_eq!(handshake::accept(None, None), br#"{"code":200,"sys":{}}"#);
     let every_half_s = Some(Duration::from_millis(500));
     assert_eq!(
-        handshake::accept(every_half_s),
+        handshake::accept(every_half_s, None),
         br#"{"code":200,"sys":{"heartbeat":0.5}}"#
     );
     assert_eq!(

@@ -49,7 +49,8 @@ fn event(package: Package) -> Result<Event, Error> {
     Ok(match package.kind {
         Kind::Handshake => Event::Hello(package.body),
         Kind::HandshakeAck => Event::Ack,
-        Kind::Heartbeat => Event::Heartbeat,
+        Kind::Heartbeat if package.body.is_empty() => Event::Heartbeat,
+        Kind::Heartbeat => Event::Receipt(package.body),
         Kind::Data => Event::Message(message::decode(package.body)?),
         Kind::Kick => return Err(Error::Direction(Kind::Kick)),
     })
@@ -60,6 +61,9 @@ pub(super) fn write(outgoing: Outgoing<'_>, out: &mut BytesMut) -> Result<(), Er
     match outgoing {
         Outgoing::Hello(body) => package::encode(Kind::Handshake, body, out)?,
         Outgoing::Heartbeat => package::encode(Kind::Heartbeat, &[], out)?,
+        Outgoing::Receipt(received) => {
+            package::encode(Kind::Heartbeat, received.to_string().as_bytes(), out)?;
+        }
         Outgoing::Response { id, body } => package::encode_with(Kind::Data, out, |out| {
             message::encode_response(id, body, out);
         })?,

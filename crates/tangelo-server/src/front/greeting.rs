@@ -6,7 +6,7 @@ use tangelo_connector::Outgoing;
 use tangelo_wire::pomelo::handshake::{self, State};
 use tracing::debug;
 
-use super::{End, Front};
+use super::{End, Front, resuming::Greeted};
 use crate::Limits;
 
 impl Front {
@@ -16,7 +16,12 @@ impl Front {
         if let Some(connection) = &mut self.connection {
             connection.met(&hello);
         }
-        self.queue(Outgoing::Hello(&handshake::accept(self.context.heartbeat)))?;
+        let resume = match self.greet(hello.resume) {
+            Greeted::Here(resume) => resume,
+            Greeted::HandedOver => return Err(End::HandedOver),
+        };
+        let answer = handshake::accept(self.context.heartbeat, resume.as_ref());
+        self.queue(Outgoing::Hello(&answer))?;
         self.state = State::WaitAck;
         Ok(())
     }
@@ -29,14 +34,15 @@ impl Front {
         self.hear();
         // The handshake may have had longer than silence has.
         self.timer.at_latest(self.patience);
+        self.show_presence()?;
         self.beat()
     }
 
     pub(super) fn beat(&mut self) -> Result<(), End> {
-        if self.context.heartbeat.is_some() {
-            self.queue(Outgoing::Heartbeat)
-        } else {
-            Ok(())
+        match self.receipt() {
+            Some(received) => self.queue(Outgoing::Receipt(received)),
+            None if self.context.heartbeat.is_some() => self.queue(Outgoing::Heartbeat),
+            None => Ok(()),
         }
     }
 

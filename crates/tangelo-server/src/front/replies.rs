@@ -77,6 +77,10 @@ impl Front {
     }
 
     pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
+        if self.outlives() {
+            self.keep_response(id, body);
+            return Ok(());
+        }
         match self.queue(Outgoing::Response { id, body }) {
             Err(End::Connection(Error::Package(too_long))) => {
                 let status = Status::from(Code::BUSINESS_ERROR).with_cause(too_long);

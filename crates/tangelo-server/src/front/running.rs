@@ -59,6 +59,12 @@ impl Running {
         self.places.iter().all(|place| place.entry.is_none())
     }
 
+    /// The requests that run and will be answered.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        let running = self.places.iter().filter_map(|place| place.entry.as_ref());
+        running.map(|entry| entry.id).filter(|id| *id != 0)
+    }
+
     /// A free place. It stays free until something is added there.
     ///
     /// # Errors

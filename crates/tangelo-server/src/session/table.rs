@@ -169,12 +169,21 @@ impl Sessions {
 
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        let told = self.worth_telling(Event::Closed(reason.clone()));
+        self.take_out(session, reason, told);
+    }
+
+    /// Takes a session out that never began: its client goes on with the one it had.
+    pub(crate) fn discard(&self, session: &Arc<FrontSession>) {
+        self.take_out(session, CloseReason::Left, None);
+    }
+
+    fn take_out(&self, session: &Arc<FrontSession>, reason: CloseReason, told: Option<Event>) {
         if session.is_closed() {
             return;
         }
         // What a push scheduler keeps for it goes before the last words.
         session.context().pushes().closing(session.id());
-        let told = self.worth_telling(Event::Closed(reason.clone()));
         let Some((uid, memberships)) = session.close(reason, told) else {
             return;
         };
@@ -226,6 +235,31 @@ impl Sessions {
     /// What has happened will be told by [`tell_events`](Self::tell_events), if anybody wants to know.
     pub(super) fn note(&self, state: &mut State, event: Event) {
         state.untold.extend(self.worth_telling(event));
+    }
+
+    /// Its client has lost its connection and may come back. `false` if the application does not keep up
+    /// with what it is told of this session.
+    pub(crate) fn tell_away(&self, session: &Arc<FrontSession>) -> bool {
+        let has_room = session.look(|state| {
+            let has_room = !state.untold.is_full();
+            if has_room {
+                self.note(state, Event::Away);
+            }
+            has_room
+        });
+        self.tell_events(session);
+        has_room
+    }
+
+    /// Its client is back, and lacks so many messages.
+    pub(crate) fn tell_resumed(&self, session: &Arc<FrontSession>, gap: u64) {
+        session.look(|state| {
+            self.note(state, Event::Resumed);
+            if gap > 0 {
+                self.note(state, Event::Gap(gap));
+            }
+        });
+        self.tell_events(session);
     }
 
     pub(super) fn tell_events(&self, session: &Arc<FrontSession>) {

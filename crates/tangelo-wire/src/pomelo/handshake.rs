@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::json;
+use super::{json, resume};
 
 /// Where a connection stands. A package that does not fit the state is ignored without an error,
 /// as Pomelo does: a client may rely on it.
@@ -26,6 +26,8 @@ pub struct Hello {
     pub client_type: Option<String>,
     /// The client's own version.
     pub client_version: Option<String>,
+    /// Whether it wants a session that outlives its connection, or has one.
+    pub resume: Option<resume::Ask>,
     /// What the application's client added.
     pub user: Value,
 }
@@ -61,19 +63,24 @@ pub fn decode(body: &[u8]) -> Result<Hello, Refusal> {
     Ok(Hello {
         client_type: text("type"),
         client_version: text("version"),
+        resume: resume::asked(sys),
         user: hello.get_mut("user").map(Value::take).unwrap_or_default(),
     })
 }
 
-/// The answer that lets a client in; `heartbeat` in seconds, absent where there is none.
-pub fn accept(heartbeat: Option<Duration>) -> Vec<u8> {
-    let sys = match heartbeat {
+/// The answer that lets a client in; `heartbeat` in seconds, absent where there is none, and `resume` for
+/// clients that asked for it.
+pub fn accept(heartbeat: Option<Duration>, resume: Option<&resume::Answer>) -> Vec<u8> {
+    let mut sys = match heartbeat {
         Some(interval) if interval.subsec_nanos() == 0 => {
             json!({ "heartbeat": interval.as_secs() })
         }
         Some(interval) => json!({ "heartbeat": interval.as_secs_f64() }),
         None => json!({}),
     };
+    if let Some(resume) = resume {
+        sys["resume"] = resume.to_json();
+    }
     // Pomelo writes the code first, and a map of serde_json's would be in the alphabet's order: so it is here.
     json!({ "code": 200, "sys": sys }).to_string().into_bytes()
 }
