@@ -50,13 +50,6 @@ impl Resume {
         self
     }
 
-    /// As [`time`](Self::time), to the millisecond. Clients are told whole seconds.
-    #[must_use]
-    pub fn time_of(mut self, time: Duration) -> Self {
-        self.time = time;
-        self
-    }
-
     /// How many sessions of a server may be away at once. One that would be one too many closes as it would
     /// without resume. Default 4,096.
     #[must_use]
@@ -96,8 +89,8 @@ impl Blueprint {
     /// told what it missed, in order and once, and goes on. Who does not ask for it in the handshake, as no
     /// client of Pomelo's does, costs and gains nothing.
     #[must_use]
-    pub fn resume(mut self, resume: Resume) -> Self {
-        self.resume = Some(resume);
+    pub fn resume(mut self, resume: impl Into<Option<Resume>>) -> Self {
+        self.resume = resume.into();
         self
     }
 

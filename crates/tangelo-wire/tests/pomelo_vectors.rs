@@ -144,7 +144,10 @@ fn the_server_answers_in_pomelos_own_words() {
     let body = |name| named(vectors::packages(), name).value("body");
 
     let every_3_s = Some(Duration::from_secs(3));
-    assert_eq!(handshake::accept(every_3_s, None), body("pkg-handshake-rsp-200"));
+    assert_eq!(
+        handshake::accept(every_3_s, None),
+        body("pkg-handshake-rsp-200")
+    );
     assert_eq!(
         handshake::refuse(handshake::Refusal::NoSys),
         body("pkg-handshake-rsp-500")

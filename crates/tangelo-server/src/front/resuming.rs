@@ -284,7 +284,9 @@ impl Front {
 
     /// Whether the session outlives its connection.
     pub(super) fn outlives(&self) -> bool {
-        self.resuming.as_ref().is_some_and(|resuming| resuming.lives)
+        self.resuming
+            .as_ref()
+            .is_some_and(|resuming| resuming.lives)
     }
 
     pub(super) fn push(&mut self, push: &Arc<Push>) -> Result<(), End> {
@@ -411,6 +413,7 @@ impl Front {
                     _place: Some(place),
                     until,
                 });
+                self.session.set_away(true);
                 if is_news && !context.sessions().tell_away(&self.session) {
                     return false;
                 }
@@ -420,7 +423,6 @@ impl Front {
         if until <= self.now {
             return false;
         }
-        self.session.set_away(true);
         debug!(session = %self.session.id(), reason = %end, "client is away");
         resuming.broken = None;
         self.lose_connection();

@@ -182,7 +182,10 @@ mod tests {
         assert_eq!(back(json!(5), json!("x")), expected("", 0));
         let longest = "x".repeat(MAX_TOKEN);
         assert_eq!(back(json!(longest), json!(0)), expected(&longest, 0));
-        assert_eq!(back(json!("x".repeat(MAX_TOKEN + 1)), json!(0)), expected("", 0));
+        assert_eq!(
+            back(json!("x".repeat(MAX_TOKEN + 1)), json!(0)),
+            expected("", 0)
+        );
     }
 
     #[test]
@@ -228,7 +231,16 @@ mod tests {
         let most = u64::MAX.to_string();
         assert_eq!(receipt(most.as_bytes()), Some(Receipt::Received(u64::MAX)));
         assert_eq!(receipt(b"bye"), Some(Receipt::Bye));
-        for other in [&b""[..], b"-1", b"+1", b" 1", b"1.5", b"x", b"\xff", b"18446744073709551616"] {
+        for other in [
+            &b""[..],
+            b"-1",
+            b"+1",
+            b" 1",
+            b"1.5",
+            b"x",
+            b"\xff",
+            b"18446744073709551616",
+        ] {
             assert_eq!(receipt(other), None, "{other:?}");
         }
     }

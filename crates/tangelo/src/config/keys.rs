@@ -37,6 +37,10 @@ pub(crate) struct Tuning {
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
+    /// 0: no session is resumed.
+    pub(crate) resume_seconds: Option<u32>,
+    pub(crate) resume_window: Option<usize>,
+    pub(crate) resume_max_away: Option<usize>,
 }
 
 /// What becomes of a user's second session.
@@ -59,7 +63,7 @@ pub struct Key {
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 15] = [
+const KEYS: [Key; 18] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -181,6 +185,27 @@ const KEYS: [Key; 15] = [
         default: "1048576",
         meaning: "Bytes that may wait to be written to a client that does not read; past it the connection is cut.",
         take: |said, value| set_some(&mut said.tuning.max_outgoing, value),
+    },
+    Key {
+        name: "resume_seconds",
+        pomelo: "",
+        default: "0",
+        meaning: "Seconds that a session outlives its connection, if its client asks for that; 60 where only the next two are said. 0: no session does.",
+        take: |said, value| set(&mut said.tuning.resume_seconds, value),
+    },
+    Key {
+        name: "resume_window",
+        pomelo: "",
+        default: "65536",
+        meaning: "Bytes kept for a client that may come back; it is told of a gap if it lacks more.",
+        take: |said, value| set_some(&mut said.tuning.resume_window, value),
+    },
+    Key {
+        name: "resume_max_away",
+        pomelo: "",
+        default: "4096",
+        meaning: "Sessions without a connection at once; one too many closes when its connection does.",
+        take: |said, value| set_some(&mut said.tuning.resume_max_away, value),
     },
 ];
 

@@ -22,6 +22,9 @@ fn one_file_holds_types_servers_and_jobs() {
         max_queue = 4096
         max_package = 131072
         max_outgoing = 65536
+        resume_seconds = 30
+        resume_window = 1024
+        resume_max_away = 7
 
         [servers.connector]
         cluster_count = 2
@@ -71,6 +74,11 @@ fn one_file_holds_types_servers_and_jobs() {
     assert_eq!(
         (tuning.max_package, tuning.max_outgoing),
         (Some(131_072), Some(65_536))
+    );
+    assert_eq!(tuning.resume_seconds, Some(30));
+    assert_eq!(
+        (tuning.resume_window, tuning.resume_max_away),
+        (Some(1024), Some(7))
     );
     let area = &loaded.servers[2].instance;
     assert_eq!(json!(area.settings), json!({"zone": 7, "map": ["a", "b"]}));
@@ -190,7 +198,7 @@ area = {}
             "tangelo.toml:5: types.nobody: there are no servers of this type",
             "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
             "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
-            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, and `settings` for what is yours",
+            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, resume_seconds, resume_window, resume_max_away, and `settings` for what is yours",
             "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
             "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
             "tangelo.toml:14: servers.chat.settings: expected a table",
@@ -225,6 +233,9 @@ fn every_limit_is_taken_at_its_ends_and_not_beyond() {
             ["-1", "4294967296"],
         ),
         ("port", ["0", "65535"], ["-1", "65536"]),
+        ("resume_seconds", ["0", "4294967295"], ["-1", "4294967296"]),
+        ("resume_window", ["1", "9223372036854775807"], ["0", "-1"]),
+        ("resume_max_away", ["1", "9223372036854775807"], ["0", "-1"]),
     ] {
         for end in ends {
             toml(&with(&format!("{key} = {end}")));
