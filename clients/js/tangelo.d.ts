@@ -42,8 +42,8 @@ export interface ClientEvents {
   resumed: { attempt: number }
   /** Follows `resumed`: so many messages and answers are lost. Fetch anew what depends on them. */
   gap: { lost: number }
-  /** Connected again, as a new session: enter again now. */
-  reconnect: { attempt: number }
+  /** Connected again, as a new session: enter again now. `lost`: why it is not the one there was. */
+  reconnect: { attempt: number; lost?: 'unknown' | 'elsewhere' | 'too many attempts' }
   /** The server ends the session on purpose; `close` follows. Holds whatever else the server said. */
   kick: { reason: string | undefined; [key: string]: unknown }
   /** What went wrong with the connection; `reconnecting` or `close` follows. */

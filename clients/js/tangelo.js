@@ -581,7 +581,7 @@ export class Client {
       this.#failAll('lost')
       const { token, window } = resume ?? {}
       this.#session = typeof token === 'string' ? new Session({ token, window: window || 1 }, this.#options.maxBuffered) : undefined
-      return {}
+      return { lost: resume?.lost }
     }
     const untaken = this.#session.resume(resume)
     const pending = new Set(resume.pending)
@@ -641,7 +641,8 @@ export class Client {
       return error.code === 'refused' ? this.#finish('refused') : this.#retry(attempt + 1)
     }
     if (!entered) return
-    this.#events.call(entered.resumed ? 'resumed' : 'reconnect', { attempt })
+    if (entered.resumed) this.#events.call('resumed', { attempt })
+    else this.#events.call('reconnect', entered.lost ? { attempt, lost: entered.lost } : { attempt })
     if (entered.gap) this.#events.call('gap', { lost: entered.gap })
   }
 

@@ -117,8 +117,8 @@ test('a session that is lost is a new one, and what waited for the old one ends'
   await Promise.all([
     assert.rejects(sent, { code: 'lost' }),
     assert.rejects(unsent, { code: 'offline' }),
-    reconnect,
   ])
+  assert.deepEqual(await reconnect, { attempt: 1, lost: 'unknown' })
   assert.equal(await client.request('r', 'new'), 'new')
 })
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tangelo::{
     Result,
     server::{
-        Blueprint, Channels, FrontendSession, Handlers, Json, Resume, Server, Session, Sessions,
+        Blueprint, Buffered, Channels, FrontendSession, Handlers, Json, Resume, Server, Session,
+        Sessions,
     },
 };
 use tangelo_wire::pomelo::package::Kind;
@@ -18,7 +19,7 @@ use crate::{
     client::{self, Client, DOORS, Door, Said},
     proxy::{Plan, Proxy},
     returning::{Returning, greet},
-    world::{Heard, Hold, alone, chat, connector, door, pair, soon, until},
+    world::{Heard, Hold, World, alone, chat, connector, door, pair, soon, until},
 };
 
 const ECHO: &str = "connector.main.echo";
@@ -416,7 +417,7 @@ async fn a_token_that_is_none_gives_a_new_session_and_says_nothing_else() {
     flipped[20] = if flipped[20] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).unwrap();
     let mut answers = Vec::new();
-    for token in ["", "x", "*", &"A".repeat(100), &"A".repeat(600), &flipped] {
+    for token in ["", "x", "*", &"A".repeat(20), &"A".repeat(600), &flipped] {
         let mut client = Client::silent(Door::Tcp, door(&server)).await;
         let wish = json!({ "token": token, "received": 0 });
         let mut resume = greet(&mut client, &wish).await.unwrap();
@@ -450,6 +451,79 @@ async fn who_tries_too_many_tokens_is_not_listened_to() {
     // Nor is a good one from there.
     let resume = returning.back(door(&server)).await;
     assert_eq!(resume["lost"], "too many attempts");
+}
+
+#[tokio::test]
+async fn tokens_whose_time_is_over_are_no_attempts_nor_are_those_of_other_servers() {
+    let world = World::new();
+    let server = world.front("connector-1", resumable(Handlers::new())).await;
+    let other = world.front("connector-2", resumable(Handlers::new())).await;
+    let mut of_other = Returning::new(Door::Tcp, door(&other)).await;
+    of_other.ask(ECHO, &json!(1)).await;
+    let mut over = Returning::new(Door::Tcp, door(&server)).await;
+    over.client.send(Kind::Heartbeat, b"bye").await;
+    until("it has left", || sessions(&server).count() == 0).await;
+    let mut returning = Returning::new(Door::Tcp, door(&server)).await;
+    returning.ask(ECHO, &json!(1)).await;
+    for _ in 0..40 {
+        for (wish, lost) in [(over.wish(), "unknown"), (of_other.wish(), "elsewhere")] {
+            let mut client = Client::silent(Door::Tcp, door(&server)).await;
+            assert_eq!(greet(&mut client, &wish).await.unwrap()["lost"], lost);
+        }
+    }
+    assert_eq!(returning.back(door(&server)).await["received"], 1);
+    // The other server has it still.
+    assert_eq!(of_other.back(door(&other)).await["received"], 1);
+}
+
+#[tokio::test]
+async fn what_is_lost_while_a_client_comes_back_is_told_the_next_time() {
+    let blueprint = resumable(Handlers::new()).change_resume(|resume| resume.window(2 << 10));
+    let server = alone(blueprint).await;
+    for over in DOORS {
+        let mut returning = Returning::new(over, door(&server)).await;
+        is_cut(&mut returning, &server).await;
+        let mut client = Client::silent(over, door(&server)).await;
+        let resume = greet(&mut client, &returning.wish()).await.unwrap();
+        assert_eq!(resume.get("gap"), None);
+        // It has been told of no gap, and now there is one.
+        (0..100).for_each(|number| push_number(&server, number));
+        client.send(Kind::HandshakeAck, b"").await;
+        client.is_closed().await;
+        assert_eq!(sessions(&server).away(), 1);
+        let gap = returning.back(door(&server)).await["gap"].as_u64().unwrap();
+        for number in gap..100 {
+            assert_eq!(returning.push("on").await, number);
+        }
+        returning.client.send(Kind::Heartbeat, b"bye").await;
+        until("it has left", || sessions(&server).count() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn where_a_push_scheduler_is_it_is_the_same() {
+    let hold = Hold::new();
+    let handlers = Handlers::new().add("hold", hold.handler());
+    let every = Duration::from_millis(1);
+    let blueprint = resumable(handlers).push_scheduler(Buffered::new().flush_interval(every));
+    let server = alone(blueprint).await;
+    for over in DOORS {
+        let mut returning = Returning::new(over, door(&server)).await;
+        returning.ask(ECHO, &json!(1)).await;
+        let id = returning
+            .client
+            .request("connector.main.hold", &json!({}))
+            .await;
+        hold.entered(1).await;
+        is_cut(&mut returning, &server).await;
+        push_number(&server, 1);
+        hold.release(1);
+        returning.back(door(&server)).await;
+        assert_eq!(returning.push("on").await, 1);
+        assert_eq!(returning.reply(id).await, json!({}));
+        returning.client.send(Kind::Heartbeat, b"bye").await;
+        until("it has left", || sessions(&server).count() == 0).await;
+    }
 }
 
 #[tokio::test]

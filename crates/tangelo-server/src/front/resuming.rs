@@ -23,6 +23,8 @@ use crate::{
 
 /// What the client is told where its session is not there, or not its own.
 const UNKNOWN: &str = "unknown";
+/// What it is told where its session was another server's.
+const ELSEWHERE: &str = "elsewhere";
 /// What it is told where too many wrong tokens came from its address.
 const TOO_MANY: &str = "too many attempts";
 
@@ -122,15 +124,17 @@ impl Front {
         if !resumes.failures.allow(peer.ip()) {
             return Err(TOO_MANY);
         }
-        let token = Token::decode(token);
-        let context = &self.context;
-        let found = token
-            .filter(|token| token.server_id == context.server_id())
-            .and_then(|token| Some((context.sessions().find(token.session)?, token.secret)));
-        let Some((session, secret)) = found else {
+        let Some(token) = Token::decode(token) else {
             resumes.failures.note(peer.ip());
             return Err(UNKNOWN);
         };
+        // Neither these nor those whose time is over are attempts: a server that was started again sees
+        // many of them at once, from few addresses if a balancer is before it.
+        if token.server_id != self.context.server_id() {
+            return Err(ELSEWHERE);
+        }
+        let session = self.context.sessions().find(token.session);
+        let (session, secret) = (session.ok_or(UNKNOWN)?, token.secret);
         let Some(connection) = self.connection.take() else {
             return Err(UNKNOWN);
         };

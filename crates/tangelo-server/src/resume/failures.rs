@@ -1,4 +1,4 @@
-//! Who tries tokens that are none.
+//! Who tries tokens that are none, or those of others.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
@@ -13,7 +13,7 @@ const WHILE: Duration = Duration::from_secs(10);
 /// count is there to make it cheap.
 const ADDRESSES: usize = 4096;
 
-/// Who tries tokens that are none, and how often.
+/// Who tries tokens that are none, or those of others, and how often.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Mutex<State>);
 
@@ -34,7 +34,7 @@ impl Failures {
             .is_none_or(|failed| *failed < MOST)
     }
 
-    /// A token from this address was none.
+    /// A token from this address was none, or its secret not that of the session it names.
     pub(crate) fn note(&self, address: IpAddr) {
         let mut state = self.0.lock();
         state.forget(Instant::now());

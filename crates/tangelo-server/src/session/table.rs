@@ -47,7 +47,7 @@ impl Sessions {
         }
     }
 
-    /// How many clients are connected.
+    /// How many there are: clients that are connected, and those that are [away](Self::away).
     pub fn count(&self) -> usize {
         self.shared.by_id.read().len()
     }
