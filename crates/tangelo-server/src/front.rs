@@ -10,6 +10,7 @@ mod replies;
 mod requests;
 mod resuming;
 mod running;
+mod taking;
 mod timer;
 
 use std::{
@@ -31,6 +32,7 @@ use self::{
     owed::Owed,
     resuming::Resuming,
     running::{Next, Running},
+    taking::Taking,
     timer::Timer,
 };
 use crate::{
@@ -62,6 +64,8 @@ pub(crate) struct Front {
     owed: Owed,
     /// What is kept for a client that may come back; none for one that did not ask for it.
     resuming: Option<Box<Resuming>>,
+    /// The session that its client had on another front end, on its way here.
+    taking: Option<Taking>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -90,6 +94,7 @@ impl Front {
             choices: Choices::default(),
             owed: Owed::default(),
             resuming: None,
+            taking: None,
             context,
             session,
             connection: Some(connection),
@@ -121,6 +126,7 @@ impl Front {
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.watch_arrival()?;
+        self.watch_taking(task)?;
         self.flush(task)?;
         self.watch_timer(task)?;
         self.tell_again()?;
@@ -130,6 +136,7 @@ impl Front {
         self.tell_again()?;
         self.flush(task)?;
         self.watch_break()?;
+        self.watch_leaving()?;
         self.watch_end()?;
         let has_rest = !self.session.queue().rest() || !self.has_told_all();
         if more || has_rest && !self.unwritten {
@@ -311,7 +318,7 @@ impl Front {
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
     fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
-            (State::Inited, Event::Hello(body)) => self.shake_hands(&body),
+            (State::Inited, Event::Hello(body)) if self.taking.is_none() => self.shake_hands(&body),
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
             (State::Working, Event::Receipt(body)) => self.note_receipt(&body),

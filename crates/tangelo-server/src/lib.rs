@@ -31,6 +31,8 @@ mod generated {
     pub mod lifecycle;
     #[path = "tangelo.remote.rs"]
     pub mod remote;
+    #[path = "tangelo.resume.rs"]
+    pub mod resume;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }

@@ -6,6 +6,8 @@
 
 mod failures;
 mod ring;
+mod serve;
+mod take_over;
 mod token;
 
 use std::{
@@ -17,12 +19,27 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
+
 pub(crate) use self::{
     failures::Failures,
     ring::{Ring, Said},
+    serve::{Given, ResumeService, SETTLING},
+    take_over::{Taken, take_over},
     token::{Secret, Secrets, Token},
 };
 use crate::{Blueprint, Sessions};
+
+/// Service and message numbers; see resume.proto.
+const FIND: (i32, i32) = (15, 1);
+const TAKE: (i32, i32) = (15, 2);
+
+/// What a client is told where its session is not there, or not its own.
+pub(crate) const UNKNOWN: &str = "unknown";
+/// What it is told where its session was another server's, which does not give it.
+pub(crate) const ELSEWHERE: &str = "elsewhere";
+/// Sessions that are taken over from other front ends at once.
+const MOST_TAKING: usize = 256;
 
 /// That a session may outlive its connection, and within which limits: see [`Blueprint::resume`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +134,8 @@ impl Sessions {
 pub(crate) struct Resumes {
     pub(crate) config: Resume,
     pub(crate) failures: Failures,
+    /// For those who take a session over.
+    taking: Semaphore,
     away: Arc<AtomicUsize>,
 }
 
@@ -125,6 +144,7 @@ impl Resumes {
         Self {
             config,
             failures: Failures::default(),
+            taking: Semaphore::new(MOST_TAKING),
             away: Arc::default(),
         }
     }

@@ -35,8 +35,8 @@ pub(crate) use self::{
     front::FrontSession,
     id::SessionIds,
     queue::{Item, Queue},
-    remote::{SessionService, ids_of},
-    resumable::Arrival,
+    remote::{GET, SessionService, ask_until, ids_of, look_at_nobody, road},
+    resumable::{Arrival, Demand},
     single::{Single, keep},
     wake::Wake,
 };

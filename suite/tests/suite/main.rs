@@ -44,6 +44,7 @@ mod proxy;
 mod push_schedulers;
 mod remotes;
 mod resume;
+mod resume_elsewhere;
 mod returning;
 mod rooms;
 mod routes;

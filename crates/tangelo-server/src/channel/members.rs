@@ -162,6 +162,44 @@ impl Members {
         true
     }
 
+    /// A session of the front end `from` is one of another, and on this road, from now on. It keeps its place
+    /// in the order. `false` if it is not in.
+    pub(super) fn change_frontend(&mut self, from: &str, to: &Member, road: &Road) -> bool {
+        if self.has(&to.frontend_id, to.session) {
+            return false;
+        }
+        let Some(old) = self.by_frontend.get_mut(from) else {
+            return false;
+        };
+        let Some(number) = old.numbers.remove(&to.session) else {
+            return false;
+        };
+        let Some(mut placed) = self.in_order.remove(&number) else {
+            return false;
+        };
+        let gave = old.give_place(placed.road, placed.at);
+        if old.numbers.is_empty() {
+            self.by_frontend.remove(from);
+        }
+        if let Some((_, moved)) = gave {
+            self.moved(moved, placed.at);
+        }
+        let frontend_id = match self.by_frontend.get_key_value(&to.frontend_id) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::clone(&to.frontend_id),
+        };
+        let new = self
+            .by_frontend
+            .entry(Arc::clone(&frontend_id))
+            .or_default();
+        new.numbers.insert(to.session, number);
+        placed.at = new.take_place(to.session, number, road);
+        placed.road = road.id();
+        placed.member.frontend_id = frontend_id;
+        self.in_order.insert(number, placed);
+        true
+    }
+
     /// Members on the road of this number.
     pub(super) fn on_road(&self, road: u64) -> impl Iterator<Item = &Member> {
         let lanes = self

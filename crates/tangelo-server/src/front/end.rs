@@ -33,6 +33,10 @@ pub(super) enum End {
     Overtaken,
     #[error("it did not come back in time")]
     Away,
+    #[error("another server has it")]
+    Moved,
+    #[error("another server wanted it and did not take it")]
+    NotTaken,
     #[error("it says that it has more than it was sent")]
     BadCount,
     #[error("it left")]
@@ -47,13 +51,16 @@ impl End {
     pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
-            Self::Connection(_) | Self::Refused(_) | Self::Overtaken | Self::BadCount => {
-                CloseReason::Failed(self.to_string())
-            }
+            Self::Connection(_)
+            | Self::Refused(_)
+            | Self::Overtaken
+            | Self::NotTaken
+            | Self::BadCount => CloseReason::Failed(self.to_string()),
             Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
             Self::Kicked(reason) => CloseReason::Kicked(Arc::clone(reason)),
             Self::Leaving => CloseReason::Leaving,
             Self::Away => CloseReason::Away,
+            Self::Moved => CloseReason::Moved,
             Self::Bye | Self::HandedOver => CloseReason::Left,
         }
     }
@@ -99,8 +106,8 @@ impl Front {
                 debug!(%session, "client left");
                 None
             }
-            End::Away => {
-                debug!(%session, "client did not come back in time");
+            End::Away | End::Moved => {
+                debug!(%session, reason = %end, "session ends without its client");
                 None
             }
             End::Leaving => {
@@ -121,6 +128,7 @@ impl Front {
             | End::HandshakeTimeout
             | End::Silent(_)
             | End::Overtaken
+            | End::NotTaken
             | End::BadCount => {
                 if let Some(left_out) = self.context.may_log() {
                     info!(%session, %peer, reason = %end, left_out, "connection closed");
@@ -144,6 +152,7 @@ impl Front {
         self.end_with_client();
         self.owed.clear();
         self.resuming = None;
+        self.taking = None;
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);

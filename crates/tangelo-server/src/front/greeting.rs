@@ -19,6 +19,7 @@ impl Front {
         let resume = match self.greet(hello.resume) {
             Greeted::Here(resume) => resume,
             Greeted::HandedOver => return Err(End::HandedOver),
+            Greeted::Later => return Ok(()),
         };
         let answer = handshake::accept(self.context.heartbeat, resume.as_ref());
         self.queue(Outgoing::Hello(&answer))?;

@@ -17,14 +17,10 @@ use tracing::debug;
 use super::{End, Front, WRITE_AT};
 use crate::{
     Limits, answer,
-    resume::{Place, Resumes, Ring, Said, Secret, Token},
-    session::Arrival,
+    resume::{Given, Place, Resumes, Ring, SETTLING, Said, Secret, Secrets, Token, UNKNOWN},
+    session::{Arrival, Demand},
 };
 
-/// What the client is told where its session is not there, or not its own.
-const UNKNOWN: &str = "unknown";
-/// What it is told where its session was another server's.
-const ELSEWHERE: &str = "elsewhere";
 /// What it is told where too many wrong tokens came from its address.
 const TOO_MANY: &str = "too many attempts";
 
@@ -43,6 +39,9 @@ pub(super) struct Resuming {
     /// Requests that were taken over an earlier connection and are answered over this one: a client may
     /// send them again.
     taken: HashSet<u32>,
+    /// Another front end wants the session, which goes there when its requests are answered, or at this
+    /// time.
+    leaving: Option<(Demand, Instant)>,
     /// Why nothing more can be said over this connection; its turn is finished nevertheless.
     broken: Option<End>,
 }
@@ -64,7 +63,23 @@ impl Resuming {
             away: None,
             gap: 0,
             taken: HashSet::new(),
+            leaving: None,
             broken: None,
+        }
+    }
+
+    /// Of a session that another front end had.
+    pub(super) fn taken_over(resumes: &Resumes, received: u64, ring: Ring) -> Self {
+        let until = Instant::now() + resumes.config.time;
+        Self {
+            ring,
+            received,
+            lives: true,
+            away: Some(Away {
+                _place: None,
+                until,
+            }),
+            ..Self::new(resumes)
         }
     }
 
@@ -89,6 +104,8 @@ pub(super) enum Greeted {
     Here(Option<Answer>),
     /// Another session has the connection.
     HandedOver,
+    /// It is answered when another front end has been asked.
+    Later,
 }
 
 impl Front {
@@ -101,16 +118,19 @@ impl Front {
         let outcome = match ask {
             Ask::New => Outcome::New,
             Ask::Back { token, received } => match self.go_back(resumes, &token, received) {
-                Ok(()) => return Greeted::HandedOver,
+                Ok(greeted) => return greeted,
                 Err(reason) => Outcome::Lost(reason),
             },
         };
-        let Some(secret) = Secret::new() else {
-            return Greeted::Here(None);
-        };
-        self.session.resumed_by(secret);
+        Greeted::Here(self.begin_anew(resumes, outcome))
+    }
+
+    /// A new session that can be resumed; not if the system has no random numbers.
+    pub(super) fn begin_anew(&mut self, resumes: &Resumes, outcome: Outcome) -> Option<Answer> {
+        let secret = Secret::new()?;
+        self.session.resumed_by(Secrets::new(secret));
         self.resuming = Some(Box::new(Resuming::new(resumes)));
-        Greeted::Here(Some(self.resume_answer(resumes, secret, outcome)))
+        Some(self.resume_answer(resumes, secret, outcome))
     }
 
     /// Hands the connection to the session that the token names.
@@ -119,7 +139,7 @@ impl Front {
         resumes: &Resumes,
         token: &str,
         received: u64,
-    ) -> Result<(), &'static str> {
+    ) -> Result<Greeted, &'static str> {
         let peer = self.session.peer();
         if !resumes.failures.allow(peer.ip()) {
             return Err(TOO_MANY);
@@ -130,10 +150,11 @@ impl Front {
         };
         // Neither these nor those whose time is over are attempts: a server that was started again sees
         // many of them at once, from few addresses if a balancer is before it.
-        if token.server_id != self.context.server_id() {
-            return Err(ELSEWHERE);
-        }
         let session = self.context.sessions().find(token.session);
+        if session.is_none() && token.server_id != self.context.server_id() {
+            self.take_over(token, received);
+            return Ok(Greeted::Later);
+        }
         let (session, secret) = (session.ok_or(UNKNOWN)?, token.secret);
         let Some(connection) = self.connection.take() else {
             return Err(UNKNOWN);
@@ -148,7 +169,7 @@ impl Front {
         match session.arrive(arrival) {
             Ok(()) => {
                 debug!(session = %session.id(), instead_of = %self.session.id(), "client is back");
-                Ok(())
+                Ok(Greeted::HandedOver)
             }
             Err(arrival) => {
                 self.connection = Some(arrival.connection);
@@ -159,7 +180,12 @@ impl Front {
         }
     }
 
-    fn resume_answer(&self, resumes: &Resumes, secret: Secret, outcome: Outcome) -> Answer {
+    pub(super) fn resume_answer(
+        &self,
+        resumes: &Resumes,
+        secret: Secret,
+        outcome: Outcome,
+    ) -> Answer {
         let token = Token {
             session: self.session.id(),
             secret,
@@ -185,6 +211,9 @@ impl Front {
     pub(super) fn watch_arrival(&mut self) -> Result<(), End> {
         if self.resuming.is_none() {
             return Ok(());
+        }
+        if let Some(demand) = self.session.take_demand() {
+            self.prepare_to_leave(demand);
         }
         match self.session.take_arrival() {
             Some(arrival) if !self.session.is_closed() => self.come_back(arrival),
@@ -221,9 +250,26 @@ impl Front {
         if !resuming.ring.trim(arrival.received) {
             return Err(End::BadCount);
         }
-        resuming.told = resuming.ring.first();
-        resuming.gap = resuming.told - arrival.received;
+        // Its client is here again.
+        resuming.leaving = None;
         resuming.broken = None;
+        self.connection = Some(arrival.connection);
+        self.admission = arrival.admission;
+        self.say_what_is_left(resumes, next, arrival.received)
+    }
+
+    /// The answer to a client that has received so much of its session.
+    pub(super) fn say_what_is_left(
+        &mut self,
+        resumes: &Resumes,
+        next: Secret,
+        received: u64,
+    ) -> Result<(), End> {
+        let Some(resuming) = &mut self.resuming else {
+            return Ok(());
+        };
+        resuming.told = resuming.ring.first();
+        resuming.gap = resuming.told - received;
         resuming.taken = self.running.ids().collect();
         resuming.taken.extend(self.owed.ids());
         resuming.taken.extend(resuming.ring.answered());
@@ -238,12 +284,10 @@ impl Front {
             pending,
         };
         let answer = self.resume_answer(resumes, next, outcome);
-        self.connection = Some(arrival.connection);
-        self.admission = arrival.admission;
         self.state = State::WaitAck;
         self.patience = self.now + Limits::HANDSHAKE;
         self.timer.at_latest(self.patience);
-        let hello = handshake::accept(context.heartbeat, Some(&answer));
+        let hello = handshake::accept(self.context.heartbeat, Some(&answer));
         self.queue(Outgoing::Hello(&hello))
     }
 
@@ -295,7 +339,7 @@ impl Front {
 
     pub(super) fn push(&mut self, push: &Arc<Push>) -> Result<(), End> {
         if self.outlives() {
-            self.keep(Said::Push(Arc::clone(push)));
+            self.keep(&Said::Push(Arc::clone(push)));
             return Ok(());
         }
         self.queue(Outgoing::Push(push))
@@ -315,12 +359,12 @@ impl Front {
         } else {
             Bytes::copy_from_slice(body)
         };
-        self.keep(Said::Response { id, body });
+        self.keep(&Said::Response { id, body });
     }
 
     /// Keeps what the client is told, and tells it if it has been told all before. What goes wrong with the
     /// connection is the turn's end, not that of what is being done.
-    fn keep(&mut self, said: Said) {
+    fn keep(&mut self, said: &Said) {
         let may_tell = self.state == State::Working;
         let Some(resuming) = &mut self.resuming else {
             return;
@@ -390,6 +434,9 @@ impl Front {
     /// The connection has ended, and the session has not: its client may come back.
     pub(super) fn goes_away(&mut self, end: &End) -> bool {
         let context = Arc::clone(&self.context);
+        if self.taking.is_some() && end.is_of_connection_only() {
+            return self.wait_for_session();
+        }
         let (Some(resuming), Some(resumes)) = (&mut self.resuming, &context.resumes) else {
             return false;
         };
@@ -437,8 +484,62 @@ impl Front {
         true
     }
 
+    /// Another front end wants the session. What runs may still be answered.
+    fn prepare_to_leave(&mut self, demand: Demand) {
+        if !self.outlives() {
+            return;
+        }
+        self.now = Instant::now();
+        self.lose_connection();
+        self.state = State::Inited;
+        let until = self.now + SETTLING;
+        self.patience = self.patience.max(until + SETTLING);
+        self.timer.at_latest(until);
+        if let Some(resuming) = &mut self.resuming {
+            resuming.broken = None;
+            resuming.leaving = Some((demand, until));
+        }
+    }
+
+    /// The session goes to the front end that wants it, once its requests are answered; those that take too
+    /// long are answered so.
+    pub(super) fn watch_leaving(&mut self) -> Result<(), End> {
+        let Some(resuming) = &self.resuming else {
+            return Ok(());
+        };
+        let Some((_, until)) = &resuming.leaving else {
+            return Ok(());
+        };
+        let is_settled = self.running.is_empty() && self.owed.is_empty();
+        if !is_settled && Instant::now() < *until {
+            return Ok(());
+        }
+        let late: Vec<_> = self.running.ids().chain(self.owed.ids()).collect();
+        self.tell_queued()?;
+        for id in late {
+            let words = "the session has gone to another server";
+            let failed = Err(Status::new(Code::CONNECTION_BROKEN, words));
+            self.keep_response(id, &answer::body(&failed));
+        }
+        let Some(resuming) = &mut self.resuming else {
+            return Ok(());
+        };
+        let Some((demand, _)) = resuming.leaving.take() else {
+            return Ok(());
+        };
+        if !resuming.ring.trim(demand.received) {
+            return Err(End::BadCount);
+        }
+        let given = Given::new(resuming.received, &resuming.ring);
+        // Who wanted it may have given up; then its client may still come here.
+        match demand.give.send(given) {
+            Ok(()) => Err(End::Moved),
+            Err(_) => Err(End::NotTaken),
+        }
+    }
+
     /// What was on the way over it is kept, or the client's to send again.
-    fn lose_connection(&mut self) {
+    pub(super) fn lose_connection(&mut self) {
         self.hang_up();
         self.events.clear();
         self.unwritten = false;
@@ -455,6 +556,7 @@ impl End {
                 | Self::HandshakeTimeout
                 | Self::Silent(_)
                 | Self::Overtaken
+                | Self::NotTaken
         )
     }
 }

@@ -57,6 +57,19 @@ impl Ring {
         }
     }
 
+    /// With these, which so many came before, as another server had them.
+    pub(crate) fn with(resume: &Resume, first: u64, said: Vec<Said>) -> Self {
+        let mut ring = Self::new(resume);
+        ring.first = first;
+        said.into_iter().for_each(|said| ring.add(said));
+        ring
+    }
+
+    /// All that is here, the newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Said> {
+        self.entries.iter().rev().map(|entry| &entry.said)
+    }
+
     /// How many there have been.
     pub(crate) fn sent(&self) -> u64 {
         self.first + self.entries.len() as u64

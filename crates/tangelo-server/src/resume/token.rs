@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -20,6 +21,16 @@ impl Secret {
         let mut secret = [0; SECRET];
         getrandom::fill(&mut secret).ok()?;
         Some(Self(secret))
+    }
+}
+
+impl Secret {
+    pub(crate) fn to_bytes(self) -> Bytes {
+        Bytes::copy_from_slice(&self.0)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
     peers::Callers,
     remote::{self, RemoteOnServer},
+    resume::ResumeService,
     session::{self, SessionService},
 };
 
@@ -113,6 +114,7 @@ impl Server {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
+            .with(ResumeService(context.sessions.clone()))
             .with(LifeCycle(Arc::clone(started)));
         let wanted = wanted(context);
         let cluster = context.cluster.clone();
@@ -151,6 +153,7 @@ impl Server {
                 closed: Some(SessionOnBackEnd(context.channels.clone())),
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
+            .with(ResumeService(context.sessions.clone()))
             .with(LifeCycle(Arc::clone(started)));
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),

@@ -25,6 +25,8 @@ pub enum CloseReason {
     Leaving,
     /// The client lost its connection, and did not come back in time: see [`Blueprint::resume`].
     Away,
+    /// The client has come back to another server of this type, which has the session now.
+    Moved,
 }
 
 /// Whom to tell of the sessions of a front end. Parts of the server add theirs before it starts, as
@@ -223,6 +225,7 @@ impl fmt::Display for CloseReason {
             Self::Failed(why) => formatter.write_str(why),
             Self::Leaving => formatter.write_str("this server leaves"),
             Self::Away => formatter.write_str("the client did not come back in time"),
+            Self::Moved => formatter.write_str("the client is back on another server"),
         }
     }
 }

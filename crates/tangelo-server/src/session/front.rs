@@ -87,6 +87,16 @@ impl State {
 
 impl FrontSession {
     pub(crate) fn new(id: SessionId, peer: SocketAddr, context: Arc<Context>) -> Self {
+        Self::with_wake(id, peer, context, Arc::default())
+    }
+
+    /// One whose task there is already.
+    pub(crate) fn with_wake(
+        id: SessionId,
+        peer: SocketAddr,
+        context: Arc<Context>,
+        wake: Arc<Wake>,
+    ) -> Self {
         let queue = Queue::new(context.limits().queue);
         Self {
             id,
@@ -95,7 +105,7 @@ impl FrontSession {
             state: Mutex::default(),
             version: AtomicU32::new(0),
             queue,
-            wake: Arc::default(),
+            wake,
             closed: AtomicBool::new(false),
             away: AtomicBool::new(false),
         }
@@ -157,6 +167,11 @@ impl FrontSession {
         self.state.lock().settings.get(key).cloned()
     }
 
+    /// All settings as a JSON object; nothing for none.
+    pub(crate) fn settings(&self) -> Bytes {
+        self.state.lock().settings.encode()
+    }
+
     pub(super) fn set(&self, key: &str, value: Value) -> Result<(), TooLong> {
         self.change(|state| state.settings.set(key.to_owned(), value))
     }
@@ -166,7 +181,7 @@ impl FrontSession {
     }
 
     /// Removes some settings and sets others: all of it, or nothing.
-    pub(super) fn change_settings(
+    pub(crate) fn change_settings(
         &self,
         set: Map<String, Value>,
         removed: &[String],

@@ -3,11 +3,12 @@
 use std::{fmt, net::SocketAddr};
 
 use tangelo_connector::Connection;
+use tokio::sync::oneshot;
 
 use super::FrontSession;
 use crate::{
     connections::Admission,
-    resume::{Secret, Secrets},
+    resume::{Given, Secret, Secrets},
 };
 
 /// What a session that can be resumed shares with the tasks of new connections.
@@ -15,6 +16,16 @@ use crate::{
 pub(super) struct Resumable {
     secrets: Secrets,
     arrival: Option<Arrival>,
+    demand: Option<Demand>,
+}
+
+/// Another front end wants the session, as its client has come there.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    pub(crate) secret: Secret,
+    /// How many messages of the session the client has.
+    pub(crate) received: u64,
+    pub(crate) give: oneshot::Sender<Given>,
 }
 
 /// A client's new connection, on its way to the task of the session it had.
@@ -30,10 +41,11 @@ pub(crate) struct Arrival {
 
 impl FrontSession {
     /// From here on a client with this secret may go on with it.
-    pub(crate) fn resumed_by(&self, secret: Secret) {
+    pub(crate) fn resumed_by(&self, secrets: Secrets) {
         let resumable = Resumable {
-            secrets: Secrets::new(secret),
+            secrets,
             arrival: None,
+            demand: None,
         };
         self.look(|state| state.resumable = Some(Box::new(resumable)));
     }
@@ -44,11 +56,7 @@ impl FrontSession {
     /// It is not this session's client, or the session has closed: the connection comes back.
     pub(crate) fn arrive(&self, arrival: Arrival) -> Result<(), Arrival> {
         // Asked first, so that a stranger changes nothing.
-        let is_known = self.look(|state| {
-            let resumable = state.resumable.as_ref();
-            resumable.is_some_and(|it| it.secrets.know(&arrival.secret))
-        });
-        if !is_known {
+        if !self.is_resumed_by(&arrival.secret) {
             return Err(arrival);
         }
         let given_up = self.change(|state| match &mut state.resumable {
@@ -63,6 +71,30 @@ impl FrontSession {
         drop(given_up);
         self.wake().wake();
         Ok(())
+    }
+
+    /// Whether a client with this secret may go on with it.
+    pub(crate) fn is_resumed_by(&self, secret: &Secret) -> bool {
+        self.look(|state| {
+            let resumable = state.resumable.as_ref();
+            resumable.is_some_and(|it| it.secrets.know(secret))
+        })
+    }
+
+    /// Says to the session's task that another front end wants it. One that is not given is dropped.
+    pub(crate) fn demand(&self, demand: Demand) {
+        let given_up = self.look(|state| match &mut state.resumable {
+            Some(resumable) => resumable.demand.replace(demand),
+            None => Some(demand),
+        });
+        drop(given_up);
+        self.wake().wake();
+    }
+
+    /// What another front end wants, if one does.
+    pub(crate) fn take_demand(&self) -> Option<Demand> {
+        let demand = self.look(|state| state.resumable.as_mut()?.demand.take())?;
+        self.is_resumed_by(&demand.secret).then_some(demand)
     }
 
     /// The new connection, if there is one. `next` is what its client comes back with the next time.

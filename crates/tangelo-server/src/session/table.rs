@@ -1,6 +1,11 @@
 //! All sessions of a front end.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::Serialize;
@@ -8,7 +13,7 @@ use serde_json::{Map, Value};
 use tangelo_connector::Push;
 
 use super::{
-    CloseReason, Events, FrontSession, Kind, Session, SessionId, encode, events::Event,
+    CloseReason, Events, FrontSession, Kind, Session, SessionId, Wake, encode, events::Event,
     front::State, no_such_session, single::Single,
 };
 use crate::{Context, Error, OutboundKind, generated::session::Whose, membership::Departed};
@@ -165,6 +170,23 @@ impl Sessions {
         let mut by_id = self.shared.by_id.write();
         by_id.insert(id, Arc::clone(&session));
         session
+    }
+
+    /// A session of this id that another front end has so far, and whose task there is already; none if it
+    /// is here.
+    pub(crate) fn open_again(
+        &self,
+        id: SessionId,
+        (peer, wake): (SocketAddr, Arc<Wake>),
+        context: &Arc<Context>,
+    ) -> Option<Arc<FrontSession>> {
+        match self.shared.by_id.write().entry(id) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(vacant) => {
+                let session = FrontSession::with_wake(id, peer, Arc::clone(context), wake);
+                Some(Arc::clone(vacant.insert(Arc::new(session))))
+            }
+        }
     }
 
     /// Takes a session out, and tells the back ends that know it, and the application.
