@@ -43,7 +43,7 @@ export interface ClientEvents {
   /** Follows `resumed`: so many messages and answers are lost. Fetch anew what depends on them. */
   gap: { lost: number }
   /** Connected again, as a new session: enter again now. `lost`: why it is not the one there was. */
-  reconnect: { attempt: number; lost?: 'unknown' | 'elsewhere' | 'too many attempts' }
+  reconnect: { attempt: number; lost?: 'unknown' | 'elsewhere' | 'busy' | 'too many attempts' }
   /** The server ends the session on purpose; `close` follows. Holds whatever else the server said. */
   kick: { reason: string | undefined; [key: string]: unknown }
   /** What went wrong with the connection; `reconnecting` or `close` follows. */

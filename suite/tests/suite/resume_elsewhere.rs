@@ -199,6 +199,29 @@ async fn requests_under_way_are_answered_over_there_and_not_run_twice() {
 }
 
 #[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_502_over_there() {
+    let mut place = Place::new(|blueprint| blueprint).await;
+    let mut returning = place.enter(Door::Tcp).await;
+    let id = returning.client.request("chat.main.hold", &json!({})).await;
+    place.hold.entered(1).await;
+    returning.back(door(&place.fronts[1])).await;
+    assert_eq!(returning.reply(id).await["code"], 502);
+    place.hold.release(1);
+    assert_eq!(returning.ask("chat.main.echo", &json!(1)).await, 1);
+}
+
+#[tokio::test]
+async fn a_back_end_that_is_gone_holds_nobody() {
+    let mut place = Place::new(|blueprint| blueprint).await;
+    let mut returning = place.enter(Door::Tcp).await;
+    let before = returning.ask(WHOAMI, &json!({})).await;
+    place.back.shutdown(std::time::Duration::ZERO).await;
+    let resume = returning.back(door(&place.fronts[1])).await;
+    assert_eq!(resume["received"], 2);
+    assert_eq!(returning.ask(WHOAMI, &json!({})).await, before);
+}
+
+#[tokio::test]
 async fn where_a_user_has_one_session_alone_it_moves_with_the_user() {
     for single in [SingleSession::refuse_new(), SingleSession::kick_old()] {
         let mut place = Place::new(|blueprint| blueprint.single_session(single.clone())).await;

@@ -403,6 +403,38 @@ mod tests {
         assert_eq!(left, ["connector-2"]);
     }
 
+    #[test]
+    fn who_changes_the_front_end_keeps_the_place_in_the_order() {
+        let mut members = Members::default();
+        for session in 0..6 {
+            let uid = (session % 2).to_string();
+            members.add(member(&uid, session, "connector-1"), &Road::Here);
+        }
+        let mut change = |session, from: &str, to: &str| {
+            members.change_frontend(from, &member("", session, to), &Road::Here)
+        };
+        assert!(change(2, "connector-1", "connector-2") && change(5, "connector-1", "connector-2"));
+        assert!(
+            !change(2, "connector-1", "connector-2"),
+            "it is there already"
+        );
+        assert!(!change(9, "connector-1", "connector-2") && !change(1, "x", "connector-2"));
+        assert!(change(5, "connector-2", "connector-1"));
+        let order: Vec<_> = members.iter().map(|member| member.session.0).collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(told(&members).len(), 6);
+        assert_eq!(
+            &*members.member("connector-2", SessionId(2)).unwrap().uid,
+            "0"
+        );
+        assert!(members.remove("connector-1", SessionId(2)).is_none());
+        members.remove("connector-2", SessionId(2)).unwrap();
+        for session in [0, 1, 3, 4, 5] {
+            members.remove("connector-1", SessionId(session)).unwrap();
+        }
+        assert!(members.by_uid.is_empty() && members.by_frontend.is_empty());
+    }
+
     /// Looking at all for each would take minutes.
     #[test]
     fn a_hundred_thousand_come_and_go_in_a_moment() {
