@@ -126,7 +126,10 @@ impl Blueprint {
     /// Handlers under a name: they answer `serverType.name.method`.
     #[must_use]
     pub fn handler(mut self, name: &str, handlers: Handlers) -> Self {
-        self.pipeline.add(&self.server_type, name, handlers);
+        let twice = self.pipeline.add(&self.server_type, name, handlers);
+        let twice = twice.into_iter();
+        self.mistakes
+            .extend(twice.map(|route| format!("two handlers answer `{route}`")));
         self
     }
 

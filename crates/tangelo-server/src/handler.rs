@@ -71,6 +71,7 @@ impl<A, H: Handler<A>> HandlerExt<A> for H {}
 #[derive(Clone, Default)]
 pub struct Handlers {
     methods: HashMap<String, (Arc<dyn Service<Request>>, Manner)>,
+    twice: Vec<String>,
 }
 
 impl Handlers {
@@ -79,7 +80,7 @@ impl Handlers {
         Self::default()
     }
 
-    /// Adds a method; one of the same name is replaced.
+    /// Adds a method. A server with two of the same name does not start.
     #[must_use]
     pub fn add<A: 'static>(mut self, method: &str, handler: impl Handler<A>) -> Self {
         let manner = handler.manner();
@@ -87,8 +88,16 @@ impl Handlers {
         if manner.blocking {
             handler = Arc::new(blocking::Blocking(handler));
         }
-        self.methods.insert(method.to_owned(), (handler, manner));
+        let before = self.methods.insert(method.to_owned(), (handler, manner));
+        if before.is_some() {
+            self.twice.push(method.to_owned());
+        }
         self
+    }
+
+    /// Methods that were added more than once.
+    pub(crate) fn twice(&self) -> impl Iterator<Item = &str> {
+        self.twice.iter().map(String::as_str)
     }
 
     pub(crate) fn into_methods(

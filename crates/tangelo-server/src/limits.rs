@@ -11,9 +11,10 @@ pub struct Limits {
     /// Bytes that other tasks may leave waiting for one session. Default 1 MiB; past it the session
     /// ends.
     pub queue: usize,
-    /// How long a request may take. Default 30 s; then it is answered 504. Its after filters may take as
-    /// long again.
-    pub deadline: Duration,
+    /// How long a request may take; then it is answered 504. Its after filters may take as long again.
+    /// Default on a front end [`DEADLINE`](Self::DEADLINE), and on a back end what the front end leaves: of
+    /// both the shorter time counts.
+    pub deadline: Option<Duration>,
     /// Handlers of this server that run at once on threads of their own
     /// ([`HandlerExt::blocking`](crate::HandlerExt::blocking)). Default 256; what comes on top is answered 503.
     pub blocking: usize,
@@ -22,6 +23,8 @@ pub struct Limits {
 impl Limits {
     /// The most requests of one session that can run at once.
     pub const MOST_IN_FLIGHT: u32 = 64;
+    /// How long a request may take, unless it is said.
+    pub const DEADLINE: Duration = Duration::from_secs(30);
     /// How long a client may take for its handshake.
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
     /// How long a client without heartbeats may be silent.
@@ -34,12 +37,18 @@ impl Limits {
     pub const GOODBYE: Duration = Duration::from_secs(1);
 }
 
+impl Limits {
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline.unwrap_or(Self::DEADLINE)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             in_flight: Self::MOST_IN_FLIGHT,
             queue: 1 << 20,
-            deadline: Duration::from_secs(30),
+            deadline: None,
             blocking: 256,
         }
     }

@@ -49,16 +49,26 @@ pub(crate) struct Registered {
 }
 
 impl Pipeline {
-    pub(crate) fn add(&mut self, server_type: &str, name: &str, handlers: Handlers) {
+    /// The routes of those that were there already, and are replaced.
+    pub(crate) fn add(&mut self, server_type: &str, name: &str, handlers: Handlers) -> Vec<String> {
+        let twice = handlers.twice();
+        let mut twice: Vec<_> = twice
+            .map(|method| format!("{server_type}.{name}.{method}"))
+            .collect();
         for (method, handler, manner) in handlers.into_methods() {
-            let route: Box<[u8]> = format!("{server_type}.{name}.{method}").into_bytes().into();
-            self.by_route.insert(route.clone(), self.handlers.len());
+            let named = format!("{server_type}.{name}.{method}");
+            let route: Box<[u8]> = named.as_bytes().into();
+            let before = self.by_route.insert(route.clone(), self.handlers.len());
+            if before.is_some() {
+                twice.push(named);
+            }
             self.handlers.push(Registered {
                 route,
                 handler,
                 manner,
             });
         }
+        twice
     }
 
     /// Whether a client's request goes straight to who answers it.

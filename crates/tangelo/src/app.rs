@@ -35,7 +35,7 @@ pub struct App {
     env: Option<String>,
     variables: Option<Variables>,
     changes: Vec<(String, String, serde_json::Value)>,
-    blueprints: BTreeMap<String, Make>,
+    blueprints: BTreeMap<String, Vec<Make>>,
     routes: Routes,
     plugins: Vec<Box<dyn Plugin>>,
     clock: Option<Clock>,
@@ -115,15 +115,16 @@ impl App {
         self
     }
 
-    /// What the servers of a type are made of.
+    /// What the servers of a type are made of. What is said of a type several times comes together, in
+    /// that order.
     #[must_use]
     pub fn server(
         mut self,
         server_type: &str,
         make: impl Fn(Blueprint) -> Blueprint + 'static,
     ) -> Self {
-        self.blueprints
-            .insert(server_type.to_owned(), Box::new(make));
+        let of_type = self.blueprints.entry(server_type.to_owned());
+        of_type.or_default().push(Box::new(make));
         self
     }
 
@@ -362,10 +363,9 @@ impl App {
         let all = &loaded.servers;
         let mut here = self.chosen(all, mistakes)?;
         for server_type in self.blueprints.keys().chain(self.routes.types()) {
-            if !all
-                .iter()
-                .any(|server| server.instance.server_type == *server_type)
-            {
+            let named = |server: &Server| server.instance.server_type == *server_type;
+            // Of what could not be read it may have been.
+            if mistakes.is_empty() && !all.iter().any(named) {
                 warn!(
                     server_type,
                     "the configuration names no server of this type"
@@ -379,7 +379,7 @@ impl App {
         let planned = here.into_iter().filter_map(|server| {
             let Server { instance, at, .. } = server;
             let server_type = &instance.server_type;
-            let Some(make) = self.blueprints.get(server_type) else {
+            let Some(makes) = self.blueprints.get(server_type) else {
                 let problem = format!(
                     "{}: this application has no servers of type `{server_type}`",
                     instance.id
@@ -394,10 +394,15 @@ impl App {
             for plugin in &self.plugins {
                 blueprint = plugin.server(instance, blueprint);
             }
-            let blueprint = scheduled.give(server.tuning.apply(make(blueprint)), mistakes);
+            let blueprint = makes.iter().fold(blueprint, |made, make| make(made));
+            let blueprint = scheduled.give(server.tuning.apply(blueprint), mistakes);
             Some((blueprint, instance.clone()))
         });
-        let planned = planned.collect();
+        let planned: Vec<Planned> = planned.collect();
+        let blueprints: Vec<_> = planned.iter().map(|(blueprint, _)| blueprint).collect();
+        for mistake in Blueprint::disagreements(&blueprints) {
+            mistakes.add(mistake);
+        }
         let registry: Arc<dyn Registry> = match self.args.runs_all() {
             true => Arc::new(Memory::new()),
             false => {

@@ -49,6 +49,17 @@ impl Mistakes {
         });
     }
 
+    /// Adds it, unless it is there: what is wrong with several is told once.
+    pub(crate) fn add_once(&mut self, at: Option<&At>, mistake: impl Into<String>) {
+        let before = self.0.len();
+        self.add_at(at, mistake);
+        if let Some((last, others)) = self.0.split_last()
+            && others.contains(last)
+        {
+            self.0.truncate(before);
+        }
+    }
+
     /// Those of files first, in the order they are read.
     pub(crate) fn sort(&mut self) {
         self.0.sort_by_key(|mistake| match mistake.at {

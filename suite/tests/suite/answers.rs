@@ -212,7 +212,7 @@ async fn a_handler_that_takes_a_front_ends_session_fails_on_a_back_end() {
 async fn a_handler_slower_than_the_deadline_is_answered_504_and_its_late_answer_dropped() {
     let (here, there) = (Hold::new(), Hold::new());
     let limits = Limits {
-        deadline: Duration::from_millis(100),
+        deadline: Some(Duration::from_millis(100)),
         ..Limits::default()
     };
     let (server, _back) = pair(
@@ -238,7 +238,7 @@ async fn a_handler_slower_than_the_deadline_is_answered_504_and_its_late_answer_
 async fn every_request_out_of_many_that_are_too_slow_is_answered_504() {
     let hold = Hold::new();
     let limits = Limits {
-        deadline: Duration::from_millis(200),
+        deadline: Some(Duration::from_millis(200)),
         ..Limits::default()
     };
     let handlers = Handlers::new().add("hold", hold.handler());

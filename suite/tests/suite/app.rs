@@ -10,7 +10,10 @@ use tangelo::{
         codegen::prost::Message as _,
         config::{RefererConfig, ServerConfig},
     },
-    server::{Candidates, Context, Handlers, Json, Limits, RouteRule, RouteTo, State, crc32},
+    server::{
+        Candidates, Context, Handlers, Json, Limits, RouteRule, RouteTo, SingleSession, State,
+        crc32,
+    },
 };
 use tokio::net::TcpListener;
 
@@ -19,7 +22,7 @@ use crate::{
     krpc::{Peer, answer_to},
     rpc::{AddReq, AddRes, Calculator, CalculatorClient, CalculatorServer, HangReq, HangRes},
     rpc::{PanicReq, PanicRes, RefuseReq, RefuseRes},
-    world::soon,
+    world::{echo, soon},
 };
 
 struct Sums;
@@ -102,6 +105,60 @@ async fn a_handler_calls_krpc_services_of_the_application() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_a_type_several_times_comes_together() {
+    let running = App::new()
+        .config(config("app-twice"))
+        .server("connector", |server| {
+            server
+                .heartbeat(None)
+                .handler("one", tangelo::handlers! { echo })
+        })
+        .server("connector", |server| {
+            server.handler("two", tangelo::handlers! { echo })
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(DOORS[0], door(&running)).await;
+    for handler in ["one", "two"] {
+        let route = format!("connector.{handler}.echo");
+        assert_eq!(client.ask(&route, &json!([2, 3])).await, json!([2, 3]));
+    }
+    stop(&running).await;
+}
+
+#[tokio::test]
+async fn two_handlers_for_one_route_are_a_mistake() {
+    let app = App::new()
+        .config(config("app-same"))
+        .server("connector", |server| {
+            server.handler("main", tangelo::handlers! { echo, echo })
+        })
+        .server("connector", |server| {
+            server.handler("main", tangelo::handlers! { echo })
+        });
+    let told = app.start().await.unwrap_err().to_string();
+    let twice = "connector: two handlers answer `connector.main.echo`";
+    assert_eq!(told, format!("2 mistakes:\n  {twice}\n  {twice}"));
+}
+
+#[tokio::test]
+async fn types_that_share_single_sessions_have_to_agree_on_that() {
+    let folder = config("app-single");
+    let servers = r#"{"connector": [{"id": "a", "clientPort": 0, "frontend": true, "port": 0}],
+        "mobile": [{"id": "b", "clientPort": 0, "frontend": true, "port": 0}]}"#;
+    fs::write(folder.join("servers.json"), servers).unwrap();
+    let app = App::new().config(folder);
+    let app = app.server("connector", |server| {
+        server.single_session(SingleSession::kick_old().across(["mobile"]))
+    });
+    let told = app.server("mobile", |server| server);
+    let told = told.start().await.unwrap_err().to_string();
+    let across = "connector: single_session holds across connector, mobile";
+    assert_eq!(told, format!("{across}; of mobile it is not said"));
+}
+
+#[tokio::test]
 async fn what_a_handler_calls_has_no_more_time_than_the_handler() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
@@ -111,7 +168,7 @@ async fn what_a_handler_calls_has_no_more_time_than_the_handler() {
             .timeout(Duration::from_secs(60)),
     );
     let limits = Limits {
-        deadline: Duration::from_secs(20),
+        deadline: Some(Duration::from_secs(20)),
         ..Limits::default()
     };
     /// Calls before it first waits, and after.

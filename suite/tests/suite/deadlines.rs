@@ -10,7 +10,7 @@ use tangelo::server::{Answered, Blueprint, HandlerExt, Handlers, Json, Limits, R
 
 use crate::{
     client::{DOORS, Door},
-    world::{Heard, Hold, PLACES, alone, both, client, connector},
+    world::{Heard, Hold, PLACES, alone, both, chat, client, connector, pair},
 };
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -46,6 +46,27 @@ async fn a_handler_with_a_deadline_is_answered_504_then_and_others_are_not() {
                 hold.release(1);
                 client.reply(long).await;
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_back_end_may_have_less_time_than_the_front_end_and_not_more() {
+    let limits = |deadline: Duration| {
+        move |server: Blueprint| server.change_limits(|limits| limits.deadline = Some(deadline))
+    };
+    let long = Duration::from_secs(600);
+    for (connector_has, chat_has) in [(long, SHORT), (SHORT, long)] {
+        for way in WAYS {
+            let hold = Hold::new();
+            let handlers = Handlers::new().add("wait", hold.handler());
+            let (server, _back) = pair(
+                limits(connector_has)(way(connector(Handlers::new()))),
+                limits(chat_has)(way(chat(handlers))),
+            )
+            .await;
+            let mut client = client(&server, Door::Tcp).await;
+            client.is_refused("chat.main.wait", &json!({}), 504).await;
         }
     }
 }
@@ -120,7 +141,7 @@ async fn a_handler_sees_when_its_answer_is_due_and_the_servers_deadline_comes_fi
         };
         let make = |blueprint: Blueprint| {
             way(blueprint).limits(Limits {
-                deadline: secs(20),
+                deadline: Some(secs(20)),
                 ..Limits::default()
             })
         };

@@ -182,7 +182,7 @@ async fn an_error_handler_hears_of_whatever_fails_on_its_server() {
 async fn an_error_handler_on_a_front_end_hears_of_the_deadline_of_the_server() {
     let hold = Hold::new();
     let limits = Limits {
-        deadline: Duration::from_millis(50),
+        deadline: Some(Duration::from_millis(50)),
         ..Limits::default()
     };
     let server = connector(Handlers::new().add("hold", hold.handler()));
@@ -328,7 +328,7 @@ async fn the_global_error_handler_is_for_what_fails_on_the_way_and_the_local_one
     }
     let hold = Hold::new();
     let limits = Limits {
-        deadline: Duration::from_millis(100),
+        deadline: Some(Duration::from_millis(100)),
         ..Limits::default()
     };
     let front = connector(Handlers::new().add("fail", fail))

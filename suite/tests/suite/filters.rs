@@ -684,7 +684,7 @@ async fn a_request_that_waits_in_a_before_filter_is_answered_504_and_the_next_on
         }
     }
     let limits = Limits {
-        deadline: Duration::from_millis(100),
+        deadline: Some(Duration::from_millis(100)),
         ..Limits::default()
     };
     let make = |blueprint: Blueprint| blueprint.before(hangs).limits(limits);
@@ -703,7 +703,7 @@ async fn a_request_that_waits_in_a_before_filter_is_answered_504_and_the_next_on
 async fn after_filters_hear_of_a_request_whose_time_is_up() {
     let (hold, mut heard) = (Hold::new(), Heard::new());
     let limits = Limits {
-        deadline: Duration::from_millis(100),
+        deadline: Some(Duration::from_millis(100)),
         ..Limits::default()
     };
     let make = |blueprint: Blueprint| {
@@ -847,7 +847,7 @@ async fn nothing_is_left_of_a_request_however_it_ends() {
     }
     let (count, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let limits = Limits {
-        deadline: Duration::from_millis(100),
+        deadline: Some(Duration::from_millis(100)),
         ..Limits::default()
     };
     let make = |blueprint: Blueprint| {

@@ -640,7 +640,7 @@ async fn an_answer_that_it_drops_is_answered_500() {
 async fn an_answer_that_it_keeps_too_long_is_answered_504_and_leaves_no_more() {
     let keep = Keep::default();
     let limits = Limits {
-        deadline: Duration::from_millis(50),
+        deadline: Some(Duration::from_millis(50)),
         ..Limits::default()
     };
     let (server, _back) = pair(

@@ -327,7 +327,7 @@ async fn an_async_route_is_asked_once_until_the_session_changes() {
 async fn a_request_whose_route_is_not_known_in_time_is_answered_504_and_the_next_begins() {
     let hold = Hold::new();
     let limits = Limits {
-        deadline: Duration::from_millis(300),
+        deadline: Some(Duration::from_millis(300)),
         ..Limits::default()
     };
     let (front, _back, mut noted) = noting(held(&hold), limits).await;

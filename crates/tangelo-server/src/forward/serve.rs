@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{BODY, FORWARD, GONE, KIND, ROUTE, SESSION};
 use crate::{
-    Context, Error, Request, Session, SessionId,
+    Context, Error, Limits, Request, Session, SessionId,
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
@@ -58,7 +58,7 @@ impl Forward {
                 .log_failure(session.id(), request.route(), &status);
             return Box::pin(ready(Ok(answered(Err(status)))));
         };
-        let bounds = bounds(known.manner, &mut request);
+        let bounds = bounds(known.manner, self.context.limits(), &mut request);
         // A panic while the handler takes its arguments is answered like one while it runs.
         let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
         Box::pin(async move {
@@ -98,7 +98,7 @@ impl Forward {
             self.context.log_failure(session.id(), &route, &status);
             return Box::pin(ready(Ok(said(kind, Err(status)))));
         };
-        let bounds = bounds(pipeline.manner(to), &mut request);
+        let bounds = bounds(pipeline.manner(to), self.context.limits(), &mut request);
         let bounds = bounds.unwrap_or_else(|| Bounds::new(request.deadline()));
         let passage = Passage::of_front_end(request);
         Box::pin(async move {
@@ -109,7 +109,7 @@ impl Forward {
             if let Err(status) = &outcome {
                 context.log_failure(session.id(), &route, status);
             }
-            let deadline = Instant::now() + context.limits().deadline;
+            let deadline = Instant::now() + context.limits().deadline();
             if let Some(work) = passage.and_then(|p| p.afterwards(&outcome, deadline))
                 && let Kind::Back(its) = &session.0
             {
@@ -133,9 +133,9 @@ impl Forward {
 }
 
 /// What ends a handler beside its request's deadline, at which its connection polls it.
-fn bounds(manner: Manner, request: &mut Request) -> Option<Bounds> {
+fn bounds(manner: Manner, limits: &Limits, request: &mut Request) -> Option<Bounds> {
     let mut bounds = None;
-    if let Some(limit) = manner.deadline {
+    if let Some(limit) = manner.deadline.into_iter().chain(limits.deadline).min() {
         let deadline = Instant::now() + limit;
         bounds = Some(Bounds::new(request.deadline()).alarmed(deadline));
         request.due_by(deadline);

@@ -200,7 +200,7 @@ impl Front {
         passage: Box<Passage>,
         outcome: &Result<Reply, Status>,
     ) {
-        let deadline = Instant::now() + self.context.limits().deadline;
+        let deadline = Instant::now() + self.context.limits().deadline();
         let Some(work) = passage.afterwards(outcome, deadline) else {
             return;
         };

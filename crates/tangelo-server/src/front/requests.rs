@@ -37,7 +37,10 @@ impl Front {
             }
         };
         let bytes = message.into_route_and_body();
-        let (body, deadline) = (route.end..bytes.len(), self.now + context.limits().deadline);
+        let (body, deadline) = (
+            route.end..bytes.len(),
+            self.now + context.limits().deadline(),
+        );
         let session = Session(Kind::Front(Arc::clone(&self.session)));
         self.start(
             context,

@@ -104,9 +104,11 @@ impl TryFrom<Cron<'_>> for Schedule {
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .build();
-        let cron = parser
-            .parse(text)
-            .map_err(|error| ScheduleError::new(format!("`{text}`: {error}")))?;
+        let cron = parser.parse(text).map_err(|error| {
+            let form = "expected, with or without seconds, [second 0-59] minute 0-59 hour 0-23 \
+                            day 1-31 month 1-12 weekday 0-7";
+            ScheduleError::new(format!("`{text}`: {form} ({error})"))
+        })?;
         Ok(Self::calendar(Calendar::new(
             text,
             vec![Pattern::new(cron)],

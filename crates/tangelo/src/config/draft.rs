@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     alike::alike,
-    keys::{Key, OWN, Said, Spelling, written},
+    keys::{Key, OF_FRONT_ENDS, OWN, Said, Spelling, written},
 };
 use crate::{Mistakes, mistakes::At};
 
@@ -101,6 +101,10 @@ impl Draft {
         match (self.spelling, value) {
             // A variable cannot write most names, so it has none of the application's.
             (_, _) if voice == Voice::Environment => return Err(unknown(key)),
+            // Nobody has a name for what is the application's that is so like another.
+            (Spelling::Pomelo, _) if voice != Voice::File && is_slip(key) => {
+                return Err(unknown(key));
+            }
             (Spelling::Pomelo, value) => self.keep(key, value, voice),
             (Spelling::Ours, Value::Object(settings)) if key == SETTINGS => {
                 for (key, value) in settings {
@@ -197,6 +201,20 @@ impl Draft {
         }
     }
 
+    /// What Pomelo's files say beyond need is no mistake.
+    fn refuse_keys_of_front_ends(&self, mistakes: &mut Mistakes) {
+        for key in OF_FRONT_ENDS {
+            let said = self.keys.get(key);
+            let counts =
+                |word: &&Word| self.spelling == Spelling::Ours || word.voice != Voice::File;
+            if let Some(word) = said.filter(counts) {
+                let problem = "means something on front ends only, and these are none";
+                let (server_type, at) = (&self.server_type, Some(&word.at));
+                mistakes.add_once(at, format!("{server_type}.{key}: {problem}"));
+            }
+        }
+    }
+
     fn read_count(&self) -> Option<u32> {
         let key = Key::named("cluster_count")?;
         let word = self.keys.get(key.name())?;
@@ -252,6 +270,9 @@ impl Draft {
                 mistakes.add_at(Some(&word.at), format!("{label}.{key}: {problem}"));
             }
         }
+        if !said.frontend.unwrap_or(false) && !self.wrong.contains("frontend") {
+            self.refuse_keys_of_front_ends(mistakes);
+        }
         let free = self.free.iter();
         let free = free.map(|(key, (value, _))| (key.clone(), value.clone()));
         Read {
@@ -272,6 +293,11 @@ fn count_on(value: &mut Value, number: u32) {
     if let Some(first) = counted(value).and_then(|first| first.as_i64()) {
         *value = first.saturating_add(number.into()).into();
     }
+}
+
+/// Whether another key is meant.
+fn is_slip(key: &str) -> bool {
+    alike(key, Key::ALL.iter().map(Key::name)).is_some()
 }
 
 /// What may be meant by a key that there is not.

@@ -60,6 +60,17 @@ pub struct Key {
     take: fn(&mut Said, &Value) -> Result<(), String>,
 }
 
+/// Keys that mean something on front ends only.
+pub(super) const OF_FRONT_ENDS: [&str; 7] = [
+    "max_connections",
+    "single_session",
+    "heartbeat_seconds",
+    "max_in_flight",
+    "max_queue",
+    "max_package",
+    "max_outgoing",
+];
+
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
@@ -152,7 +163,7 @@ const KEYS: [Key; 18] = [
         name: "deadline",
         pomelo: "",
         default: "30000",
-        meaning: "Milliseconds a request may take before it is answered 504.",
+        meaning: "Milliseconds a request may take before it is answered 504; on a back end, unless it is said, what the front end leaves. The shorter of both counts.",
         take: |said, value| set(&mut said.tuning.deadline, value),
     },
     Key {

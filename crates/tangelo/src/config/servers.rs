@@ -61,7 +61,32 @@ pub(super) fn assemble(
         }
         all.push(server(draft, read, mistakes));
     }
+    check_ports(&all, mistakes);
     (all, rest)
+}
+
+/// Two servers of one host cannot have the same port.
+fn check_ports(servers: &[Server], mistakes: &mut Mistakes) {
+    let mut taken: HashMap<(&str, u16), &str> = HashMap::new();
+    for Server { instance, at, .. } in servers {
+        let client_host = instance.client_host.as_deref().unwrap_or(&instance.host);
+        let for_clients = instance.client_port.filter(|_| instance.frontend);
+        let own = instance.port.map(|port| (&*instance.host, port));
+        for (host, port) in own
+            .into_iter()
+            .chain(for_clients.map(|port| (client_host, port)))
+        {
+            // Any port will do, if it is 0.
+            if port == 0 {
+                continue;
+            }
+            if let Some(other) = taken.insert((host, port), &instance.id) {
+                let id = &instance.id;
+                let problem = format!("{id}: {other} has port {port} of {host} already");
+                mistakes.add_at(Some(at), problem);
+            }
+        }
+    }
 }
 
 /// The types and ids there are.

@@ -19,14 +19,14 @@ impl Tuning {
             blueprint = blueprint.max_connections(most.filter(|most| *most > 0));
         }
         if let Some(one) = self.single_session {
-            blueprint = blueprint.single_session(match one {
+            blueprint = blueprint.change_single_session(match one {
                 OneSession::RefuseNew => SingleSession::refuse_new(),
                 OneSession::KickOld => SingleSession::kick_old(),
             });
         }
         blueprint = self.resume(blueprint);
         blueprint = blueprint.change_limits(|limits| {
-            limits.deadline = self.deadline.unwrap_or(limits.deadline);
+            limits.deadline = self.deadline.or(limits.deadline);
             limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);
             limits.queue = self.max_queue.unwrap_or(limits.queue);
         });

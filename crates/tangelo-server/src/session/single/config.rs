@@ -53,6 +53,14 @@ impl SingleSession {
     }
 }
 
+impl SingleSession {
+    /// The types among which a user of this one has one session.
+    fn types(&self, own: &str) -> BTreeSet<String> {
+        let own = std::iter::once(own.to_owned());
+        self.across.iter().cloned().chain(own).collect()
+    }
+}
+
 impl Blueprint {
     /// On front ends a user may have one session alone, on any of this type. Default: as many as bind.
     ///
@@ -63,5 +71,47 @@ impl Blueprint {
     pub fn single_session(mut self, single_session: SingleSession) -> Self {
         self.single_session = Some(single_session);
         self
+    }
+
+    /// Changes what becomes of a user's second session to what `rule` says of it. What is told to whom has
+    /// to go, and among which types, stays as it was said.
+    #[must_use]
+    pub fn change_single_session(mut self, rule: SingleSession) -> Self {
+        self.single_session = Some(match self.single_session {
+            Some(known) => SingleSession {
+                kick_old: rule.kick_old,
+                ..known
+            },
+            None => rule,
+        });
+        self
+    }
+
+    /// What these do not agree on that have to: among which types a user has one session.
+    pub fn disagreements(blueprints: &[&Self]) -> BTreeSet<String> {
+        let types = |of: &Self| {
+            let single = of.single_session.as_ref();
+            single
+                .map(|single| single.types(&of.server_type))
+                .unwrap_or_default()
+        };
+        let told = |types: BTreeSet<String>| match types.len() {
+            0 => "is not said".to_owned(),
+            _ => format!("holds across {}", Vec::from_iter(types).join(", ")),
+        };
+        let mut all = BTreeSet::new();
+        for one in blueprints {
+            let across = types(one);
+            for other in blueprints {
+                if across.contains(&other.server_type) && types(other) != across {
+                    let (its, others) = (told(across.clone()), told(types(other)));
+                    let (one, other) = (&one.server_type, &other.server_type);
+                    all.insert(format!(
+                        "{one}: single_session {its}; of {other} it {others}"
+                    ));
+                }
+            }
+        }
+        all
     }
 }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use prost::Message;
 use tangelo_rpc::{Code, Connection, Reply, Status};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::{
     LANE, PAUSE, RECONNECT, Single,
@@ -250,7 +251,13 @@ fn contest(uid: &str, session: Option<SessionId>, gives_way: bool) -> ContestReq
 }
 
 fn disagree(context: &Context, across: &str, theirs: &str) -> Status {
-    let here = context.server_id();
-    let words = format!("single_session holds across {across} on {here}, and across {theirs} here");
+    if let Some(left_out) = context.may_log() {
+        let server = context.server_id();
+        warn!(
+            server,
+            across, theirs, left_out, "front ends do not agree on single_session"
+        );
+    }
+    let words = "single_session is not the same on all front ends";
     Status::new(Code::EXEC_EXCEPTION, words)
 }

@@ -32,7 +32,13 @@ fn change(asked: Asked<'_>) -> Result<Loaded, Vec<String>> {
 
 #[test]
 fn a_change_is_for_one_server_or_for_all_of_a_type() {
-    let flags = flags(&["chat.host=::1", "chat-b.port=3", "chat-b.max_connections=7"]);
+    let flags = flags(&[
+        "chat.host=::1",
+        "chat-b.port=3",
+        "chat-b.max_in_flight=7",
+        "chat-b.frontend=true",
+        "chat-b.client_port=4",
+    ]);
     let loaded = change(Asked {
         assignments: &flags,
         ..Asked::default()
@@ -44,7 +50,7 @@ fn a_change_is_for_one_server_or_for_all_of_a_type() {
     assert_eq!((&*a.instance.host, a.instance.port), ("::1", Some(1)));
     assert_eq!((&*b.instance.host, b.instance.port), ("::1", Some(3)));
     assert_eq!(
-        b.tuning.max_connections,
+        b.tuning.max_in_flight,
         Some(7),
         "keys of ours have both spellings"
     );
@@ -54,33 +60,34 @@ fn a_change_is_for_one_server_or_for_all_of_a_type() {
 fn files_are_overruled_by_variables_these_by_the_code_and_all_by_the_command_line() {
     let (variables, code) = (
         variables(&[
-            ("TANGELO__SERVERS__CHAT_A__PORT", "10"),
+            ("TANGELO__SERVERS__CHAT_A__DEADLINE", "10"),
             ("TANGELO__SERVERS__CHAT__HOST", "h"),
         ]),
-        [code("chat", "port", 20)],
+        [code("chat", "deadline", 20)],
     );
-    let port = |asked: Asked<'_>| change(asked).unwrap().servers[0].instance.port;
+    let deadline = |asked: Asked<'_>| change(asked).unwrap().servers[0].tuning.deadline;
+    let ms = |ms| Some(std::time::Duration::from_millis(ms));
     let asked = || Asked {
         variables: Some(&variables),
         ..Asked::default()
     };
-    assert_eq!(port(asked()), Some(10));
+    assert_eq!(deadline(asked()), ms(10));
     assert_eq!(
-        port(Asked {
+        deadline(Asked {
             changes: &code,
             ..asked()
         }),
-        Some(20),
+        ms(20),
         "of a type, but later"
     );
-    let flags = flags(&["chat.port=30"]);
+    let flags = flags(&["chat.deadline=30"]);
     assert_eq!(
-        port(Asked {
+        deadline(Asked {
             changes: &code,
             assignments: &flags,
             ..asked()
         }),
-        Some(30)
+        ms(30)
     );
     let host = change(asked()).unwrap().servers[1].instance.host.clone();
     assert_eq!(host, "h");
@@ -144,6 +151,7 @@ fn what_is_wrong_with_changes_is_told_once_each() {
             "chat.port=abc",
             "chat-a.id=x",
             "chat-a.clientport=1",
+            "chat-a.portt=1",
             "application.name=x",
         ]),
     );
@@ -162,6 +170,7 @@ fn what_is_wrong_with_changes_is_told_once_each() {
             "TANGELO__SERVERS__CHAT_A__PROT: unknown key; do you mean `port`? What is yours stands under `settings`".to_owned(),
             "--set chat-a.id: is given where the server is declared".to_owned(),
             "--set chat-a.clientport: is written `clientPort` here".to_owned(),
+            "--set chat-a.portt: unknown key; do you mean `port`? What is yours stands under `settings`".to_owned(),
             "TANGELO__SERVER__DEFAULT__PORT: expected TANGELO__SERVERS__ID__KEY, or TANGELO__ENV".to_owned(),
             format!("TANGELO__SERVERS__NOBODY__PORT: there is no server or type `NOBODY`; {known}"),
             format!("--set nobody.port: there is no server or type `nobody`; {known}"),

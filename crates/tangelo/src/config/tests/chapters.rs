@@ -90,10 +90,13 @@ fn an_environment_overrules_types_key_by_key_and_stands_in_place_of_servers() {
         [types.chat]
         deadline = 1000
         max_queue = 10
+        frontend = true
+        client_port = 3050
 
         [servers.chat]
         cluster_count = 2
         port = "6050++"
+        client_port = "3050++"
 
         [servers.gate]
         id = "gate-1"
@@ -219,7 +222,9 @@ area = {}
 
 #[test]
 fn every_limit_is_taken_at_its_ends_and_not_beyond() {
-    let with = |line: &str| format!("[servers.chat]\nid = \"a\"\n{line}\n");
+    let with = |line: &str| {
+        format!("[servers.chat]\nid = \"a\"\nfrontend = true\nclient_port = 9\n{line}\n")
+    };
     for (key, ends, beyond) in [
         ("max_connections", ["0", "4294967295"], ["-1", "4294967296"]),
         ("max_in_flight", ["1", "64"], ["0", "65"]),
@@ -285,7 +290,7 @@ fn later_files_overrule_earlier_ones() {
     let folder = Folder::with(&[
         (
             "a.toml",
-            "[types.chat]\ndeadline = 1\nmax_queue = 2\n[servers.chat]\nid = \"a\"\n[servers.area]\nid = \"b\"\n",
+            "[types.chat]\ndeadline = 1\nmax_queue = 2\nfrontend = true\nclient_port = 9\n[servers.chat]\nid = \"a\"\n[servers.area]\nid = \"b\"\n",
         ),
         (
             "b.toml",
@@ -349,7 +354,11 @@ fn an_environment_may_have_jobs_of_its_own() {
 
 #[test]
 fn a_user_may_have_one_session_alone() {
-    let with = |value: &str| format!("[servers.chat]\nid = \"a\"\nsingle_session = {value}\n");
+    let with = |value: &str| {
+        format!(
+            "[servers.chat]\nid = \"a\"\nsingle_session = {value}\nfrontend = true\nclient_port = 9\n"
+        )
+    };
     let loaded = toml(&with("\"refuse_new\""));
     assert_eq!(
         loaded.servers[0].tuning.single_session,
@@ -368,11 +377,26 @@ fn a_user_may_have_one_session_alone() {
 }
 
 #[test]
+fn what_only_front_ends_have_is_refused_where_there_are_none() {
+    let told = wrong_toml(
+        "[types.chat]\nmax_queue = 2\n[servers.chat]\ncluster_count = 2\n[servers.gate]\nid = \"g\"\n\
+         frontend = true\nclient_port = 9\nmax_queue = 2\n",
+    );
+    assert_eq!(
+        told,
+        ["tangelo.toml:2: chat.max_queue: means something on front ends only, and these are none"]
+    );
+}
+
+#[test]
 fn the_defaults_of_the_page_are_those_of_the_code() {
     let limits = tangelo_server::Limits::default();
     let of_connector = tangelo_connector::Limits::default();
     for (name, default) in [
-        ("deadline", limits.deadline.as_millis().to_string()),
+        (
+            "deadline",
+            tangelo_server::Limits::DEADLINE.as_millis().to_string(),
+        ),
         ("max_in_flight", limits.in_flight.to_string()),
         ("max_queue", limits.queue.to_string()),
         ("max_package", of_connector.package.to_string()),

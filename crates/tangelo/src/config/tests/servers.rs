@@ -42,7 +42,7 @@ fn a_cluster_is_so_many_servers_and_plus_plus_counts_them() {
     let loaded = servers_json(
         r#"{"chat": [
             {"clusterCount": 2, "host": "10.0.0.1", "port": "6050++", "area": "7++", "name": "C++"},
-            {"clusterCount": "3", "port": 7000, "clientPort": "3150++", "frontend": "true"}
+            {"clusterCount": "3", "port": "7000++", "clientPort": "3150++", "frontend": "true"}
         ], "other": [{"clusterCount": 1}]}"#,
     );
     let servers = loaded.config.servers();
@@ -56,14 +56,27 @@ fn a_cluster_is_so_many_servers_and_plus_plus_counts_them() {
             ("cluster-server-chat-0", Some(6050), None, false),
             ("cluster-server-chat-1", Some(6051), None, false),
             ("cluster-server-chat-2", Some(7000), Some(3150), true),
-            ("cluster-server-chat-3", Some(7000), Some(3151), true),
-            ("cluster-server-chat-4", Some(7000), Some(3152), true),
+            ("cluster-server-chat-3", Some(7001), Some(3151), true),
+            ("cluster-server-chat-4", Some(7002), Some(3152), true),
             ("cluster-server-other-0", None, None, false),
         ]
     );
     let own = &servers[1].settings;
     assert_eq!(own["area"], 8, "the application's values count as well");
     assert_eq!(own["name"], "C++", "what is no number stays as it is");
+}
+
+#[test]
+fn two_servers_of_a_host_do_not_have_one_port() {
+    let told = wrong_servers_json(
+        r#"{"chat": [{"id": "a", "port": 7000}, {"id": "b", "port": 7000, "host": "10.0.0.1"}],
+            "gate": [{"id": "c", "port": 0, "clientPort": 7000, "frontend": true},
+                     {"id": "d", "port": 0, "clientPort": 7000, "clientHost": "::1", "frontend": true}]}"#,
+    );
+    assert_eq!(
+        told,
+        ["servers.json:2: c: a has port 7000 of 127.0.0.1 already"]
+    );
 }
 
 #[test]
