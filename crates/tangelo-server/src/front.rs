@@ -138,7 +138,8 @@ impl Front {
         self.watch_break()?;
         self.watch_leaving()?;
         self.watch_end()?;
-        let has_rest = !self.session.queue().rest() || !self.has_told_all();
+        let may_tell = self.state == State::Working;
+        let has_rest = !self.session.queue().rest() || may_tell && !self.has_told_all();
         if more || has_rest && !self.unwritten {
             task.waker().wake_by_ref();
         }
@@ -193,6 +194,7 @@ impl Front {
             }
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
+            let deadlines = deadlines.chain(self.leaves_at());
             self.timer.set(deadlines.fold(self.patience, Instant::min));
             self.forget_old();
             self.release_buffers();

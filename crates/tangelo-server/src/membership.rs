@@ -112,14 +112,14 @@ impl Memberships {
             .collect()
     }
 
-    /// The roads from these servers.
-    pub(crate) fn roads(&self, server_ids: &[String]) -> Vec<Connection> {
+    /// The roads from these servers, and its channels there.
+    pub(crate) fn on_roads(&self, server_ids: &[String]) -> Vec<(Connection, Vec<Membership>)> {
         let those = self
             .0
             .iter()
             .filter(|server| server_ids.contains(&server.server_id));
         let roads = those.filter_map(|server| match &server.road {
-            Road::Over(connection) => Some(connection.clone()),
+            Road::Over(connection) => Some((connection.clone(), server.channels.clone())),
             Road::Here => None,
         });
         roads.collect()

@@ -578,6 +578,8 @@ async fn who_does_not_acknowledge_is_away_as_before() {
     returning.ask(ECHO, &json!(1)).await;
     returning.client.half_close().await;
     assert_eq!(heard.next("away").await, "away");
+    // With something to tell it the server waits as quietly.
+    push_number(&server, 1);
     let mut client = Client::silent(Door::Tcp, door(&server)).await;
     let resume = greet(&mut client, &returning.wish()).await.unwrap();
     assert_eq!(resume["received"], 1);

@@ -211,6 +211,33 @@ async fn a_request_that_takes_too_long_is_answered_502_over_there() {
 }
 
 #[tokio::test]
+async fn who_comes_back_here_while_it_is_asked_for_there_stays_here_with_its_channels() {
+    let mut place = Place::new(|blueprint| blueprint).await;
+    let mut returning = place.enter(Door::Tcp).await;
+    let id = returning.client.request("chat.main.hold", &json!({})).await;
+    place.hold.entered(1).await;
+    let mut there = Client::silent(Door::Tcp, door(&place.fronts[1])).await;
+    let wish = returning.wish();
+    let here = async {
+        // The room has moved, and the session waits for its request.
+        let is_there = || &*place.room().members()[0].frontend_id == "connector-2";
+        until("the room has moved", is_there).await;
+        let connections = place.fronts[0].context().connections();
+        until("the old connection is cut", || connections.count() == 0).await;
+        returning.back(door(&place.fronts[0])).await
+    };
+    let (lost, resume) = tokio::join!(greet(&mut there, &wish), here);
+    assert_eq!(lost.unwrap()["lost"], "unknown");
+    assert_eq!(resume["received"], 2);
+    let is_back = || &*place.room().members()[0].frontend_id == "connector-1";
+    until("the room is back", is_back).await;
+    place.room().push("on", &json!(1)).unwrap();
+    assert_eq!(returning.push("on").await, 1);
+    place.hold.release(1);
+    assert_eq!(returning.reply(id).await, json!({}));
+}
+
+#[tokio::test]
 async fn a_back_end_that_is_gone_holds_nobody() {
     let mut place = Place::new(|blueprint| blueprint).await;
     let mut returning = place.enter(Door::Tcp).await;

@@ -269,7 +269,7 @@ impl Front {
             return Ok(());
         };
         resuming.told = resuming.ring.first();
-        resuming.gap = resuming.told - received;
+        resuming.gap = resuming.told.saturating_sub(received);
         resuming.taken = self.running.ids().collect();
         resuming.taken.extend(self.owed.ids());
         resuming.taken.extend(resuming.ring.answered());
@@ -501,6 +501,12 @@ impl Front {
         }
     }
 
+    /// When it goes, if another front end wants it.
+    pub(super) fn leaves_at(&self) -> Option<Instant> {
+        let resuming = self.resuming.as_ref()?;
+        Some(resuming.leaving.as_ref()?.1)
+    }
+
     /// The session goes to the front end that wants it, once its requests are answered; those that take too
     /// long are answered so.
     pub(super) fn watch_leaving(&mut self) -> Result<(), End> {
@@ -510,12 +516,24 @@ impl Front {
         let Some((_, until)) = &resuming.leaving else {
             return Ok(());
         };
+        if resuming
+            .leaving
+            .as_ref()
+            .is_some_and(|(demand, _)| demand.give.is_closed())
+        {
+            return Err(self.stay());
+        }
         let is_settled = self.running.is_empty() && self.owed.is_empty();
         if !is_settled && Instant::now() < *until {
             return Ok(());
         }
-        let late: Vec<_> = self.running.ids().chain(self.owed.ids()).collect();
         self.tell_queued()?;
+        let late: Vec<_> = self.running.ids().chain(self.owed.ids()).collect();
+        if !late.is_empty() {
+            self.end_with_client();
+            self.running.owe_nothing();
+            self.owed.clear();
+        }
         for id in late {
             let words = "the session has gone to another server";
             let failed = Err(Status::new(Code::CONNECTION_BROKEN, words));
@@ -536,6 +554,14 @@ impl Front {
             Ok(()) => Err(End::Moved),
             Err(_) => Err(End::NotTaken),
         }
+    }
+
+    /// Who wanted it has given up.
+    fn stay(&mut self) -> End {
+        if let Some(resuming) = &mut self.resuming {
+            resuming.leaving = None;
+        }
+        End::NotTaken
     }
 
     /// What was on the way over it is kept, or the client's to send again.

@@ -65,6 +65,15 @@ impl Running {
         running.map(|entry| entry.id).filter(|id| *id != 0)
     }
 
+    /// Nobody waits for an answer to what runs any more.
+    pub(super) fn owe_nothing(&mut self) {
+        let running = self
+            .places
+            .iter_mut()
+            .filter_map(|place| place.entry.as_mut());
+        running.for_each(|entry| entry.id = 0);
+    }
+
     /// A free place. It stays free until something is added there.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{End, Front, resuming::Resuming};
 use crate::{
     Limits,
-    resume::{self, Resumes, Ring, Secret, Secrets, Taken, Token, UNKNOWN},
+    resume::{self, Resumes, Ring, Secret, Taken, Token, UNKNOWN},
 };
 
 /// The session that a client had on another front end, on its way here; and how much its client has.
@@ -70,14 +70,13 @@ impl Front {
         let Some(next) = Secret::new() else {
             return Err(End::Bye);
         };
-        let mut secrets = Secrets::new(taken.used);
-        secrets.replace(taken.used, next);
+        let used = taken.used;
         let (taken_so_far, first) = (taken.received, taken.first);
         let (session, said) = taken.into_session();
         let provisional = std::mem::replace(&mut self.session, session);
         self.context.sessions().discard(&provisional);
         provisional.queue().close();
-        self.session.resumed_by(secrets);
+        self.session.replace_secret(used, next);
         self.session.set_away(true);
         let ring = Ring::with(&resumes.config, first, said);
         let resuming = Resuming::taken_over(resumes, taken_so_far, ring);

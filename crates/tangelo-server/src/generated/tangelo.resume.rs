@@ -135,6 +135,9 @@ pub struct TakeRes {
     pub first: u64,
     #[prost(message, repeated, tag = "7")]
     pub said: tangelo_rpc::codegen::prost::alloc::vec::Vec<Said>,
+    /// It is not taken, and its channels are back.
+    #[prost(bool, tag = "8")]
+    pub kept: bool,
 }
 /// A message for the client.
 #[allow(

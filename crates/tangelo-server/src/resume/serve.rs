@@ -14,7 +14,9 @@ use tokio::{
 use super::{FIND, Ring, Said, Secret, TAKE};
 use crate::{
     Sessions,
+    channel::RESTORE,
     generated::{
+        channel::RestoreReq,
         resume::{FindReq, FindRes, Membership, OnServer, Said as SaidMessage, TakeReq, TakeRes},
         session::GetReq,
     },
@@ -42,15 +44,15 @@ impl Definition for ResumeService {
 impl Service for ResumeService {
     fn call(&self, request: Request) -> Answer {
         let hello = request.connection.as_ref().and_then(|it| it.hello());
-        if hello.is_none() {
+        let Some(from) = hello.map(|hello| hello.identity.server_id.clone()) else {
             let words = "sessions are not for strangers";
             let refused = Err(Status::new(Code::SERVICE_NOT_ALLOWED, words));
             return Box::pin(std::future::ready(refused));
-        }
+        };
         let (sessions, body) = (self.0.clone(), request.body);
         match (request.service_id, request.msg_id) {
             FIND => Box::pin(std::future::ready(sessions.serve_find(body))),
-            TAKE => Box::pin(async move { sessions.serve_take(body).await }),
+            TAKE => Box::pin(async move { sessions.serve_take(body, &from).await }),
             _ => Box::pin(std::future::ready(Err(Code::NOT_FOUND.into()))),
         }
     }
@@ -97,7 +99,7 @@ impl Sessions {
         Ok(Reply::protobuf(0, answer.encode_to_vec()))
     }
 
-    async fn serve_take(&self, body: Bytes) -> Result<Reply, Status> {
+    async fn serve_take(&self, body: Bytes, from: &str) -> Result<Reply, Status> {
         let request: TakeReq = decode(body)?;
         let deadline = Instant::now() + PATIENCE;
         let mut answer = TakeRes::default();
@@ -122,6 +124,8 @@ impl Sessions {
                     said: given.said.iter().map(to_message).collect(),
                     ..answer
                 };
+            } else {
+                answer.kept = bring_back(&session, from, &request.moved);
             }
         }
         Ok(Reply::protobuf(0, answer.encode_to_vec()))
@@ -130,11 +134,11 @@ impl Sessions {
 
 /// What back ends have said over the old roads is here when they have answered over them.
 async fn drain_roads(session: &Arc<FrontSession>, moved: &[String], deadline: Instant) {
-    let roads = session.with_memberships(|memberships, _| memberships.roads(moved));
+    let roads = session.with_memberships(|memberships, _| memberships.on_roads(moved));
     let nobody = GetReq {
         whose: Some(look_at_nobody()),
     };
-    let asked = roads.into_iter().flatten().map(|road| {
+    let asked = roads.into_iter().flatten().map(|(road, _)| {
         let nobody = nobody.encode_to_vec().into();
         async move {
             // A road that is lost brings nothing any more.
@@ -142,6 +146,22 @@ async fn drain_roads(session: &Arc<FrontSession>, moved: &[String], deadline: In
         }
     });
     join_all(asked).await;
+}
+
+/// The session stays, and so its channels are here again; `false` if it has closed.
+fn bring_back(session: &FrontSession, from: &str, moved: &[String]) -> bool {
+    let stays = session.with_memberships(|memberships, _| {
+        for (road, channels) in memberships.on_roads(moved) {
+            let message = RestoreReq {
+                sid: session.id().0,
+                memberships: channels,
+                from: from.to_owned(),
+            };
+            // One that is lost brings them when it is back.
+            let _ = road.tell(RESTORE, |out| message.encode_raw(out));
+        }
+    });
+    stays.is_some()
 }
 
 fn channels_elsewhere(session: &FrontSession) -> Vec<OnServer> {

@@ -15,7 +15,7 @@ use tangelo_rpc::Connection;
 use tokio::time::{Duration, Instant};
 use tracing::{debug, warn};
 
-use super::{ELSEWHERE, FIND, Resumes, Said, Secret, TAKE, Token, UNKNOWN};
+use super::{ELSEWHERE, FIND, Resumes, Said, Secret, Secrets, TAKE, Token, UNKNOWN};
 use crate::{
     CloseReason, Context,
     channel::{RESTORE, Road},
@@ -89,6 +89,8 @@ pub(crate) async fn take_over(
         .sessions()
         .open_again(token.session, client, &context)
         .ok_or(BUSY)?;
+    // Its client may lose this connection too, and come again meanwhile.
+    session.resumed_by(Secrets::new(token.secret));
     let incoming = Incoming {
         session: Arc::clone(&session),
         arrived: false,
@@ -107,6 +109,10 @@ pub(crate) async fn take_over(
     let asked = ask_until::<TakeRes>(deadline, &old, TAKE, &request).await;
     let given = asked.map_err(|_| UNKNOWN)?;
     if !given.taken {
+        if given.kept {
+            // The old front end has brought its channels back.
+            session.with_memberships(|memberships, _| drop(std::mem::take(memberships)));
+        }
         return Err(UNKNOWN);
     }
     debug!(session = %session.id(), from = token.server_id, "taken over");
