@@ -4,6 +4,7 @@
 //! with a letter. So the first bytes may come as slowly as they like.
 
 mod buffers;
+mod counted;
 mod pace;
 mod package;
 mod tcp;

@@ -1,4 +1,5 @@
-//! One line for every request a server finished and every call a client made.
+//! One line for every request a server finished and every call a client made; of requests that a server
+//! refused, 100 in a second at the most.
 //!
 //! A [`Record`] goes into a queue, which never makes a call wait: when it is full the line is left
 //! out and counted. Threads of the log's own turn records into lines with a [`LogFormatter`] and
@@ -6,6 +7,7 @@
 
 use std::{fmt, io, sync::Arc, thread, time::Duration};
 
+use parking_lot::Mutex;
 use tangelo_runtime::{LogLines, guard};
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
@@ -65,7 +67,12 @@ struct Shared {
     queue: Queue,
     formatter: Arc<dyn LogFormatter>,
     sink: Arc<dyn LogSink>,
+    refused: Mutex<LogLines>,
 }
+
+/// Lines in a second of requests that did not run; the rest is counted. They cost their sender little, and
+/// must not push out those of what ran.
+const REFUSED_LINES_PER_SECOND: u32 = 100;
 
 /// How long threads go on writing when nobody waits for them.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -84,6 +91,7 @@ impl AccessLog {
             queue: Queue::new(config.queue_size),
             formatter,
             sink,
+            refused: Mutex::default(),
         };
         let handle = Handle {
             shared: Arc::new(shared),
@@ -107,6 +115,23 @@ impl AccessLog {
     /// Whether anybody reads such lines. If not, there is no need to make a record.
     pub fn wants(&self, kind: Kind) -> bool {
         self.handle.shared.sink.wants(kind)
+    }
+
+    /// Whether a request that did not run has a line now: of many in a second only some have.
+    pub(crate) fn wants_refused(&self) -> bool {
+        if !self.wants(Kind::Server) {
+            return false;
+        }
+        let mut refused = self.handle.shared.refused.lock();
+        let line = refused.line(Instant::now(), REFUSED_LINES_PER_SECOND);
+        drop(refused);
+        if let Some(Some(lines)) = line {
+            warn!(
+                lines,
+                "lines of requests that did not run were left out of the access log"
+            );
+        }
+        line.is_some()
     }
 
     /// Has a line written, or leaves it out if as many wait as may or the log is closed.

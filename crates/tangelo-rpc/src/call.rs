@@ -160,7 +160,8 @@ impl<A: Message + 'static> Call<A> {
         if let State::New { request, .. } = &mut self.state {
             request.one_way = true;
         }
-        self.state.begin().await.map(|_| ())
+        let sent = self.state.begin().await;
+        sent.map(|_| ()).map_err(Status::of_call)
     }
 
     /// Runs the call in its callee's home.
@@ -173,7 +174,7 @@ impl<A: Message + 'static> Call<A> {
         // The context is that of the caller, so it begins here and not in the task.
         let answer = self.state.begin();
         home.spawn(debug_span!("call"), async move {
-            done(answer.await.and_then(decode));
+            done(read(answer.await));
         });
     }
 }
@@ -215,8 +216,13 @@ impl<A: Message> Future for Call<A> {
         };
         let outcome = ready!(answer.as_mut().poll(context));
         self.state = State::Over;
-        Poll::Ready(outcome.and_then(decode))
+        Poll::Ready(read(outcome))
     }
+}
+
+/// What a call has come to.
+fn read<A: Message>(outcome: Result<Reply, Status>) -> Result<A, Status> {
+    outcome.and_then(decode).map_err(Status::of_call)
 }
 
 /// A call that runs whether or not anybody waits for it.

@@ -36,6 +36,7 @@ use waiting::Waiting;
 use crate::{
     Answer, Code, Reply, Request, Service, Status,
     link::{self, Hello},
+    server::Sender,
 };
 
 /// What one connection may hold. Constants where no operator would turn them.
@@ -92,6 +93,7 @@ struct Shared {
     peer: SocketAddr,
     limits: Limits,
     quota: Arc<Quota>,
+    sender: Sender,
     dialect: Dialect,
     state: Mutex<State>,
     /// Whether there is anything in the state's `afterwards`: looked at in every turn.
@@ -137,13 +139,15 @@ impl Connection {
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let ended = CancellationToken::new();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
             shared: Arc::new(Shared {
-                id: NEXT.fetch_add(1, Ordering::Relaxed),
+                id,
                 name,
                 peer,
                 limits,
                 quota: Arc::clone(quota),
+                sender: quota.sender(id),
                 dialect,
                 state: Mutex::new(State {
                     out: BytesMut::new(),
@@ -233,6 +237,11 @@ impl Connection {
 
     pub(crate) fn closed_owned(&self) -> WaitForCancellationFutureOwned {
         self.shared.ended.clone().cancelled_owned()
+    }
+
+    /// It, as one who sends calls.
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.shared.sender
     }
 
     /// How many bytes wait to be written.

@@ -6,11 +6,16 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Answer, Code, Connection, Definition, Reply, Request, Service, Services, Status,
+    Answer, Code, Connection, Definition, Reply, Request, Service, Services, Status, Waiter,
     generated::tangelo_link::{HelloReq, HelloRes},
 };
+use bytes::BytesMut;
+use parking_lot::Mutex;
 use prost::Message as _;
-use tokio::time::Instant;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 /// Service and message of krpc's heartbeat.
 pub(crate) const HEARTBEAT: (i32, i32) = (1, 1);
@@ -131,7 +136,14 @@ impl Link {
                 "hello was said already",
             ));
         }
-        self.peers.arrived(connection);
+        // Once the answer is on its way: what is said of those who have arrived comes behind it.
+        let (peers, arrived) = (Arc::clone(&self.peers), connection.clone());
+        let deadline = Instant::now() + HELLO_TIMEOUT;
+        let tell = async move {
+            peers.arrived(&arrived);
+            Ok(Reply::default())
+        };
+        connection.afterwards(HELLO, deadline, Box::pin(tell));
         let answer = HelloRes {
             server_id: self.identity.server_id.clone(),
             epoch: self.identity.epoch,
@@ -156,26 +168,62 @@ pub(crate) async fn say_hello(
         lanes,
         frontend: own.frontend,
     };
-    let deadline = Instant::now() + HELLO_TIMEOUT;
-    let reply = connection
-        .call(HELLO, deadline, hello.encode_to_vec().into())
-        .await?;
-    let answer = HelloRes::decode(reply.body)
-        .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
+    let (told, answer) = oneshot::channel();
     let (server_id, server_type) = expected;
-    if answer.server_id != server_id {
-        let problem = format!("expected {server_id}, found {}", answer.server_id);
-        return Err(Status::new(Code::NO_CONNECTION, problem));
-    }
-    connection.set_hello(Hello {
-        identity: Identity {
-            server_id: answer.server_id,
-            server_type: server_type.to_owned(),
-            epoch: answer.epoch,
-            frontend: false,
-        },
+    let greeting = Greeting {
+        connection: connection.clone(),
+        server_id: server_id.to_owned(),
+        server_type: server_type.to_owned(),
         lane,
         lanes,
-    });
-    Ok(())
+        told: Mutex::new(Some(told)),
+    };
+    let write = |out: &mut BytesMut| hello.encode_raw(out);
+    connection.request(HELLO, HELLO_TIMEOUT, write, Arc::new(greeting), 0)?;
+    let answer = timeout(HELLO_TIMEOUT, answer).await;
+    let answer = answer.map_err(|_| Code::RPC_TIMEOUT)?;
+    answer.unwrap_or_else(|_| Err(Code::CONNECTION_BROKEN.into()))
+}
+
+/// Hears the answer to a hello in the connection's task, so that what the other side says right behind it
+/// is a known server's.
+struct Greeting {
+    connection: Connection,
+    server_id: String,
+    server_type: String,
+    lane: u32,
+    lanes: u32,
+    told: Mutex<Option<oneshot::Sender<Result<(), Status>>>>,
+}
+
+impl Greeting {
+    fn hear(&self, outcome: Result<Reply, Status>) -> Result<(), Status> {
+        let answer = HelloRes::decode(outcome?.body)
+            .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
+        if answer.server_id != self.server_id {
+            let problem = format!("expected {}, found {}", self.server_id, answer.server_id);
+            return Err(Status::new(Code::NO_CONNECTION, problem));
+        }
+        self.connection.set_hello(Hello {
+            identity: Identity {
+                server_id: answer.server_id,
+                server_type: self.server_type.clone(),
+                epoch: answer.epoch,
+                frontend: false,
+            },
+            lane: self.lane,
+            lanes: self.lanes,
+        });
+        Ok(())
+    }
+}
+
+impl Waiter for Greeting {
+    fn answer(&self, _: u64, outcome: Result<Reply, Status>) {
+        let heard = self.hear(outcome);
+        if let Some(told) = self.told.lock().take() {
+            // Whoever has given up waiting closes the connection.
+            let _ = told.send(heard);
+        }
+    }
 }

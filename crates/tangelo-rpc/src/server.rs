@@ -12,7 +12,7 @@ mod served;
 pub use crate::policy::{
     error_texts::{ErrorTexts, Mistake, Properties, PropertiesError},
     execute::{Execute, Work},
-    executor::{Entry, Executor, ExecutorConfig, InvalidThreads, Permit, Waiting},
+    executor::{Entry, Executor, ExecutorConfig, InvalidThreads, Permit, Sender, Senders, Waiting},
     flow::{FlowControl, FlowLimits, FlowLimitsError, MemoryFlowControl, Verdict},
 };
 pub(crate) use line::log_refused;

@@ -22,6 +22,12 @@ pub trait Service<R = Request>: Send + Sync + 'static {
     fn home(&self) -> Option<&Home> {
         None
     }
+
+    /// Whether one more request for this message would have to wait for a place, or would be refused. What
+    /// runs for callers who have gone is then given up sooner.
+    fn is_crowded(&self, _msg_id: i32) -> bool {
+        false
+    }
 }
 
 /// An answer under way.

@@ -166,6 +166,7 @@ impl fmt::Display for Code {
 #[derive(Clone)]
 pub struct Status {
     code: Code,
+    of_call: bool,
     message: Cow<'static, str>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
     response: Bytes,
@@ -176,10 +177,24 @@ impl Status {
     pub fn new(code: impl Into<Code>, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code: code.into(),
+            of_call: false,
             message: message.into(),
             cause: None,
             response: Bytes::new(),
         }
+    }
+
+    /// Says that a call ended with it. What a framework's code says is said of that call then, and not of
+    /// the request that the call was made for, which runs.
+    #[must_use]
+    pub fn of_call(mut self) -> Self {
+        self.of_call = true;
+        self
+    }
+
+    /// Whether a call made here ended with it: one of a client, a referer or a remote's method.
+    pub fn is_of_call(&self) -> bool {
+        self.of_call
     }
 
     /// Adds what led to it, for the log.

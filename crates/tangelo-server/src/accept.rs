@@ -1,17 +1,13 @@
 //! How clients come in.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tangelo_connector::{Connection, Error, Listener, Opening};
 use tangelo_runtime::Tasks;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, info_span, warn};
 
-use crate::{
-    Context, Limits,
-    connections::{Admission, Refused},
-    front::Front,
-};
+use crate::{Context, Limits, connections::Admission, front::Front};
 
 /// How long to wait when accepting fails, for example because descriptors are used up.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -78,13 +74,13 @@ async fn welcome(
             return Some(front.admitted(admission));
         }
         Ok(Err(error)) if error.is_goodbye() => debug!(%peer, "client left"),
-        Ok(Err(error)) => info!(%peer, %error, "client refused"),
-        Err(_) => info!(%peer, "client said nothing"),
+        Ok(Err(error)) => log_refused(&context, peer, error),
+        Err(_) => log_refused(&context, peer, "said nothing"),
     }
     None
 }
 
-fn log_refused(context: &Context, peer: SocketAddr, reason: Refused) {
+fn log_refused(context: &Context, peer: SocketAddr, reason: impl fmt::Display) {
     if let Some(left_out) = context.may_log() {
         info!(%peer, %reason, left_out, "client refused");
     }

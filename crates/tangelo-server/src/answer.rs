@@ -23,6 +23,26 @@ pub(crate) fn client_code(code: Code) -> i32 {
     }
 }
 
+/// What a client is told of a failure that nobody has words for.
+pub(crate) const FAILED: &str = "the server failed";
+
+/// The words a client is told for a status: those it has, or where it has but its code's, words for players.
+pub(crate) fn client_words(status: &Status) -> &str {
+    let code = status.code();
+    if !code.is_frameworks() || status.message() != code.text() {
+        return status.message();
+    }
+    match client_code(code) {
+        400 => "the server does not understand this request",
+        404 => "there is no such thing here",
+        429 => "too many requests",
+        502 => "the connection to the game was lost",
+        503 => "the server cannot take this now",
+        504 => "the server took too long",
+        _ => FAILED,
+    }
+}
+
 /// The body of a response. Stock clients take an empty one for an error, so it never is.
 pub(crate) fn body(outcome: &Result<Reply, Status>) -> Cow<'_, [u8]> {
     match outcome {
@@ -44,7 +64,7 @@ fn told(status: &Status) -> Value {
             Value::Object(body)
         }
         Some(body) => body,
-        None => json!({ "code": code, "msg": status.message() }),
+        None => json!({ "code": code, "msg": client_words(status) }),
     }
 }
 
@@ -87,11 +107,27 @@ mod tests {
     }
 
     #[test]
+    fn words_for_players_stand_in_for_those_of_a_code_and_for_no_others() {
+        for (status, words) in [
+            (Code::BUSINESS_ERROR.into(), "the server failed"),
+            (Code::DECODE_RES_ERROR.into(), "the server failed"),
+            (Code(-650).into(), "the server failed"),
+            (Code::FLOW_LIMIT.into(), "too many requests"),
+            (Code::RPC_TIMEOUT.into(), "the server took too long"),
+            (Status::new(Code::BUSINESS_ERROR, "night"), "night"),
+            (Status::new(777, "sold out"), "sold out"),
+            (Status::new(777, ""), ""),
+        ] {
+            assert_eq!(client_words(&status), words, "{status}");
+        }
+    }
+
+    #[test]
     fn a_body_that_an_error_carries_is_told_with_a_code() {
         let failed = || Error::new("for the log");
         assert_eq!(
             said(failed()),
-            json!({ "code": 500, "msg": "business exception" })
+            json!({ "code": 500, "msg": "the server failed" })
         );
         assert_eq!(
             said(failed().with_body(json!({ "x": 1 }))),

@@ -12,6 +12,7 @@ use crate::{
     component::Components,
     connections,
     life_cycle::{Hooks, ServerEvents},
+    limits::FOREVER,
     pipeline::Pipeline,
     push, remote, rpc, schedule,
     session::Events,
@@ -89,7 +90,8 @@ impl Blueprint {
     /// `None`: never, and [`Limits::IDLE`] of silence is the end. Default 3 s.
     #[must_use]
     pub fn heartbeat(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.heartbeat = interval.into();
+        let interval: Option<Duration> = interval.into();
+        self.heartbeat = interval.map(|interval| interval.min(FOREVER));
         self
     }
 

@@ -6,10 +6,18 @@ use serde::Serialize;
 use serde_json::Value;
 use tangelo_rpc::{Code, Status};
 
-use crate::{BindError, answer::client_code};
+use crate::{
+    BindError,
+    answer::{FAILED, client_code, client_words},
+};
 
 /// What a handler or filter fails with. Anything that is an error becomes one with `?`; the client is
 /// told a code and, from a [`Status`], its words; what else is known goes to the log.
+///
+/// A [`Status`] that a call ended with is passed on where its code is the application's. What the framework
+/// says of a call (nobody there, not found, lost) is not so of the request that made it: that fails with
+/// [`Code::BUSINESS_ERROR`], or [`Code::RPC_TIMEOUT`] if the call took too long, and the log has the reason.
+/// A [`Status`] that is made here is told as it is.
 ///
 /// It may carry the body that the client is told: Pomelo's `next(err, resp, opts)`. It is sent as it is,
 /// but for the code that is added to an object without one; unless an error handler says otherwise.
@@ -44,12 +52,18 @@ impl Error {
 
     /// The code a client is told; 500 unless it is a [`Status`] that says otherwise.
     pub fn code(&self) -> i32 {
-        client_code(self.0.code())
+        match is_of_a_call_alone(&self.0) {
+            true => client_code(Code::BUSINESS_ERROR),
+            false => client_code(self.0.code()),
+        }
     }
 
     /// The words a client is told.
     pub fn message(&self) -> &str {
-        self.0.message()
+        match is_of_a_call_alone(&self.0) {
+            true => FAILED,
+            false => client_words(&self.0),
+        }
     }
 
     /// The body it carries for the client, as it was given.
@@ -62,7 +76,7 @@ impl Error {
         carried(&self.0)?.options.as_deref()
     }
 
-    /// As what the caller is told.
+    /// The status it was made of; its code tells what became of a call.
     pub fn as_status(&self) -> &Status {
         &self.0
     }
@@ -78,23 +92,33 @@ impl Error {
         }
     }
 
-    /// As what the caller is told.
+    /// The same, out of it.
     pub fn into_status(self) -> Status {
         self.0
     }
 
+    /// As what the caller is told.
+    pub(crate) fn into_answer(self) -> Status {
+        match is_of_a_call_alone(&self.0) {
+            true => Status::from(Code::BUSINESS_ERROR).with_cause(self.0),
+            false => self.0,
+        }
+    }
+
+    /// It is told as it is.
     pub(crate) fn of(status: Status) -> Self {
         Self(status)
     }
 
     fn carrying(self, change: impl FnOnce(&mut Carried)) -> Self {
-        let mut carried = carried(&self.0).cloned().unwrap_or_else(|| Carried {
+        let status = self.into_answer();
+        let mut carried = carried(&status).cloned().unwrap_or_else(|| Carried {
             body: None,
             options: None,
-            reason: self.0.clone(),
+            reason: status.clone(),
         });
         change(&mut carried);
-        Self(self.0.with_cause(carried))
+        Self(status.with_cause(carried))
     }
 }
 
@@ -142,6 +166,12 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     }
 }
 
+/// Whether it says of a call what is not so of the request that made it.
+fn is_of_a_call_alone(status: &Status) -> bool {
+    let code = status.code();
+    status.is_of_call() && code.is_frameworks() && code != Code::RPC_TIMEOUT
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -172,6 +202,23 @@ mod tests {
         assert_eq!((error.code(), error.message()), (777, "sold out"));
         let reason = error.as_status().reason().to_string();
         assert_eq!(reason, "sold out (777): no tickets");
+    }
+
+    #[test]
+    fn what_a_call_met_with_stays_in_the_log_and_its_owner_can_look_at_it() {
+        let error = Error::from(Status::from(Code::NO_CONNECTION).of_call());
+        assert_eq!(error.as_status().code(), Code::NO_CONNECTION);
+        assert_eq!((error.code(), error.message()), (500, "the server failed"));
+        for error in [error.clone(), error.with_body(json!({ "x": 1 }))] {
+            let status = error.into_answer();
+            assert_eq!(status.code(), Code::BUSINESS_ERROR);
+            let reason = status.reason().to_string();
+            assert_eq!(reason, "business exception (-620): no connection (-600)");
+        }
+        for own in [Status::new(777, "sold out"), Code::RPC_TIMEOUT.into()] {
+            let told = Error::from(own.clone().of_call()).into_answer();
+            assert_eq!((told.code(), told.message()), (own.code(), own.message()));
+        }
     }
 
     #[test]

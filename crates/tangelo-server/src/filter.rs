@@ -7,7 +7,7 @@ use std::{pin::Pin, sync::Arc};
 
 use tangelo_rpc::Reply;
 
-pub use self::function::{IntoAfter, IntoBefore, IntoDone, IntoPassed};
+pub use self::function::{FromAnswered, IntoAfter, IntoBefore, IntoDone, IntoPassed};
 use crate::{Context, Error, Request, Result, Session};
 
 /// What happens to every request before its handler, and after it has been answered: Pomelo's filter.

@@ -19,6 +19,7 @@ mod time;
 mod timeout;
 mod too_busy;
 
+pub(crate) use self::time::milliseconds;
 pub use self::{
     rate_limit::RateLimit, serial::Serial, time::Time, timeout::Timeout, too_busy::TooBusy,
 };

@@ -13,6 +13,7 @@ use tangelo_rpc::{Code, Connection, Encoding, Reply, Sequence, Status, Waiter};
 use tokio::time::Instant;
 
 pub(crate) use self::serve::Forward;
+pub(crate) use crate::generated::forward::Kind;
 use crate::{
     Error, Options, Request, SessionId,
     generated::forward::{self, ForwardRes, GoneReq},
@@ -22,19 +23,17 @@ use crate::{
 /// Service and message number, and the request's fields; see forward.proto.
 const FORWARD: (i32, i32) = (11, 1);
 const GONE: (i32, i32) = (11, 2);
-/// Bytes that may wait on a connection when a notify is added; past it notifies are dropped.
-const MOST_BEFORE_NOTIFY: usize = 4 << 20;
 const ROUTE: u32 = 1;
 const KIND: u32 = 2;
 const BODY: u32 = 4;
 const SESSION: u32 = 5;
 
-/// Sends a request to a back end. `waiter` has the answer under `token`.
+/// Sends a request to a back end. `waiter` has the answer under `token`: of a notify, that it has ended.
 pub(crate) fn send(
     connection: &Connection,
     session: &FrontSession,
     (waiter, token): (Arc<dyn Waiter>, u64),
-    request: &Request,
+    (kind, request): (forward::Kind, &Request),
     now: Instant,
 ) -> Result<Sequence, Status> {
     let timeout = request.deadline().saturating_duration_since(now);
@@ -42,43 +41,10 @@ pub(crate) fn send(
     connection.request(
         FORWARD,
         timeout,
-        |out| {
-            encode(
-                out,
-                request.route(),
-                forward::Kind::Request,
-                request.body(),
-                &snapshot,
-            )
-        },
+        |out| encode(out, request.route(), kind, request.body(), &snapshot),
         waiter,
         token,
     )
-}
-
-/// Sends a notify to a back end.
-pub(crate) fn tell(
-    connection: &Connection,
-    session: &FrontSession,
-    request: &Request,
-) -> Result<(), Status> {
-    if connection.peer_leaves() {
-        return Err(Code::SERVER_SHUTDOWN.into());
-    }
-    // Nobody waits for a notify, so nothing but this bounds them: the connection is others' as well.
-    if connection.backlog() > MOST_BEFORE_NOTIFY {
-        return Err(Code::QUEUE_FULL.into());
-    }
-    let snapshot = session.snapshot();
-    connection.tell(FORWARD, |out| {
-        encode(
-            out,
-            request.route(),
-            forward::Kind::Notify,
-            request.body(),
-            &snapshot,
-        );
-    })
 }
 
 /// Tells a back end that this session's client is gone.

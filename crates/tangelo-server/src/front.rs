@@ -17,6 +17,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll},
+    time::Duration,
 };
 
 use tangelo_connector::{Connection, Error, Event, Outgoing};
@@ -46,6 +47,11 @@ use crate::{
 const EVENTS_PER_TURN: usize = 128;
 /// Events read at once.
 const EVENTS_PER_READ: usize = 32;
+/// A client that had so many events handled in less than a turn's time has no costly ones.
+const EVENTS_OF_A_CHEAP_TURN: usize = 8;
+/// How long the requests of a turn may take. It is looked at between events, of which a client whose events
+/// take long has one read at once.
+const TURN: Duration = Duration::from_micros(500);
 /// Things taken from the queue at once.
 const ITEMS_PER_TAKE: usize = 64;
 /// Bytes gathered for one write; what else waits in the queue goes with the next.
@@ -77,6 +83,10 @@ pub(crate) struct Front {
     patience: Instant,
     logged: LogLines,
     now: Instant,
+    /// Its events took long lately.
+    is_costly: bool,
+    /// The client has said nothing for too long, as far as has been read.
+    is_silent: bool,
     /// The session has closed, and its last words are queued.
     ended: bool,
 }
@@ -108,6 +118,8 @@ impl Front {
             patience,
             logged: LogLines::default(),
             now: opened,
+            is_costly: false,
+            is_silent: false,
             ended: false,
         }
     }
@@ -133,6 +145,7 @@ impl Front {
         self.tell_queued()?;
         self.poll_running(task)?;
         let more = !self.session.is_closed() && self.read(task)?;
+        self.watch_silence()?;
         self.tell_again()?;
         self.flush(task)?;
         self.watch_break()?;
@@ -185,17 +198,20 @@ impl Front {
             }
             self.release()?;
             if self.now >= self.patience {
-                let silent = || match self.state {
-                    _ if self.connection.is_none() => End::Away,
-                    State::Working => End::Silent(self.patience_for_silence()),
-                    State::Inited | State::WaitAck => End::HandshakeTimeout,
-                };
-                return Err(self.kicked().unwrap_or_else(silent));
+                if let Some(end) = self.kicked() {
+                    return Err(end);
+                }
+                // What this server has not read yet may say otherwise.
+                self.is_silent = true;
             }
+            let patience = match self.is_silent {
+                true => self.now + Limits::GOODBYE,
+                false => self.patience,
+            };
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
             let deadlines = deadlines.chain(self.leaves_at());
-            self.timer.set(deadlines.fold(self.patience, Instant::min));
+            self.timer.set(deadlines.fold(patience, Instant::min));
             self.forget_old();
             self.release_buffers();
         }
@@ -264,8 +280,18 @@ impl Front {
 
     /// Handlers that can go on.
     fn poll_running(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
+        if self.running.is_holding() {
+            self.release()?;
+        }
         let mut ready = self.session.wake().take_ready();
+        let mut begun = None;
         while ready != 0 {
+            let now = Instant::now();
+            if now - *begun.get_or_insert(now) >= TURN {
+                self.session.wake().put_back(ready);
+                task.waker().wake_by_ref();
+                return Ok(());
+            }
             let place = ready.trailing_zeros();
             ready &= ready - 1;
             if let Some((entry, came)) = self.running.poll(place) {
@@ -277,11 +303,18 @@ impl Front {
         Ok(())
     }
 
-    /// What was held back begins, as far as it may.
+    /// What was held back begins, as far as it may; what is left when the time is over does so in the next
+    /// turn.
     fn release(&mut self) -> Result<(), End> {
+        let mut begun = None;
         while let Some(Next { place, id, request }) = self.running.next_held() {
             let context = Arc::clone(&self.context);
             self.begin(&context, place, id, request)?;
+            let now = Instant::now();
+            if now - *begun.get_or_insert(now) >= TURN {
+                self.session.wake().wake();
+                break;
+            }
         }
         Ok(())
     }
@@ -290,17 +323,20 @@ impl Front {
     fn read(&mut self, task: &mut TaskContext<'_>) -> Result<bool, End> {
         // Once for all requests of this turn: its count is shared by all clients.
         let context = Arc::clone(&self.context);
-        let mut handled = 0;
+        let (mut handled, mut begun) = (0, None);
         while handled < EVENTS_PER_TURN && tokio::task::coop::has_budget_remaining() {
             let Some(connection) = &mut self.connection else {
                 return Ok(false);
             };
             let mut events = std::mem::take(&mut self.events);
-            let received = connection.poll_receive(task, &mut events, EVENTS_PER_READ);
+            let most = if self.is_costly { 1 } else { EVENTS_PER_READ };
+            let received = connection.poll_receive(task, &mut events, most);
             if received.is_pending() {
+                self.is_costly &= handled < EVENTS_OF_A_CHEAP_TURN;
                 return Ok(false);
             }
             self.now = Instant::now();
+            let begun = *begun.get_or_insert(self.now);
             self.hear();
             handled += events.len();
             for event in events.drain(..) {
@@ -313,6 +349,10 @@ impl Front {
             }
             self.events = events;
             ready_error(received)?;
+            if begun.elapsed() >= TURN {
+                self.is_costly = handled < EVENTS_PER_READ;
+                return Ok(true);
+            }
         }
         Ok(true)
     }

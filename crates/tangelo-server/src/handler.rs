@@ -26,7 +26,8 @@ use crate::{Request, Result};
 /// handlers without the compiler taking two of them for one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
-    note = "a handler is an `async fn` whose arguments are extractors, such as `Json<T>` or `Session`, and which returns `Result<Json<T>>`, `Json<T>`, `Bytes` or `()`"
+    note = "a handler is an `async fn` whose arguments are extractors, such as `Json<T>` or `Session`, and which returns `Result<Json<T>>`, `Json<T>`, `Body` or `()`",
+    note = "the `T` of a `Json<T>` argument is `Deserialize`, that of a returned one `Serialize`: `#[derive(serde::Deserialize, serde::Serialize)]`; the future is `Send`"
 )]
 pub trait Handler<Arguments, R = Request>: Send + Sync + 'static {
     /// Takes the arguments from the request, and calls.
@@ -148,7 +149,7 @@ pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Arc
         fn call(&self, request: R) -> Answer {
             self.0
                 .call(request)
-                .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_status()))))
+                .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_answer()))))
         }
     }
 

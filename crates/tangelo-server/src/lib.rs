@@ -66,7 +66,7 @@ pub use component::Component;
 pub use connections::{BadNetwork, ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use filter::{Answered, Filter, IntoAfter, IntoBefore, IntoDone, IntoPassed};
+pub use filter::{Answered, Filter, FromAnswered, IntoAfter, IntoBefore, IntoDone, IntoPassed};
 pub use global_channels::{
     GlobalChannelError, GlobalChannelStore, GlobalChannels, MemoryGlobalChannels,
 };
@@ -85,10 +85,10 @@ pub use resume::Resume;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use schedule::{
-    Clock, Cron, Ended, Every, Job, JobError, JobRun, JobStatus, Jobs, LastRun, ManualClock, Once,
-    Overlap, PomeloCron, Schedule, ScheduleError,
+    Clock, Cron, Ended, Every, Job, JobEntryError, JobError, JobRun, JobStatus, Jobs, LastRun,
+    ManualClock, Once, Overlap, PomeloCron, Schedule, ScheduleError,
 };
-pub use server::{Server, StartError};
+pub use server::{Bound, Server, StartError};
 pub use session::{
     BackendSessions, BindError, CloseReason, FrontendSession, Session, SessionId, SessionState,
     Sessions, SingleSession, Uid,

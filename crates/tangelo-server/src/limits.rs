@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::{sync::Semaphore, time::Instant};
+
 /// What a client may make a server do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -35,10 +37,27 @@ impl Limits {
     pub const UID: usize = 1 << 10;
     /// How long a client that is to go may take to read its last words.
     pub const GOODBYE: Duration = Duration::from_secs(1);
+
+    /// The same, where clocks and counters end before what was said.
+    pub(crate) fn that_can_be_kept(self) -> Self {
+        Self {
+            deadline: self.deadline.map(|deadline| deadline.min(FOREVER)),
+            blocking: self.blocking.min(Semaphore::MAX_PERMITS),
+            ..self
+        }
+    }
+}
+
+/// Thirty years: a clock that goes on from now by more may come to its end.
+pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// This far from now; where that is beyond all clocks, [`FOREVER`].
+pub(crate) fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FOREVER)
 }
 
 impl Limits {
-    pub(crate) fn deadline(&self) -> Duration {
+    pub(crate) fn deadline_or_default(&self) -> Duration {
         self.deadline.unwrap_or(Self::DEADLINE)
     }
 }

@@ -59,11 +59,18 @@ impl Remotes {
 ///
 /// let sums = remotes! { add };
 /// ```
+///
+/// After a colon stands the function, where it has another name: `remotes! { addAll: add }`.
 #[macro_export]
 macro_rules! remotes {
-    ($($method:ident),* $(,)?) => {
-        $crate::Remotes::new()$(.add(stringify!($method), $method))*
+    ($($method:ident $(: $function:expr)?),* $(,)?) => {
+        $crate::Remotes::new()$(.add(
+            stringify!($method),
+            $crate::remotes!(@one $method $($function)?),
+        ))*
     };
+    (@one $method:ident) => { $method };
+    (@one $method:ident $function:expr) => { $function };
 }
 
 /// The remotes of one server, by name.

@@ -121,7 +121,7 @@ impl Request {
     /// When the answer of a client's request is due that has this long; it came with as long as `limits`
     /// say.
     pub(crate) fn due_within(&self, limit: Option<Duration>, limits: &Limits) -> Instant {
-        let shorter = limit.and_then(|limit| limits.deadline().checked_sub(limit));
+        let shorter = limit.and_then(|limit| limits.deadline_or_default().checked_sub(limit));
         self.deadline - shorter.unwrap_or_default()
     }
 

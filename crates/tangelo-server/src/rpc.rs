@@ -126,8 +126,8 @@ impl Rpc {
         server_type: &str,
         by: impl Into<RouteParam>,
     ) -> Result<C> {
-        let to = To::by_route(self, server_type, by.into().0)?;
-        Ok(self.client(to))
+        let to = To::by_route(self, server_type, by.into().0);
+        Ok(self.client(to.map_err(Status::of_call)?))
     }
 
     /// The client of a service on the server of this name, which may be of this server's own type, or
@@ -151,8 +151,8 @@ impl Rpc {
         C: From<Arc<dyn Service>> + Definition,
         F: Future<Output = Result<A, Status>>,
     {
-        self.each(server_type, None, |to| call(self.client(to)))
-            .await
+        let answers = self.each(server_type, None, |to| call(self.client(to)));
+        answers.await.map_err(Status::of_call)
     }
 
     /// Calls a method of a remote by its name, `serverType.remote.method`, on that server of the type

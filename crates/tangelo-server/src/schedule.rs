@@ -23,6 +23,7 @@ pub(crate) use self::plan::Plan;
 pub use self::{
     calendar::Cron,
     clock::{Clock, ManualClock},
+    entry::JobEntryError,
     interval::{Every, Once},
     job::{Job, Overlap},
     jobs::{JobError, Jobs},

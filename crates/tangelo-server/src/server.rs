@@ -13,7 +13,7 @@ use tangelo_connector::Listener;
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tracing::{Instrument, error_span};
+use tracing::{Instrument, Span, error_span};
 
 use self::life::Doors;
 use crate::{
@@ -71,23 +71,22 @@ impl Server {
         registry: Arc<dyn Registry>,
         routes: Routes,
     ) -> Result<Self, StartError> {
-        let span = error_span!("server", id = instance.id);
-        let id = instance.id.clone();
-        let starting = Self::start_within(blueprint, instance, registry, routes);
-        let started = starting.instrument(span).await;
-        started.map_err(|Problem(problem, source)| StartError {
-            server: id,
-            problem,
-            source,
-        })
+        let bound = Self::bind(blueprint, instance).await?;
+        bound.start(registry, routes).await
     }
 
-    async fn start_within(
-        blueprint: Blueprint,
-        mut instance: Instance,
-        registry: Arc<dyn Registry>,
-        routes: Routes,
-    ) -> Result<Self, Problem> {
+    /// Takes a server's ports, before anything runs. Several servers of a process take all of theirs first, so that
+    /// a port that cannot be had is known while there is nothing to stop.
+    ///
+    /// # Errors
+    /// A port cannot be listened on, the blueprint has a mistake.
+    pub async fn bind(blueprint: Blueprint, instance: Instance) -> Result<Bound, StartError> {
+        let (id, span) = (instance.id.clone(), span(&instance.id));
+        let bound = Self::bind_within(blueprint, instance).instrument(span);
+        bound.await.map_err(|problem| problem.of(id))
+    }
+
+    async fn bind_within(blueprint: Blueprint, mut instance: Instance) -> Result<Bound, Problem> {
         let mut mistakes = blueprint.check();
         if blueprint.single_session.is_some() && instance.frontend && instance.port.is_none() {
             mistakes.push("single_session needs a `port`: front ends ask each other".to_owned());
@@ -95,10 +94,27 @@ impl Server {
         if !mistakes.is_empty() {
             return Err(Problem(mistakes.join("; "), None));
         }
-        // Every port first: what cannot be had is known before anything runs.
-        let acceptor = bind_for_servers(&mut instance).await?;
-        let listener = bind_for_clients(&blueprint, &mut instance).await?;
+        let doors = Doors {
+            for_servers: bind_for_servers(&mut instance).await?,
+            for_clients: bind_for_clients(&blueprint, &mut instance).await?,
+        };
+        Ok(Bound {
+            blueprint,
+            instance,
+            doors,
+        })
+    }
 
+    async fn start_within(
+        bound: Bound,
+        registry: Arc<dyn Registry>,
+        routes: Routes,
+    ) -> Result<Self, Problem> {
+        let Bound {
+            blueprint,
+            instance,
+            doors,
+        } = bound;
         let tasks = || Tasks::new(Stop::new());
         let (front, callers, back) = (tasks(), tasks(), tasks());
         let mut parts = assemble(blueprint, instance, routes, &*registry, &back);
@@ -109,12 +125,8 @@ impl Server {
             callers,
             back,
             before_shutdown: BeforeShutdown::new(std::mem::take(&mut parts.hooks.before_shutdown)),
-            client_address: listener.as_ref().map(|listener| listener.address()),
-            rpc_address: acceptor.as_ref().map(|(_, address)| *address),
-        };
-        let doors = Doors {
-            for_servers: acceptor,
-            for_clients: listener,
+            client_address: doors.for_clients.as_ref().map(|door| door.address()),
+            rpc_address: doors.for_servers.as_ref().map(|(_, address)| *address),
         };
         match server.begin(parts, doors).await {
             Ok(()) => Ok(server),
@@ -160,8 +172,56 @@ impl Server {
     }
 }
 
+/// A server that has its ports, and does not run yet. Dropped, it gives them back.
+pub struct Bound {
+    blueprint: Blueprint,
+    instance: Instance,
+    doors: Doors,
+}
+
+impl Bound {
+    /// Starts the server: what others need of it first, its doors last.
+    ///
+    /// # Errors
+    /// A hook fails, or a component does not start.
+    pub async fn start(
+        self,
+        registry: Arc<dyn Registry>,
+        routes: Routes,
+    ) -> Result<Server, StartError> {
+        let (id, span) = (self.instance.id.clone(), span(&self.instance.id));
+        let started = Server::start_within(self, registry, routes).instrument(span);
+        started.await.map_err(|problem| problem.of(id))
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Bound")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whose work it is, in each line of the log.
+fn span(server_id: &str) -> Span {
+    error_span!("server", id = server_id)
+}
+
 /// What keeps a server from starting, and what led to it.
 struct Problem(String, Option<Box<dyn std::error::Error + Send + Sync>>);
+
+impl Problem {
+    fn of(self, server: String) -> StartError {
+        let Self(problem, source) = self;
+        StartError {
+            server,
+            problem,
+            source,
+        }
+    }
+}
 
 fn cannot_listen(host: &str, port: u16, error: std::io::Error) -> Problem {
     let problem = format!("cannot listen on {host}:{port}: {error}");
@@ -253,6 +313,7 @@ fn assemble(
     let resumes = resume.filter(|_| instance.frontend).map(Resumes::new);
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
+    let limits = limits.that_can_be_kept();
     let identity = Arc::new(Identity {
         server_id: instance.id.clone(),
         server_type: instance.server_type.clone(),

@@ -278,7 +278,7 @@ pub(crate) fn encode<T: Serialize + ?Sized>(route: &str, message: &T) -> Result<
 
 /// What is done to a session that is not there, or no longer.
 pub(crate) fn no_such_session() -> Status {
-    Status::new(Code::NOT_FOUND, "no such session")
+    Status::new(Code::NOT_FOUND, "no such session").of_call()
 }
 
 impl fmt::Debug for Session {

@@ -360,7 +360,8 @@ impl Bootstrap {
     }
 
     /// Runs until Ctrl-C (or SIGTERM), then drains: 10 s at most, or until a second Ctrl-C. It has a
-    /// runtime of its own, and logs to stderr as `RUST_LOG` says, `info` by default.
+    /// runtime of its own, and logs to stderr as `RUST_LOG` says, `info` by default. Where nobody reads
+    /// that, lines beyond 4 MiB are left out and counted, and nothing waits.
     pub fn serve(self) -> ExitCode {
         self.serve_with(|_| {})
     }

@@ -1,12 +1,18 @@
 //! The life of a process: its log, its runtime, its signals.
 
-use std::{fmt::Display, io::IsTerminal, process::ExitCode, time::Duration};
+mod log;
+mod panics;
+
+use std::{fmt::Display, process::ExitCode, time::Duration};
 
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
 /// How long draining may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Turns of tasks after which a busy thread looks for what has arrived: a turn may take half a
+/// millisecond, and the runtime's own 61 of them too long.
+const EVENT_INTERVAL: u32 = 16;
 
 /// Starts something and lets it run until Ctrl-C or SIGTERM; then drains it, which a second one ends
 /// at once. `drain` tells how much was cut off.
@@ -15,15 +21,14 @@ pub(crate) fn serve<R, E: Display>(
     on_ready: impl FnOnce(&R),
     drain: impl AsyncFnOnce(&R) -> usize,
 ) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // The application may have set up its own already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .try_init();
+    // Dropped last, so that what is said at the end is written.
+    let log = log::show();
+    if log.is_some() {
+        panics::log();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(EVENT_INTERVAL)
         .build()
     {
         Ok(runtime) => runtime,

@@ -54,9 +54,14 @@ pub(crate) async fn start(start: Start) -> Result<Running, StartError> {
         servers: Vec::new(),
         rpc: start.rpc,
     };
+    // Every port first: one that cannot be had is known before anything runs.
+    let mut bound = Vec::new();
     for (blueprint, instance) in start.here {
+        bound.push(Server::bind(blueprint, instance).await?);
+    }
+    for server in bound {
         let (registry, routes) = (Arc::clone(&start.registry), start.routes.clone());
-        match Server::start(blueprint, instance, registry, routes).await {
+        match server.start(registry, routes).await {
             Ok(server) => running.servers.push(Arc::new(server)),
             Err(error) => {
                 running.end(Duration::ZERO).await;
@@ -105,6 +110,9 @@ impl Running {
     /// drains, front ends first, as they need the others to answer what runs; then components stop.
     /// Returns how much was cut off when `patience` was over.
     pub async fn shutdown(&self, patience: Duration) -> usize {
+        // Clocks end before the longest time there is.
+        const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+        let patience = patience.min(FOREVER);
         let deadline = Instant::now() + patience;
         join_all(
             self.servers

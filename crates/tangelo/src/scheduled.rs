@@ -40,7 +40,7 @@ impl Scheduled {
                 Err(wrong) => {
                     let id = value.get("id").map(|id| format!(" {id}"));
                     let id = id.unwrap_or_default();
-                    for wrong in wrong {
+                    for wrong in wrong.mistakes() {
                         mistakes.add_at(Some(at), format!("jobs.{server_type}{id}: {wrong}"));
                     }
                     continue;

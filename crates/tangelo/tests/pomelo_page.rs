@@ -90,7 +90,11 @@ mod lines {
         Ok(request)
     }
 
-    async fn look(_: Answered) {}
+    fn doors(server: Blueprint) -> Blueprint {
+        server
+    }
+
+    async fn look(_: Session, _: Answered) {}
 
     async fn send() {}
 
@@ -105,6 +109,8 @@ mod lines {
             .state(5_u8)
             .plugin(Brings)
             .server("area", |server| server.state(5_u16).load("world", World))
+            .server("gate", doors)
+            .server("connector", doors)
             .route("area", |session| session.get("area"))
             .route_to("area", |session, _| session.get("area"))
             .route_async("area", |_, _| async {
@@ -130,7 +136,7 @@ mod lines {
         hosts.deny_if_async(|_| async { false });
         server
             .handler("chatHandler", handlers! { send })
-            .remote("chatRemote", remotes! { add })
+            .remote("chatRemote", remotes! { add, kickAll: add })
             .filter(Audit)
             .before(check)
             .after(look)
@@ -186,8 +192,7 @@ mod lines {
         );
         let _ = servers.registered("type");
         let _ = servers.of_type("type").count();
-        let job = Job::from_pomelo(entry).map_err(|wrong| Error::new(wrong.join("; ")))?;
-        context.jobs().add(job)?;
+        context.jobs().add(Job::from_pomelo(entry)?)?;
         context.jobs().remove("id");
         let _ = (
             context.connections().statistics(),
@@ -248,7 +253,7 @@ mod lines {
         sessions.push_by_id(id, "route", &5)?;
         sessions.push_by_uid("uid", "route", &5)?;
         sessions.import(id, "k", &5)?;
-        sessions.import_all(id, Map::new())?;
+        sessions.import_all(id, Map::<String, Value>::new())?;
         let _ = (sessions.all(), sessions.bound(), sessions.count());
         let _ = others.get("connector-1", id).await?;
         let _ = others.by_uid("connector-1", "uid").await?;

@@ -11,13 +11,15 @@
 //! * `stop`: it says `stopping` when it takes nothing new, and `stopped N` when all is answered but
 //!   for so many that were cut off.
 //!
-//! It ends with its input.
+//! It ends with its input. With the argument `serve` it has no commands: it is as all of `main`, and ends
+//! by a signal.
 
 use std::{
     env,
     error::Error,
     fs::{File, OpenOptions},
     io::{self, Write},
+    process::ExitCode,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI32, AtomicU64, Ordering},
@@ -49,19 +51,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-fn main() -> Outcome<()> {
+fn main() -> Outcome<ExitCode> {
     let (node, bootstrap) = read_arguments()?;
     let node = Arc::new(node);
     let app = bootstrap.service(WorkerServer::shared(Arc::clone(&node)));
+    if node.serves {
+        return Ok(app.serve_with(say_ready));
+    }
     let app = app.start_blocking()?;
     let _ = node.app.set(RpcApp::clone(&app));
-    for server in app.servers() {
-        say(format_args!("ready {}", server.address()));
-    }
+    say_ready(&app);
     for line in io::stdin().lines() {
         node.obey(&line?, &app)?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say_ready(app: &RpcApp) {
+    for server in app.servers() {
+        say(format_args!("ready {}", server.address()));
+    }
 }
 
 fn read_arguments() -> Outcome<(Process, Bootstrap)> {
@@ -81,6 +90,10 @@ fn read_arguments() -> Outcome<(Process, Bootstrap)> {
                 node.has_next = true;
                 bootstrap.referer::<WorkerClient>("next", value)
             }
+            "serve" => {
+                node.serves = true;
+                bootstrap
+            }
             "w3c" => bootstrap.tracer(Arc::new(W3c)),
             _ => {
                 let value: Value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
@@ -96,6 +109,7 @@ struct Process {
     name: String,
     journal: Option<File>,
     has_next: bool,
+    serves: bool,
     app: OnceLock<RpcApp>,
     tasks: Tasks,
     executed: AtomicU64,
@@ -110,6 +124,7 @@ impl Process {
             name,
             journal: None,
             has_next: false,
+            serves: false,
             app: OnceLock::new(),
             tasks: Tasks::new(Stop::new()),
             executed: AtomicU64::new(0),

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use crate::{
     client::{Client, DOORS, Door},
     krpc::{Peer, answer_to},
+    log::Log,
     rpc::{AddReq, AddRes, Calculator, CalculatorClient, CalculatorServer, HangReq, HangRes},
     rpc::{PanicReq, PanicRes, RefuseReq, RefuseRes},
     world::{echo, soon},
@@ -218,6 +219,33 @@ async fn mistakes_of_the_krpc_part_keep_the_application_from_starting() {
         error.contains("expected host:port, found `nowhere`"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_before_anything_runs() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = config("app-taken");
+    let servers = json!({
+        "connector": [{
+            "id": "connector-1", "frontend": true,
+            "clientPort": taken.local_addr().unwrap().port(),
+        }],
+        "chat": [{ "id": "chat-1", "port": 0 }],
+    });
+    fs::write(folder.join("servers.json"), servers.to_string()).unwrap();
+    let log = Log::keep();
+    let app = App::new()
+        .config(folder)
+        .server("connector", |server| server)
+        .server("chat", |server| {
+            server.before_start(async |_: Arc<Context>| panic!("it runs"))
+        });
+    let error = app.start().await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("connector-1: cannot listen on 127.0.0.1:"),
+        "{error}"
+    );
+    assert_eq!(log.lines(&[""]), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -5,20 +5,23 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use serde_json::{Value, json};
 use tangelo::{
     App, Bootstrap, Config, Running, StartError,
     config::ProtoRule,
-    server::{Blueprint, FrontendSession, Handlers, Json, Limits, State},
+    server::{Blueprint, FrontendSession, HandlerExt, Handlers, Json, Limits, State},
 };
 
 use crate::{
     client::{Client, DOORS, Door, Said},
     rpc::CalculatorClient,
-    world::{Hold, back_at_a_place_of_its_own, echo, soon},
+    world::{DEADLINE, Hold, back_at_a_place_of_its_own, echo, soon},
 };
 
 /// The folder in Pomelo's form.
@@ -421,4 +424,67 @@ async fn mistakes_of_servers_and_of_services_are_told_at_once_in_their_order() {
         ],
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn deadlines_and_what_may_wait_or_block_are_as_the_file_says() {
+    let (hold, (unblock, blocked)) = (Hold::new(), std::sync::mpsc::channel::<()>());
+    let config = folder(
+        "limits",
+        &[(
+            "tangelo.toml",
+            r#"
+            [types.connector]
+            frontend = true
+            deadline = 200
+            max_blocking = 1
+            max_queue = 2_000
+            max_outgoing = 20_000
+
+            [servers.connector]
+            id = "connector-1"
+            client_port = 0
+            "#,
+        )],
+    );
+    let (held, blocked) = (hold.clone(), Arc::new(Mutex::new(blocked)));
+    let running = App::new()
+        .config(config.join("tangelo.toml"))
+        .server("connector", move |server| {
+            let blocked = Arc::clone(&blocked);
+            let block = move || {
+                let _ = blocked.lock().recv_timeout(DEADLINE);
+                std::future::ready(())
+            };
+            let handlers = Handlers::new()
+                .add("hold", held.handler())
+                .add("block", block.blocking());
+            main(server).handler("held", handlers)
+        })
+        .start()
+        .await
+        .unwrap();
+    let server = running.server("connector-1").unwrap();
+    let mut client = Client::connect(Door::Tcp, door(&running, "connector-1")).await;
+    client
+        .is_refused("connector.held.hold", &json!({}), 504)
+        .await;
+
+    let blocks = client.request("connector.held.block", &json!({})).await;
+    client
+        .is_refused("connector.held.block", &json!({}), 503)
+        .await;
+    unblock.send(()).unwrap();
+    client.reply(blocks).await;
+
+    // More than may wait to be written, to one who reads; then more than may wait for its turn.
+    let sessions = server.context().sessions();
+    let long = json!("x".repeat(1_500));
+    sessions.all()[0].push("on", &long).unwrap();
+    assert_eq!(client.push("on").await, long);
+    for _ in 0..2 {
+        sessions.all()[0].push("on", &long).unwrap();
+    }
+    client.is_closed().await;
+    stop(&running).await;
 }

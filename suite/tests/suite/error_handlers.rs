@@ -34,7 +34,7 @@ fn failures() -> Vec<(Value, Value)> {
     vec![
         (
             json!({}),
-            json!({ "code": 500, "msg": "business exception" }),
+            json!({ "code": 500, "msg": "the server failed" }),
         ),
         (
             json!({ "status": 777 }),

@@ -219,6 +219,53 @@ async fn a_before_filter_may_amend_the_session_that_handlers_and_after_filters_s
 }
 
 #[tokio::test]
+async fn an_after_filter_takes_what_a_handler_does_and_how_it_ended() {
+    let mut heard = Heard::new();
+    let (front, _back) = both(Handlers::new, |blueprint| {
+        let tell = heard.teller();
+        let see = move |Json(text): Json<String>,
+                        session: Session,
+                        context: Arc<Context>,
+                        answered: Answered| {
+            assert_eq!(answered.session().id(), session.id());
+            tell(format!(
+                "{text} {} {}",
+                context.server_type(),
+                answered.reply().is_some()
+            ));
+            async { Ok::<_, Error>(()) }
+        };
+        let tell = heard.teller();
+        // What it cannot take keeps nobody else from running.
+        let never = move |Json(_): Json<u32>| {
+            tell("never".to_owned());
+            std::future::ready(())
+        };
+        let tell = heard.teller();
+        let last = move || {
+            tell("last".to_owned());
+            std::future::ready(())
+        };
+        blueprint.after(last).after(never).after(see)
+    })
+    .await;
+    let mut client = client(&front, Door::Tcp).await;
+    for place in PLACES {
+        assert_eq!(
+            client
+                .ask(&format!("{place}.main.echo"), &json!("text"))
+                .await,
+            "text"
+        );
+        assert_eq!(
+            heard.next("it takes all").await,
+            format!("text {place} true")
+        );
+        assert_eq!(heard.next("it takes nothing").await, "last");
+    }
+}
+
+#[tokio::test]
 async fn a_before_filter_that_fails_answers_and_nothing_after_it_runs_but_all_after_filters() {
     let mut heard = Heard::new();
     let refuses = |blueprint: Blueprint| {

@@ -66,6 +66,22 @@ async fn whoever_sends_them_or_anything_else_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_was_away_reads_before_it_takes_somebody_for_silent() {
+    let server = alone(connector(Handlers::new()).heartbeat(INTERVAL)).await;
+    for over in DOORS {
+        let mut client = Client::connect(over, door(&server)).await;
+        assert_eq!(client.hear().await, Said::Heartbeat);
+        for _ in 0..3 {
+            client.send(Kind::Heartbeat, b"").await;
+            tokio::time::advance(INTERVAL * 3).await;
+            assert_eq!(client.hear().await, Said::Heartbeat);
+        }
+        client.patience = INTERVAL * 10;
+        client.is_closed().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_them_only_long_silence_is_the_end() {
     let server = alone(connector(Handlers::new())).await;
     let mut client = Client::connect(Door::Tcp, door(&server)).await;

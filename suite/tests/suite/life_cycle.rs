@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     client::{Client, Door},
-    krpc::Peer,
+    krpc::{Peer, answer_to, call},
     lanes,
+    log::Log,
     world::{
         DEADLINE, Heard, Hold, World, alone, back, back_at_a_place_of_its_own, chat, client,
         connector, door, front, soon, until,
@@ -186,6 +187,39 @@ async fn a_component_that_does_not_stop_well_keeps_none_from_stopping() {
         .await;
     assert_eq!(soon("it leaves", server.leave(DEADLINE)).await, 0);
     events.are(&["two stop", "one stop"]).await;
+}
+
+/// Says in the log that it stops.
+struct Saying;
+
+impl Component for Saying {
+    async fn stop(&self, _: &Arc<Context>) -> Result<()> {
+        tracing::info!("saved");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_while_it_ends_stands_with_its_name() {
+    let log = Log::keep();
+    let blueprint = chat(Handlers::new())
+        .load("scores", Saying)
+        .before_shutdown(async |_: Arc<Context>| {
+            tracing::info!("the last minute");
+            Ok(())
+        });
+    let server = World::new().back("chat-1", blueprint).await;
+    soon("it ends", server.shutdown(DEADLINE)).await;
+    for said in ["saved", "the last minute"] {
+        let lines = log.lines(&[said]);
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.contains(r#"server{id="chat-1"}"#)),
+            "{lines:?}"
+        );
+        assert_eq!(lines.len(), 1, "{said}");
+    }
 }
 
 #[tokio::test]
@@ -505,6 +539,41 @@ async fn all_have_started_when_the_last_of_the_configuration_has_in_whatever_pro
 }
 
 #[tokio::test]
+async fn that_a_server_has_started_is_heard_before_it_has_answered_the_hello() {
+    let place = back_at_a_place_of_its_own("chat-1");
+    let address = (place.host.clone(), place.port.unwrap());
+    let listener = TcpListener::bind(address).await.unwrap();
+    let door = front("connector-1");
+    let world = World::fixed(&[&place, &door]);
+    let mut events = Heard::new();
+    let tell = events.teller();
+    let front = connector(Handlers::new()).after_start_all(move |_| {
+        tell("all have started");
+        std::future::ready(Ok(()))
+    });
+    let _front = world.start(front, door).await;
+    let mut lanes = Vec::new();
+    for number in 1..=lanes::lanes() {
+        let (stream, _) = soon("it dials", listener.accept()).await.unwrap();
+        let mut peer = Peer::over(stream);
+        let hello = peer.hear().await.meta;
+        if number == lanes::lanes() {
+            // It starts, and tells it over a lane whose answer is on its way.
+            let started = Meta {
+                sequence: 0,
+                ..call(16, 1)
+            };
+            events.is_silent();
+            peer.send(&started, b"\x0a\x06chat-1").await;
+        }
+        peer.send(&answer_to(&hello, 0), b"\x1a\x06chat-1\x20\x01")
+            .await;
+        lanes.push(peer);
+    }
+    events.next("it has heard of both").await;
+}
+
+#[tokio::test]
 async fn other_servers_are_told_as_they_come_and_go() {
     let places = ["chat-1", "chat-2"].map(back_at_a_place_of_its_own);
     let door = front("connector-1");
@@ -530,6 +599,10 @@ async fn other_servers_are_told_as_they_come_and_go() {
 
 /// A front end that tells of other servers.
 fn telling(events: &Heard<(&'static str, String)>) -> Blueprint {
+    told(connector(Handlers::new()), events)
+}
+
+fn told(blueprint: Blueprint, events: &Heard<(&'static str, String)>) -> Blueprint {
     let tell = |what: &'static str| {
         let tell = events.teller();
         move |_: &Arc<Context>, servers: &[Arc<Instance>]| {
@@ -538,10 +611,37 @@ fn telling(events: &Heard<(&'static str, String)>) -> Blueprint {
             }
         }
     };
-    connector(Handlers::new())
+    blueprint
         .on_servers_added(tell("added"))
         .on_servers_removed(tell("removed"))
         .on_servers_replaced(tell("replaced"))
+}
+
+#[tokio::test]
+async fn a_back_end_is_told_of_back_ends_of_each_type_and_of_front_ends() {
+    let world = World::new();
+    let mut events = Heard::new();
+    let blueprint = told(chat(Handlers::new()), &events);
+    let back = world.back("chat-1", blueprint).await;
+    let event = |what, id: &str| (what, id.to_owned());
+    let others = [
+        world.back("chat-2", chat(Handlers::new())).await,
+        world.back("area-1", Blueprint::new("area")).await,
+        // Nobody can dial this one.
+        world.front("connector-1", connector(Handlers::new())).await,
+    ];
+    let ids = ["chat-2", "area-1", "connector-1"];
+    let mut come = Vec::new();
+    for _ in ids {
+        come.push(events.next("it comes").await);
+    }
+    for (id, other) in ids.into_iter().zip(others) {
+        assert!(come.contains(&event("added", id)), "{id}: {come:?}");
+        assert_eq!(soon("it leaves", other.shutdown(DEADLINE)).await, 0);
+        assert_eq!(events.next("it goes").await, event("removed", id));
+    }
+    events.is_silent();
+    assert_eq!(soon("it leaves", back.leave(DEADLINE)).await, 0);
 }
 
 #[tokio::test]

@@ -1,15 +1,22 @@
 //! What a client may make a server hold, and what happens at the limit.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tangelo::{
+    Result,
     connector::{Hybrid, Limits as ConnectorLimits},
-    server::{Blueprint, Body, Handlers, Json, Limits, Session},
+    remotes,
+    server::{
+        Blueprint, Body, Channels, HandlerExt, Handlers, Json, Limits, Receivers, Session,
+        filters::{RateLimit, Serial, Timeout},
+    },
 };
 use tangelo_wire::pomelo::package::Kind;
 
 use crate::{
     client::{Client, DOORS, Door, Said, package, request},
-    world::{Hold, alone, chat, client, connector, door, pair, small_ears, soon},
+    world::{Hold, PLACES, alone, both, chat, client, connector, door, pair, small_ears, soon},
 };
 
 const ECHO: &str = "connector.main.echo";
@@ -86,6 +93,43 @@ async fn a_length_over_the_limit_is_enough_to_be_cut_off() {
     let mut client = client(&server, Door::Tcp).await;
     client.send_bytes(&[4, 1, 0, 1]).await;
     client.is_closed().await;
+}
+
+#[tokio::test]
+async fn of_100_notifies_at_once_64_run_here_as_on_a_back_end() {
+    for way in [|blueprint| blueprint, with_filters] as [fn(Blueprint) -> Blueprint; 2] {
+        let (here, there) = (Hold::new(), Hold::new());
+        let (server, _back) = pair(
+            way(connector(Handlers::new().add("hold", here.handler()))),
+            chat(Handlers::new().add("hold", there.handler())),
+        )
+        .await;
+        for (hold, route) in [(here, "connector.main.hold"), (there, "chat.main.hold")] {
+            let mut client = client(&server, Door::Tcp).await;
+            for round in 0..2 {
+                for _ in 0..100 {
+                    client.notify(route, &json!({})).await;
+                }
+                client.is_refused(ECHO, &json!(round), 429).await;
+                hold.entered(64).await;
+                hold.release(64);
+                // The places are free when the back end has said so.
+                let freed = async {
+                    loop {
+                        let id = client.request(ECHO, &json!(round)).await;
+                        if client.reply(id).await == round {
+                            break;
+                        }
+                    }
+                };
+                soon("room again", freed).await;
+            }
+        }
+    }
+}
+
+fn with_filters(blueprint: Blueprint) -> Blueprint {
+    blueprint.global_before(|| async {})
 }
 
 #[tokio::test]
@@ -219,5 +263,62 @@ async fn what_waits_for_a_session_is_bounded() {
         // There is no answer after pushes that are missing.
         while let Said::Push(..) = client.hear().await {}
         client.is_closed().await;
+    }
+}
+
+#[tokio::test]
+async fn limits_and_times_may_be_as_large_as_can_be_said() {
+    const EVER: Duration = Duration::MAX;
+    async fn join(session: Session, channels: Channels) -> Result<()> {
+        session.bind("u").await?;
+        Ok(channels.get_or_create("all").add(&session)?)
+    }
+    async fn noop() {}
+    let make = |blueprint: Blueprint| {
+        blueprint
+            .heartbeat(EVER)
+            .limits(Limits {
+                in_flight: u32::MAX,
+                queue: usize::MAX,
+                deadline: Some(EVER),
+                blocking: usize::MAX,
+            })
+            .max_connections(usize::MAX)
+            .filter(Serial::new(EVER))
+            .filter(Timeout::new(EVER))
+            .filter(RateLimit::new(u32::MAX, EVER))
+    };
+    let handlers = || {
+        Handlers::new()
+            .add("join", join)
+            .add("noop", noop.deadline(EVER))
+            .add("block", noop.blocking())
+    };
+    let (server, back) = both(handlers, |blueprint| {
+        make(blueprint).remote("main", remotes! { noop })
+    })
+    .await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        assert_eq!(client.hear().await, Said::Heartbeat);
+        for place in PLACES {
+            for method in ["noop", "block", "join"] {
+                let route = format!("{place}.main.{method}");
+                assert_eq!(client.ask(&route, &json!({})).await, json!({}), "{route}");
+            }
+        }
+    }
+    let call = back
+        .context()
+        .rpc()
+        .invoke::<()>("connector.main.noop", "key", &());
+    soon("an answer", async { call.timeout(EVER).await })
+        .await
+        .unwrap();
+    let all = back.context().channels().get_or_create("all");
+    let confirmed = all.push_confirmed(Receivers::All, "on", &1, EVER);
+    soon("all say so", confirmed).await.unwrap();
+    for server in [server, back] {
+        assert_eq!(soon("it ends", server.shutdown(EVER)).await, 0);
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tangelo::{
-    Result, remotes,
+    Result, handlers, remotes,
     rpc::{Code, Status},
     server::{
         Blueprint, Context, FromRequest, Handlers, Json, RemoteRequest, Remotes, Routes, Rpc,
@@ -18,7 +18,7 @@ use crate::{
     client::{DOORS, Door},
     krpc::{Peer, call},
     rpc::{Abacus, AddReq, CalculatorClient, CalculatorServer},
-    world::{DEADLINE, Heard, Hold, World, chat, client, connector, pair, soon, until},
+    world::{DEADLINE, Heard, Hold, PLACES, World, chat, client, connector, pair, soon, until},
 };
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
@@ -71,12 +71,15 @@ async fn panic() {
 }
 
 /// What its own call met with says nothing of the remote's method.
-async fn beyond() -> Result<()> {
-    Err(Status::from(Code::NO_CONNECTION).into())
+async fn beyond(rpc: Rpc) -> Result<()> {
+    Ok(rpc
+        .invoke("chat.main.echo", "", &())
+        .to_server("chat-9")
+        .await?)
 }
 
 fn methods() -> Remotes {
-    remotes! { echo, add, sum, nothing, here, caller, refuse, fail, panic, beyond }
+    remotes! { echo, add, addAll: add, sum, nothing, here, caller, refuse, fail, panic, beyond }
 }
 
 /// A back end with a remote.
@@ -409,6 +412,66 @@ async fn what_a_server_tells_itself_runs_as_often_at_once_as_over_a_connection()
         }
     })
     .await;
+}
+
+/// Handlers that pass on with `?` what a call ended with, or make the same themselves.
+fn asking() -> Handlers {
+    async fn ask(Json((name, to, args)): Json<(String, String, Value)>, rpc: Rpc) -> Result<()> {
+        rpc.invoke::<Value>(&name, "", &args).to_server(&to).await?;
+        Ok(())
+    }
+    async fn of_type(Json(name): Json<String>, rpc: Rpc) -> Result<()> {
+        rpc.invoke::<Value>(&name, "", &()).await?;
+        Ok(())
+    }
+    async fn client(Json(server_type): Json<String>, rpc: Rpc) -> Result<()> {
+        rpc.by_route::<CalculatorClient>(&server_type, "")?;
+        Ok(())
+    }
+    async fn make(Json(code): Json<i32>) -> Result<()> {
+        Err(Status::new(code, "made here").into())
+    }
+    handlers! { ask, ofType: of_type, client, make }
+}
+
+#[tokio::test]
+async fn what_a_call_met_with_is_not_said_of_the_request_that_made_it() {
+    let failed = json!({ "code": 500, "msg": "the server failed" });
+    let back = chat(asking()).remote("main", methods());
+    let (front, _back) = pair(connector(asking()), back).await;
+    for over in DOORS {
+        let mut client = client(&front, over).await;
+        for place in PLACES {
+            for (method, body) in [
+                ("ask", json!(["chat.main.echo", "chat-9", 1])),
+                ("ask", json!(["chat.main.nobody", "chat-1", 1])),
+                ("ask", json!(["chat.main.sum", "chat-1", "text"])),
+                ("ask", json!(["chat.main.beyond", "chat-1", null])),
+                ("ofType", json!("nobody.main.echo")),
+                ("ofType", json!("no name")),
+                ("client", json!("nobody")),
+            ] {
+                let answer = client.ask(&format!("{place}.main.{method}"), &body).await;
+                assert_eq!(answer, failed, "{place} {method} {body}");
+            }
+            let own = json!(["chat.main.refuse", "chat-1", null]);
+            let answer = client.ask(&format!("{place}.main.ask"), &own).await;
+            assert_eq!(
+                answer,
+                json!({ "code": -100_001, "msg": "the room is closed" })
+            );
+            for (made, told) in [
+                (503, 503),
+                (Code::NO_CONNECTION.0, 503),
+                (Code::NOT_FOUND.0, 404),
+            ] {
+                let answer = client
+                    .ask(&format!("{place}.main.make"), &json!(made))
+                    .await;
+                assert_eq!(answer, json!({ "code": told, "msg": "made here" }));
+            }
+        }
+    }
 }
 
 #[tokio::test]

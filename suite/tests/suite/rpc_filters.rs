@@ -127,6 +127,50 @@ async fn filters_see_calls_in_their_order_and_their_ends_in_reverse() {
 }
 
 #[tokio::test]
+async fn on_a_back_end_it_is_the_same_whomever_it_calls() {
+    let world = World::new();
+    let mut words = Heard::<Word>::new();
+    let telling = Telling {
+        name: "one",
+        tell: words.teller(),
+    };
+    let filtered =
+        with_remote()
+            .rpc_filter(telling)
+            .rpc_before(|call| match call.args().as_ref() {
+                b"\"forbidden\"" => Err(Status::new(Code(-100_002), "not this").into()),
+                _ => Ok(()),
+            });
+    let asks = world.back("chat-1", filtered).await;
+    let _same = world.back("chat-2", with_remote()).await;
+    let area = Blueprint::new("area").remote("main", remotes! { echo });
+    let _area = world.back("area-1", area).await;
+    let front = plain().remote("main", remotes! { echo });
+    let front = world.front("connector-1", front).await;
+    soon("the servers meet", async {
+        tokio::join!(front.connected(), asks.connected());
+    })
+    .await;
+    for (name, server) in [
+        ("chat.main.echo", "chat-1"),
+        ("chat.main.echo", "chat-2"),
+        ("area.main.echo", "area-1"),
+        ("connector.main.echo", "connector-1"),
+    ] {
+        for (args, outcome) in [("fine", Ok("\"fine\"")), ("forbidden", Err("-100002"))] {
+            let call = rpc(&asks).invoke::<Value>(name, "key", args);
+            let told = call.to_server(server).await;
+            assert_eq!(told.is_ok(), outcome.is_ok(), "{server}: {told:?}");
+            let seen = format!("{name} to {server}");
+            assert_eq!(words.next("before").await, ("one", seen));
+            let (Ok(ended) | Err(ended)) = outcome;
+            assert_eq!(words.next("after").await, ("one", ended.to_owned()));
+        }
+    }
+    words.is_silent();
+}
+
+#[tokio::test]
 async fn what_goes_to_all_is_seen_once_for_each_server() {
     let mut words = Heard::<Word>::new();
     let telling = Telling {
@@ -357,7 +401,10 @@ async fn the_log_has_a_line_for_each_call() {
         for part in parts {
             assert!(line.contains(part), "{part}: {line}");
         }
-        assert!(line.contains("time_used="), "{line}");
+        let (_, used) = line.split_once("time_used_ms=").unwrap();
+        let used = used.split_whitespace().next().unwrap();
+        let digits = used.split_once('.').map_or("", |(_, digits)| digits);
+        assert!(digits.len() <= 3 && used.parse::<f64>().is_ok(), "{line}");
     }
     let first = lines.first().unwrap();
     let shown: String = first.chars().filter(|c| *c == 'x').collect();
@@ -444,6 +491,30 @@ async fn failover_asks_another_server_of_the_type_but_not_for_one_that_was_named
     assert_eq!(refused.unwrap_err().code(), Code(-100_001));
     let missing = over.invoke::<()>("chat.main.missing", &key, &()).await;
     assert_eq!(missing.unwrap_err().code(), Code::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn so_it_does_where_a_back_end_calls() {
+    let places = ["chat-1", "chat-2"].map(back_at_a_place_of_its_own);
+    let area = back_at_a_place_of_its_own("area-1");
+    let world = World::fixed(&[&places[0], &places[1], &area]);
+    let _there = world.start(with_remote(), places[1].clone()).await;
+    let asks = world.start(Blueprint::new("area"), area).await;
+    let known = asks.context().servers();
+    let is_up = || known.of_type("chat").any(|remote| remote.is_connected());
+    until("one is there", is_up).await;
+    let mut refused = 0;
+    for number in 0..20 {
+        let key = format!("room {number}");
+        let call = || rpc(&asks).invoke::<String>("chat.main.here", &key, &());
+        if let Err(status) = call().await {
+            assert_eq!(status.code(), Code::NO_CONNECTION);
+            refused += 1;
+        }
+        let again = call().fail_mode(FailMode::OVER);
+        assert_eq!(again.await.unwrap(), "chat-2");
+    }
+    assert!((1..20).contains(&refused), "{refused}");
 }
 
 #[tokio::test]

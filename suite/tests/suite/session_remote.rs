@@ -310,7 +310,7 @@ async fn front_ends_of_other_types_and_the_own_one_are_asked_the_same_way() {
     asks.request(ask, &json!(["connector-1", "u"])).await;
     assert_eq!(asks.push("on").await, "hello");
     assert!(matches!(asks.hear().await, Said::Reply(_, told) if told == 1));
-    asks.is_refused(ask, &json!(["connector-9", "u"]), 503)
+    asks.is_refused(ask, &json!(["connector-9", "u"]), 500)
         .await;
 
     // A session of another front end is as good as one from a back end.

@@ -226,8 +226,7 @@ async fn settings_are_imported_into_the_session_that_is_named() {
     sessions.import(session.id(), "room", &"lobby").unwrap();
     sessions.import(session.id(), "level", &1).unwrap();
     let more = json!({ "level": 2, "__proto__": { "admin": true }, "constructor": 3 });
-    let more = more.as_object().unwrap().clone();
-    sessions.import_all(session.id(), more.clone()).unwrap();
+    sessions.import_all(session.id(), &more).unwrap();
     assert_eq!(session.get::<String>("room").unwrap(), "lobby", "it merges");
     assert_eq!(session.get::<u32>("level").unwrap(), 2);
     assert_eq!(
@@ -247,13 +246,16 @@ async fn settings_are_imported_into_the_session_that_is_named() {
 
     for refused in [
         sessions.import(SessionId::from(7), "room", &1),
-        sessions.import_all(SessionId::from(7), more),
+        sessions.import_all(SessionId::from(7), &more),
     ] {
-        assert_eq!(
-            refused.unwrap_err().into_status().message(),
-            "no such session"
-        );
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.as_status().message(), "no such session");
+        assert_eq!(refused.code(), 500);
     }
+    for no_object in [json!([1]), json!("level"), json!(null)] {
+        assert!(sessions.import_all(session.id(), no_object).is_err());
+    }
+    assert_eq!(session.get::<u32>("level").unwrap(), 2, "as it was");
 }
 
 #[tokio::test]
@@ -267,8 +269,8 @@ async fn settings_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
     assert!(session.set("b", &1).is_err());
     assert!(sessions.import(session.id(), "b", &1).is_err());
     assert_eq!(session.get::<String>("a").unwrap(), longest, "as it was");
-    let two = json!({ "b": 1, "c": 2 }).as_object().unwrap().clone();
-    assert!(sessions.import_all(session.id(), two.clone()).is_err());
+    let two = json!({ "b": 1, "c": 2 });
+    assert!(sessions.import_all(session.id(), &two).is_err());
     assert!(session.get::<u32>("b").is_err(), "all or nothing");
     session.remove("a");
     sessions.import_all(session.id(), two).unwrap();

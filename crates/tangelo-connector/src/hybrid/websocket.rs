@@ -22,14 +22,17 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::Role, protocol::WebSocketConfig},
 };
 
-use super::package::{Source, poll_receive, write};
+use super::{
+    counted::Counted,
+    package::{Source, poll_receive, write},
+};
 use crate::{Connection, Error, Event, Limits, Outgoing};
 
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
 
 pub(super) struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Counted<TcpStream>>,
     peer: SocketAddr,
     limits: Limits,
     /// The longest body accepted now.
@@ -38,7 +41,8 @@ pub(super) struct WebSocket {
     message: Bytes,
     /// Where a package is put together; the library copies it out.
     scratch: BytesMut,
-    queued: bool,
+    /// Bytes queued since none waited to be written.
+    queued: usize,
 }
 
 impl WebSocket {
@@ -58,7 +62,7 @@ impl WebSocket {
             .max_message_size(Some(longest_message))
             .max_frame_size(Some(longest_message));
         let stream = WebSocketStream::from_partially_read(
-            stream,
+            Counted::new(stream),
             read_already.into(),
             Role::Server,
             Some(config),
@@ -71,8 +75,25 @@ impl WebSocket {
             longest: limits.package.min(Limits::BEFORE_HANDSHAKE),
             message: Bytes::new(),
             scratch: BytesMut::new(),
-            queued: false,
+            queued: 0,
         }
+    }
+}
+
+impl WebSocket {
+    /// Counts a frame that will be written, unless too much waits.
+    fn enqueue(&mut self, payload: usize) -> Result<(), Error> {
+        let waits = self.queued.saturating_sub(self.stream.get_ref().written);
+        if waits > self.limits.outgoing {
+            return Err(Error::TooSlow(waits));
+        }
+        let header = match payload {
+            0..126 => 2,
+            126..=0xffff => 4,
+            _ => 10,
+        };
+        self.queued += header + payload;
+        Ok(())
     }
 }
 
@@ -98,7 +119,7 @@ impl Source for WebSocket {
             Some(Ok(Message::Binary(bytes))) => self.message = bytes,
             Some(Ok(Message::Text(text))) => self.message = text.into(),
             // Pings are answered by the library with the next flush.
-            Some(Ok(Message::Ping(_))) => self.queued = true,
+            Some(Ok(Message::Ping(payload))) => self.enqueue(payload.len())?,
             Some(Ok(_)) => {}
             Some(Err(error)) => return Poll::Ready(Err(error.into())),
             None => return Poll::Ready(Err(Error::Closed)),
@@ -124,19 +145,15 @@ impl Connection for WebSocket {
             write(outgoing, &mut self.scratch)?;
             self.scratch.split().freeze()
         };
-        self.queued = true;
-        Pin::new(&mut self.stream)
-            .start_send(Message::Binary(bytes))
-            .map_err(|error| match error {
-                tungstenite::Error::WriteBufferFull(_) => Error::TooSlow(self.limits.outgoing),
-                other => other.into(),
-            })
+        self.enqueue(bytes.len())?;
+        Ok(Pin::new(&mut self.stream).start_send(Message::Binary(bytes))?)
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.queued {
+        if self.queued > 0 {
             ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-            self.queued = false;
+            self.queued = 0;
+            self.stream.get_mut().written = 0;
         }
         Poll::Ready(Ok(()))
     }
@@ -172,6 +189,68 @@ impl From<tungstenite::Error> for Error {
                 io::Error::from(io::ErrorKind::StorageFull).into()
             }
             other => Self::WebSocket(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+
+    async fn connection() -> (WebSocket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (stream, peer) = accepted.unwrap();
+        let limits = Limits {
+            outgoing: 64 << 10,
+            ..Limits::default()
+        };
+        let connection = WebSocket::new(stream, BytesMut::new(), peer, limits).await;
+        (connection, client.unwrap())
+    }
+
+    /// Flushes what can be.
+    async fn flush(connection: &mut WebSocket) {
+        let _ = poll_fn(|context| Poll::Ready(connection.poll_flush(context))).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_client_does_not_read_waits_up_to_the_limit_however_small_its_parts() {
+        let (mut connection, _client) = connection().await;
+        let limit = connection.limits.outgoing;
+        let waits = loop {
+            match connection.queue(Outgoing::Heartbeat) {
+                Err(Error::TooSlow(waits)) => break waits,
+                queued => queued.unwrap(),
+            }
+            flush(&mut connection).await;
+        };
+        assert!((limit + 1..limit + 10).contains(&waits), "{waits}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_always_a_little_behind_may_stay() {
+        let (mut connection, mut client) = connection().await;
+        let body = [b'x'; 1000];
+        let mut read = vec![0; 1000];
+        // More than sockets hold, so that some always waits.
+        let mut waits = 0;
+        while waits < connection.limits.outgoing / 2 {
+            connection.queue(Outgoing::Hello(&body)).unwrap();
+            flush(&mut connection).await;
+            waits = connection
+                .queued
+                .saturating_sub(connection.stream.get_ref().written);
+        }
+        for _ in 0..1000 {
+            connection.queue(Outgoing::Hello(&body)).unwrap();
+            client.read_exact(&mut read).await.unwrap();
+            flush(&mut connection).await;
         }
     }
 }

@@ -5,6 +5,7 @@ mod role;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unheard;
 mod write;
 
 use std::{
@@ -21,15 +22,17 @@ use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Interval, MissedTickBehavior, Sleep},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tracing::{debug, warn};
 
 pub(crate) use self::role::Role;
 use self::{
+    read::Coming,
     role::{LOOKS_PER_PING, Side},
     serve::Running,
+    unheard::Unheard,
 };
 use super::{Afterwards, Connection};
 use crate::{Code, Services, link};
@@ -37,6 +40,8 @@ use crate::{Code, Services, link};
 /// Room made for a read, at first and when much comes.
 const LEAST_READ: usize = 2 << 10;
 /// How often those who leave look whether all has gone quiet.
+/// How long a server that was dialed says nothing to its neighbour, which takes three times that for death.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 const LEAVING_TICK: Duration = Duration::from_millis(100);
 /// Such looks without a frame before a server that leaves closes a connection whose other side does not
 /// know that it leaves.
@@ -44,9 +49,6 @@ const QUIET_TICKS: u32 = 3;
 /// How long callers who do not know that a server leaves may go on asking it when nothing runs any
 /// more: each is refused meanwhile, which tells them.
 const LEAVING_GRACE: Duration = Duration::from_secs(2);
-
-/// How long what runs may go on when its connection has ended.
-const UNHEARD: Duration = Duration::from_secs(30);
 
 /// The task of one connection; resolves when the connection has ended and what ran for it is done.
 pub(crate) struct Driver<S> {
@@ -58,6 +60,8 @@ pub(crate) struct Driver<S> {
     reading: BytesMut,
     /// How much room is made for a read.
     room: usize,
+    /// The frame of which only a part has come.
+    coming: Option<Coming>,
     writing: BytesMut,
     running: FuturesUnordered<Running>,
     /// Bytes of the bodies of those.
@@ -80,9 +84,11 @@ pub(crate) struct Driver<S> {
     /// When nothing had to be answered any more by a server that leaves.
     idle_since: Option<Instant>,
     /// How long what runs may go on though nobody hears of it any more.
-    unheard: Option<Pin<Box<Sleep>>>,
+    unheard: Option<Unheard>,
     /// When this turn began.
     now: Instant,
+    /// What it reads takes long to be handled lately.
+    is_costly: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             role,
             reading: BytesMut::new(),
             room: LEAST_READ,
+            coming: None,
             writing: BytesMut::new(),
             running: FuturesUnordered::new(),
             held: 0,
@@ -126,6 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             idle_since: None,
             unheard: None,
             now: Instant::now(),
+            is_costly: false,
         }
     }
 
@@ -201,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.idle_since.get_or_insert(self.now);
         }
         while self.ticks.poll_tick(context).is_ready() {
+            self.check_coming()?;
             if self.silent_ticks > 0 && self.reading.is_empty() {
                 (self.reading, self.room) = (BytesMut::new(), LEAST_READ);
             }
@@ -210,9 +219,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "nothing heard"));
             }
             // What is written may have no answer: who hears nothing asks, however much he says.
-            let says_nothing = self.unwritten_ticks >= LOOKS_PER_PING;
             let hears_nothing = self.silent_ticks.is_multiple_of(LOOKS_PER_PING);
-            if self.role.side == Side::Dialing && (says_nothing || hears_nothing) {
+            let is_due = match self.role.side {
+                Side::Dialing => self.unwritten_ticks >= LOOKS_PER_PING || hears_nothing,
+                // What a neighbour asks may stand behind much that is slow: that this one lives does not.
+                Side::Accepting => {
+                    let says_nothing = self.role.tick * self.unwritten_ticks;
+                    says_nothing >= SIGN_OF_LIFE && self.connection.hello().is_some()
+                }
+            };
+            if is_due {
                 let out = &mut self.connection.shared.state.lock().out;
                 out.extend_from_slice(&frame::HEARTBEAT_REQUEST);
             }
@@ -267,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
         self.stream = None;
         (self.reading, self.writing) = (BytesMut::new(), BytesMut::new());
-        self.unheard = Some(Box::pin(tokio::time::sleep(UNHEARD)));
+        self.unheard = Some(Unheard::begin());
         self.forget_unread();
         self.connection.shared.end();
     }
@@ -293,6 +309,7 @@ impl super::Shared {
             state.waiting.drain()
         };
         self.is_over.store(true, Ordering::Release);
+        self.sender.leave();
         self.ended.cancel();
         for (waiter, token) in waiting {
             waiter.answer(token, Err(Code::CONNECTION_BROKEN.into()));
@@ -309,17 +326,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }
-        loop {
-            let polled = Pin::new(&mut self.running).poll_next(context);
-            match polled {
-                _ if self.take_afterwards() => {}
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        let unheard = self.unheard.as_mut();
-        unheard.map_or(Poll::Ready(()), |time| time.as_mut().poll(context))
+        self.finish_unheard(context)
     }
 }
 

@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use tangelo_runtime::LogLines;
 use tokio::time::Instant;
 
+use crate::server::{Sender, Senders};
+
 /// Lines about connections, and about what failed over them, in a second; the rest is counted.
 const LOG_LINES_PER_SECOND: u32 = 20;
 
@@ -23,6 +25,8 @@ pub(crate) struct Quota {
     unread: AtomicUsize,
     most_unread: usize,
     lines: Mutex<LogLines>,
+    /// The connections, as those who send calls.
+    senders: Arc<Senders>,
 }
 
 /// A part of what may be held, given back when it is dropped.
@@ -52,7 +56,13 @@ impl Quota {
             unread: AtomicUsize::new(0),
             most_unread,
             lines: Mutex::default(),
+            senders: Senders::new(),
         })
+    }
+
+    /// A connection of this number, as one who sends calls.
+    pub(super) fn sender(&self, connection: u64) -> Sender {
+        self.senders.enter(connection)
     }
 
     /// Whether there is room for a request.

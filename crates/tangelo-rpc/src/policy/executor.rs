@@ -14,21 +14,25 @@ use parking_lot::Mutex;
 
 mod counts;
 mod queue;
+mod senders;
 #[cfg(test)]
 mod tests;
 
-use counts::{Counts, Limits, Step};
+use counts::{Counts, Limits, Place, Places};
 use queue::{Queue, Ticket};
+use senders::Seat;
+pub use senders::{Sender, Senders};
 
-/// How many times as many places as are free a line may take. One line alone fills the queue but for
-/// a ninth, so that there is room for whoever comes beside it.
-const SHARE: usize = 8;
+/// How many times as many places in the queue as are free a sender may take. One alone fills it but
+/// for a ninth, so that there is room for whoever comes beside him.
+const QUEUE_SHARE: usize = 8;
 
 /// krpc's `threads`, `maxThreads` and `queueSize`. There are no threads behind them: a call is a
 /// future, and what is limited is how many of them run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutorConfig {
-    /// Calls that run at once: -1 for as many as come, 0 for 1,024. Default 0.
+    /// Calls that run at once: -1 for as many as come, 0 for 1,024. Up to a quarter more while one
+    /// [`Sender`] that was alone has more than its share. Default 0.
     pub threads: i32,
     /// Calls that run at once when the queue is full. It counts only if it is more than `threads`
     /// stands for. Default 0.
@@ -61,8 +65,13 @@ pub struct InvalidThreads(pub i32);
 /// the last place. Beyond that calls are refused. Whoever finishes hands over to the first that
 /// waits; the extra ones go when nobody waits any more.
 ///
-/// Calls of one connection stand in one [line](Self::try_enter_in): they keep their order, lines
-/// take turns, and none may take the whole queue.
+/// Calls of one [`Sender`] stand in one line: they keep their order, lines take turns, and none may
+/// take the whole queue. Nor does one sender keep all others from running:
+///
+/// * Where there are several, each may have three times as many places as are free: one leaves a
+///   quarter of them to the others, two a seventh. Of three places or fewer one may have all.
+/// * One that is alone may have all places. Those beyond his share are borrowed: as long as he has
+///   them, others who come may run as many calls beyond the limit, a quarter of it at the most.
 ///
 /// Clones share the places.
 #[derive(Clone)]
@@ -71,6 +80,8 @@ pub struct Executor {
 }
 
 struct Shared {
+    /// A number no other executor of this process has.
+    id: u64,
     limits: Limits,
     /// Who waits is counted here too, so that one look says whether there is room. That count
     /// changes only under the queue's lock.
@@ -91,7 +102,10 @@ pub enum Entry {
 
 /// A call that runs; dropped when it has ended, which lets the next one run.
 #[must_use = "dropping it ends the call's turn"]
-pub struct Permit(Arc<Shared>);
+pub struct Permit {
+    shared: Arc<Shared>,
+    seat: Option<Arc<Seat>>,
+}
 
 /// A call that waits; resolves when it may run, in the order of [`Executor::try_enter`].
 ///
@@ -100,6 +114,7 @@ pub struct Permit(Arc<Shared>);
 #[must_use = "dropping it leaves the queue"]
 pub struct Waiting {
     shared: Option<Arc<Shared>>,
+    seat: Option<Arc<Seat>>,
     ticket: Ticket,
 }
 
@@ -109,7 +124,9 @@ impl Executor {
     /// # Errors
     /// A number of threads below -1.
     pub fn new(config: ExecutorConfig) -> Result<Self, InvalidThreads> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             limits: Limits::new(config)?,
             counts: AtomicU64::new(Counts::default().pack()),
             queue: Mutex::default(),
@@ -119,32 +136,40 @@ impl Executor {
         })
     }
 
-    /// Asks for a place, for calls that all stand in one line, which may take the whole queue.
+    /// Asks for a place, for calls that all stand in one line, which may take all places and the whole
+    /// queue.
     pub fn try_enter(&self) -> Entry {
         self.enter(None)
     }
 
-    /// Asks for a place for a call of this line, such as a connection's. While there is room it costs
-    /// no lock and no allocation. A line may take eight times as many places in the queue as it leaves
-    /// free: all but a ninth if it is alone.
-    pub fn try_enter_in(&self, line: u64) -> Entry {
-        self.enter(Some(line))
+    /// Asks for a place for a call of this sender. While there is room for it that costs no allocation, and
+    /// no lock that others share.
+    pub fn try_enter_for(&self, sender: &Sender) -> Entry {
+        let seat = (!self.shared.limits.are_none()).then(|| sender.seat(self.shared.id));
+        self.enter(seat)
     }
 
-    fn enter(&self, line: Option<u64>) -> Entry {
+    fn enter(&self, seat: Option<Arc<Seat>>) -> Entry {
         let shared = &self.shared;
         let mut now = shared.counts.load(Ordering::Acquire);
         loop {
             let counts = Counts::unpack(now);
-            match shared.limits.step(counts) {
-                Step::Run => match shared.replace(now, counts.one_more_runs()) {
-                    Ok(()) => return Entry::Entered(Permit(Arc::clone(shared))),
-                    Err(changed) => now = changed,
-                },
-                Step::Refuse => return Entry::Full,
-                Step::Wait | Step::Grow => return shared.enter_queue(line),
+            // Nobody is known to have borrowed: whoever has takes the lock.
+            let place = shared.places(counts, 0).one_for(seat.as_deref());
+            if counts.waiting > 0 || place != Some(Place::Own) {
+                return shared.enter_queue(seat);
+            }
+            match shared.replace(now, counts.one_more_runs()) {
+                Ok(()) => return Entry::Entered(shared.permit(seat, Place::Own)),
+                Err(changed) => now = changed,
             }
         }
+    }
+
+    /// Whether one more call would have to wait, or would be refused.
+    pub fn is_full(&self) -> bool {
+        let counts = self.shared.counts();
+        counts.waiting > 0 || counts.running >= self.shared.limits.places()
     }
 
     /// How many calls run.
@@ -170,64 +195,156 @@ impl Shared {
             .map(drop)
     }
 
+    fn places(&self, counts: Counts, borrowed: u32) -> Places {
+        Places {
+            all: self.limits.places(),
+            running: counts.running,
+            borrowed,
+        }
+    }
+
+    /// For one that has been counted among those that run.
+    fn permit(self: &Arc<Self>, seat: Option<Arc<Seat>>, place: Place) -> Permit {
+        if let Some(seat) = &seat {
+            seat.take(place);
+        }
+        let shared = Arc::clone(self);
+        Permit { shared, seat }
+    }
+
     /// [`Executor::try_enter`] for when it looks as if the call has to wait. What runs may change
-    /// meanwhile, so the step is chosen anew.
-    fn enter_queue(self: &Arc<Self>, line: Option<u64>) -> Entry {
+    /// meanwhile, but only while nobody waits.
+    fn enter_queue(self: &Arc<Self>, seat: Option<Arc<Seat>>) -> Entry {
         let mut queue = self.queue.lock();
         let mut now = self.counts.load(Ordering::Acquire);
         loop {
             let counts = Counts::unpack(now);
-            let step = self.limits.step(counts);
-            if let (Some(line), Step::Wait) = (line, step)
-                && queue.in_line(line) >= SHARE * self.limits.free(counts)
+            let places = self.places(counts, queue.borrowed);
+            let in_line = queue.in_line(seat.as_ref());
+            if let Some(place) = places.one_for(seat.as_deref())
+                && in_line == 0
             {
-                return Entry::Full;
-            }
-            let changed = match step {
-                Step::Run => counts.one_more_runs(),
-                Step::Wait => counts.one_more_waits(),
+                match self.replace(now, counts.one_more_runs()) {
+                    Ok(()) => {
+                        queue.lend(place);
+                        return Entry::Entered(self.permit(seat, place));
+                    }
+                    Err(changed) => now = changed,
+                }
+            } else if self.limits.has_room(counts) {
+                if seat.is_some() && in_line >= QUEUE_SHARE * self.limits.free(counts) {
+                    return Entry::Full;
+                }
+                match self.replace(now, counts.one_more_waits()) {
+                    Ok(()) => break,
+                    Err(changed) => now = changed,
+                }
+            } else {
+                let all = self.limits.at_most;
+                let places = Places { all, ..places };
+                let Some(first) = self.hand_on(&mut queue, places) else {
+                    // None of those that wait may have more, but one that comes may.
+                    let place = places.one_for(seat.as_deref()).filter(|_| in_line == 0);
+                    let Some(place) = place else {
+                        return Entry::Full;
+                    };
+                    self.counts.fetch_add(Counts::ONE_RUNS, Ordering::AcqRel);
+                    queue.lend(place);
+                    return Entry::Entered(self.permit(seat, place));
+                };
                 // One leaves the queue and one joins it.
-                Step::Grow => counts.one_more_runs(),
-                Step::Refuse => return Entry::Full,
-            };
-            match self.replace(now, changed) {
-                Ok(()) if step == Step::Run => return Entry::Entered(Permit(Arc::clone(self))),
+                self.counts.fetch_add(Counts::ONE_WAITS, Ordering::AcqRel);
+                let waiting = self.waiting(&mut queue, seat);
+                drop(queue);
+                wake(first);
+                return Entry::Wait(waiting);
+            }
+        }
+        let waiting = self.waiting(&mut queue, seat);
+        drop(queue);
+        // He may be alone now who was not.
+        self.settle();
+        Entry::Wait(waiting)
+    }
+
+    fn waiting(self: &Arc<Self>, queue: &mut Queue, seat: Option<Arc<Seat>>) -> Waiting {
+        let ticket = queue.push(seat.as_ref());
+        let shared = Some(Arc::clone(self));
+        Waiting {
+            shared,
+            seat,
+            ticket,
+        }
+    }
+
+    /// A call has ended: its place goes to the first that waits and may have it.
+    fn leave(&self, seat: Option<&Seat>) {
+        let owes = seat.is_some_and(Seat::owes);
+        let mut now = self.counts.load(Ordering::Acquire);
+        loop {
+            let counts = Counts::unpack(now);
+            if owes || counts.waiting > 0 {
+                break;
+            }
+            match self.replace(now, counts.one_less_runs()) {
                 Ok(()) => {
-                    let first = (step == Step::Grow).then(|| queue.pop()).flatten();
-                    let ticket = queue.push(line.unwrap_or_default());
-                    drop(queue);
-                    wake(first);
-                    let shared = Some(Arc::clone(self));
-                    return Entry::Wait(Waiting { shared, ticket });
+                    if let Some(seat) = seat {
+                        seat.end();
+                    }
+                    return;
                 }
                 Err(changed) => now = changed,
             }
         }
-    }
-
-    /// A call has ended: its turn goes to the first that waits.
-    fn leave(&self) {
-        let mut now = self.counts.load(Ordering::Acquire);
-        loop {
-            let counts = Counts::unpack(now);
-            if counts.waiting > 0 {
-                break;
-            }
-            match self.replace(now, counts.one_less_runs()) {
-                Ok(()) => return,
-                Err(changed) => now = changed,
+        let mut queue = self.queue.lock();
+        let before = self.counts();
+        // Places beyond the usual ones are kept while somebody waits.
+        let all = before.running.saturating_sub(queue.borrowed);
+        if let Some(seat) = seat {
+            seat.end();
+            if seat.owes() {
+                seat.repay();
+                queue.borrowed -= 1;
             }
         }
-        let mut queue = self.queue.lock();
-        if queue.is_empty() {
-            // Whoever waited has gone meanwhile, and nobody can join while this is locked.
-            self.counts.fetch_sub(Counts::ONE_RUNS, Ordering::AcqRel);
-        } else {
-            self.counts.fetch_sub(Counts::ONE_WAITS, Ordering::AcqRel);
-            let first = queue.pop();
+        self.counts.fetch_sub(Counts::ONE_RUNS, Ordering::AcqRel);
+        let places = self.places(self.counts(), queue.borrowed);
+        let all = places.all.max(all);
+        let first = self.hand_on(&mut queue, Places { all, ..places });
+        let places = self.places(self.counts(), queue.borrowed);
+        let next = first.is_some() && places.first_of(&queue).is_some();
+        drop(queue);
+        wake(first.flatten());
+        if next {
+            self.settle();
+        }
+    }
+
+    /// Whoever waits and may run does so. There is nobody, unless it was his own calls that kept him, or
+    /// he is alone now.
+    fn settle(&self) {
+        loop {
+            let mut queue = self.queue.lock();
+            let places = self.places(self.counts(), queue.borrowed);
+            let Some(first) = self.hand_on(&mut queue, places) else {
+                return;
+            };
             drop(queue);
             wake(first);
         }
+    }
+
+    /// The first that waits and may run leaves the queue. Tells whom to wake, if there was one.
+    fn hand_on(&self, queue: &mut Queue, places: Places) -> Option<Option<Waker>> {
+        let (turn, place) = places.first_of(queue)?;
+        let (seat, waker) = queue.pop(turn);
+        if let Some(seat) = seat {
+            seat.take(place);
+        }
+        queue.lend(place);
+        self.counts
+            .fetch_add(Counts::ONE_RUNS - Counts::ONE_WAITS, Ordering::AcqRel);
+        Some(waker)
     }
 }
 
@@ -240,7 +357,7 @@ fn wake(first: Option<Waker>) {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.leave();
+        self.shared.leave(self.seat.as_deref());
     }
 }
 
@@ -265,9 +382,11 @@ impl Future for Waiting {
             return Poll::Pending;
         }
         drop(queue);
-        self.shared
-            .take()
-            .map_or(Poll::Pending, |shared| Poll::Ready(Permit(shared)))
+        let Some(shared) = self.shared.take() else {
+            return Poll::Pending;
+        };
+        let seat = self.seat.take();
+        Poll::Ready(Permit { shared, seat })
     }
 }
 
@@ -284,7 +403,7 @@ impl Drop for Waiting {
         drop(queue);
         if waited.is_none() {
             // Its turn had come.
-            shared.leave();
+            shared.leave(self.seat.as_deref());
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::{
     log_call::told,
 };
 
-/// A request that will have a line when it has ended, also when it is given up.
+/// A request that will have a line when it has ended, also when it is given up. One that does not run may
+/// have none, where there are many of those.
 pub(super) struct Line(Option<Pending>);
 
 struct Pending {
@@ -23,6 +24,8 @@ struct Pending {
     request: Excerpt,
     context: ServerContext,
     waited: Duration,
+    /// The request was handed to its method, or to who decides about that.
+    runs: bool,
 }
 
 impl Line {
@@ -38,6 +41,7 @@ impl Line {
             request: Excerpt::of(&request.body),
             context: context.clone(),
             waited: Duration::ZERO,
+            runs: false,
         }))
     }
 
@@ -45,6 +49,13 @@ impl Line {
     pub(super) fn waited(&mut self, waited: Duration) {
         if let Some(pending) = &mut self.0 {
             pending.waited = waited;
+        }
+    }
+
+    /// It has its turn.
+    pub(super) fn runs(&mut self) {
+        if let Some(pending) = &mut self.0 {
+            pending.runs = true;
         }
     }
 
@@ -57,6 +68,9 @@ impl Line {
 
 impl Pending {
     fn write(self, (ret_code, response): (i32, Excerpt)) {
+        if !self.runs && !self.log.wants_refused() {
+            return;
+        }
         let context = &self.context;
         let (service_id, msg_id) = context.method();
         let connection = context.connection();
@@ -111,7 +125,7 @@ impl Drop for Line {
 /// Writes the line of a request that reached no service: what it asked for, but not its body, which
 /// nobody has read.
 pub(crate) fn log_refused(log: &AccessLog, connection: &Connection, meta: &Meta, code: Code) {
-    if !log.wants(Kind::Server) {
+    if !log.wants_refused() {
         return;
     }
     let trace = Trace::received(&meta.trace, None);

@@ -106,6 +106,13 @@ impl Service for Served {
         let span = self.shared.begin_span(&context);
         Box::pin(Arc::clone(&self.shared).serve(request, line, span))
     }
+
+    fn is_crowded(&self, msg_id: i32) -> bool {
+        match self.shared.run_of(msg_id) {
+            Run::Limited(executor) => executor.is_full(),
+            Run::Custom(_) => false,
+        }
+    }
 }
 
 impl Shared {
@@ -136,6 +143,12 @@ impl Shared {
         outcome
     }
 
+    /// Who runs calls of this method.
+    fn run_of(&self, msg_id: i32) -> &Run {
+        let own = self.settings.executors.get(&msg_id);
+        own.unwrap_or(&self.settings.executor)
+    }
+
     /// Counts it, lets it wait for its turn, runs it.
     async fn admit(&self, mut request: Request, line: &mut Line) -> Result<Reply, Status> {
         let (received, service_id) = (Instant::now(), request.service_id);
@@ -148,15 +161,15 @@ impl Shared {
                 Verdict::Pending(judge) => Guarded::new(judge).await.map_err(failed)??,
             }
         }
-        let own = self.settings.executors.get(&request.msg_id);
-        match own.unwrap_or(&self.settings.executor) {
+        match self.run_of(request.msg_id) {
             Run::Custom(execute) => {
+                line.runs();
                 let answer = self.execute(&**execute, &request).map_err(failed)?;
                 Guarded::new(answer).await.map_err(failed)?
             }
             Run::Limited(executor) => {
                 let entry = match &request.connection {
-                    Some(connection) => executor.try_enter_in(connection.id()),
+                    Some(connection) => executor.try_enter_for(connection.sender()),
                     None => executor.try_enter(),
                 };
                 let permit = match entry {
@@ -169,6 +182,7 @@ impl Shared {
                     }
                     Entry::Full => return Err(Code::QUEUE_FULL.into()),
                 };
+                line.runs();
                 self.validate(&request)?;
                 self.run(request, permit).await
             }

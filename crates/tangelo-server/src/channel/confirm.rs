@@ -10,6 +10,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::limits;
+
 /// Requests over several connections whose answers are waited for together. Dropped, it gives up
 /// those that are missing.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ impl Confirm {
             answers: Arc::default(),
             asked: Vec::new(),
             within,
-            deadline: Instant::now() + within,
+            deadline: limits::after(within),
         }
     }
 

@@ -19,11 +19,14 @@ pub trait IntoBefore<Arguments> {
     fn into_before(self) -> impl Filter;
 }
 
-/// What can be an after filter: a [`Filter`], of which only that half is used, or an async function of an
-/// [`Answered`] that returns `()` or `Result<()>`. You need not care about `Arguments`.
+/// What can be an after filter: a [`Filter`], of which only that half is used, or an async function.
+///
+/// A function takes what it needs from the request as the before filters left it, as a handler does, and
+/// [`Answered`], which knows how it ended too. It returns `()` or `Result<()>`. What cannot be taken is an
+/// error of the filter's, and goes to the log. You need not care about `Arguments`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no after filter",
-    note = "an after filter is a `Filter`, or an `async fn(Answered)` which returns `()` or `Result<()>`"
+    note = "an after filter is a `Filter`, or an `async fn` whose arguments are extractors, such as `Answered` or `Session`, and which returns `()` or `Result<()>`"
 )]
 pub trait IntoAfter<Arguments> {
     /// It as a filter.
@@ -100,28 +103,25 @@ impl<F: Filter> IntoAfter<Whole> for F {
     }
 }
 
-/// A function that is called with an [`Answered`].
-struct Called<F>(F);
+/// What an after filter's function may have as an argument: [`Answered`], and what a handler may have.
+pub trait FromAnswered: Sized + Send {
+    /// Takes it from the request, as the before filters left it.
+    ///
+    /// # Errors
+    /// This request does not have it.
+    fn from_answered(answered: &Answered) -> Result<Self>;
+}
 
-impl<F, Fut, R> Filter for Called<F>
-where
-    F: Fn(Answered) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = R> + Send + 'static,
-    R: IntoDone,
-{
-    async fn after(&self, answered: &Answered) -> Result<()> {
-        (self.0)(answered.clone()).await.done()
+impl FromAnswered for Answered {
+    fn from_answered(answered: &Answered) -> Result<Self> {
+        Ok(answered.clone())
     }
 }
 
-impl<F, Fut, R> IntoAfter<(Answered,)> for F
-where
-    F: Fn(Answered) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = R> + Send + 'static,
-    R: IntoDone,
-{
-    fn into_after(self) -> impl Filter {
-        Called(self)
+impl<T: FromRequest> FromAnswered for T {
+    fn from_answered(answered: &Answered) -> Result<Self> {
+        // An argument may take the body, which others want as well.
+        T::from_request(&mut answered.request().clone())
     }
 }
 
@@ -146,8 +146,11 @@ impl<E: Into<Error> + Send> IntoDone for Result<(), E> {
     }
 }
 
-/// A function that is called with these arguments.
+/// A before filter's function with these arguments.
 struct CalledWith<F, A>(F, PhantomData<fn(A)>);
+
+/// An after filter's.
+struct CalledAfter<F, A>(F, PhantomData<fn(A)>);
 
 macro_rules! before {
     ($($argument:ident),*) => {
@@ -191,3 +194,45 @@ before!(T1, T2, T3);
 before!(T1, T2, T3, T4);
 before!(T1, T2, T3, T4, T5);
 before!(T1, T2, T3, T4, T5, T6);
+
+macro_rules! after {
+    ($($argument:ident),*) => {
+        impl<F, Fut, R, $($argument),*> Filter for CalledAfter<F, ($($argument,)*)>
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: IntoDone,
+            $($argument: FromAnswered + 'static,)*
+        {
+            #[allow(non_snake_case, unused_variables,
+                reason = "arguments are named as their types; there may be none")]
+            async fn after(&self, answered: &Answered) -> Result<()> {
+                let done = {
+                    $(let $argument = $argument::from_answered(answered)?;)*
+                    (self.0)($($argument),*)
+                };
+                done.await.done()
+            }
+        }
+
+        impl<F, Fut, R, $($argument),*> IntoAfter<($($argument,)*)> for F
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = R> + Send + 'static,
+            R: IntoDone,
+            $($argument: FromAnswered + 'static,)*
+        {
+            fn into_after(self) -> impl Filter {
+                CalledAfter(self, PhantomData::<fn(($($argument,)*))>)
+            }
+        }
+    };
+}
+
+after!();
+after!(T1);
+after!(T1, T2);
+after!(T1, T2, T3);
+after!(T1, T2, T3, T4);
+after!(T1, T2, T3, T4, T5);
+after!(T1, T2, T3, T4, T5, T6);

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tangelo_rpc::{Code, Status};
 use tokio::time::Instant;
 
-use crate::{Filter, Request, Result, Session, SessionId};
+use crate::{Filter, Request, Result, Session, SessionId, limits::FOREVER};
 
 /// So many requests in a time, of each session, user or address; what is more is refused with 429, and a
 /// notify dropped.
@@ -56,7 +56,7 @@ impl RateLimit {
     pub fn new(requests: u32, per: Duration) -> Self {
         Self {
             requests: requests.max(1),
-            per,
+            per: per.min(FOREVER),
             by: By::Session,
             most: 100_000,
             buckets: Mutex::default(),

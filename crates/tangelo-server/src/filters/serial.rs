@@ -6,6 +6,7 @@ use tangelo_rpc::{Code, Status};
 
 use crate::{
     Answered, Filter, Limits, Request, Result,
+    limits::FOREVER,
     pipeline::{Lines, Place},
     request::Owner,
 };
@@ -26,7 +27,7 @@ impl Serial {
     /// With this long for each request, counted from when it is its turn. Default 3 s.
     pub fn new(timeout: Duration) -> Self {
         Self {
-            lines: Lines::new(Some(timeout), Limits::MOST_IN_FLIGHT as usize),
+            lines: Lines::new(Some(timeout.min(FOREVER)), Limits::MOST_IN_FLIGHT as usize),
             owner: Owner::new(),
         }
     }

@@ -17,7 +17,9 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{Answered, Context, Filter, Request, Result, SessionId, answer::Shown, request::Owner};
+use crate::{
+    Answered, Context, Filter, Request, Result, SessionId, answer::Shown, limits, request::Owner,
+};
 
 /// Writes a warning when a request has not been answered in time. It ends nothing: for that there are
 /// [`Limits::deadline`](crate::Limits::deadline) and [`HandlerExt::deadline`](crate::HandlerExt::deadline).
@@ -103,7 +105,7 @@ impl Filter for Timeout {
 impl Watched {
     fn add(self: &Arc<Self>, after: Duration, most: usize, request: &Request) -> Option<Watch> {
         let key = (
-            Instant::now() + after,
+            limits::after(after),
             self.next.fetch_add(1, Ordering::Relaxed),
         );
         let mut requests = self.requests.lock();

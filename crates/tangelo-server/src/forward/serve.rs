@@ -14,6 +14,7 @@ use crate::{
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
+    limits::after,
     pipeline::{self, Bounds, Passage, Step, To, Turn, within},
     session::{BackSession, Kind},
 };
@@ -109,7 +110,7 @@ impl Forward {
             if let Err(status) = &outcome {
                 context.log_failure(session.id(), &route, status);
             }
-            let deadline = Instant::now() + context.limits().deadline();
+            let deadline = Instant::now() + context.limits().deadline_or_default();
             if let Some(work) = passage.and_then(|p| p.afterwards(&outcome, deadline))
                 && let Kind::Back(its) = &session.0
             {
@@ -133,10 +134,10 @@ impl Forward {
 }
 
 /// What ends a handler beside its request's deadline, at which its connection polls it.
-fn bounds(manner: Manner, limits: &Limits, request: &mut Request) -> Option<Bounds> {
+fn bounds(manner: Manner, own: &Limits, request: &mut Request) -> Option<Bounds> {
     let mut bounds = None;
-    if let Some(limit) = manner.deadline.into_iter().chain(limits.deadline).min() {
-        let deadline = Instant::now() + limit;
+    if let Some(limit) = manner.deadline.into_iter().chain(own.deadline).min() {
+        let deadline = after(limit);
         bounds = Some(Bounds::new(request.deadline()).alarmed(deadline));
         request.due_by(deadline);
     }
@@ -214,7 +215,7 @@ fn answered(outcome: Result<Reply, Status>) -> Reply {
             let error = Error::of(status);
             ForwardRes {
                 ret_code: code.0,
-                ret_msg: error.message().to_owned(),
+                ret_msg: error.as_status().message().to_owned(),
                 body: error.body().map(encoded).unwrap_or_default(),
                 options: error.options().map(encoded).unwrap_or_default(),
                 ..ForwardRes::default()

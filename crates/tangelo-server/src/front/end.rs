@@ -121,7 +121,11 @@ impl Front {
                 Some(handshake::refuse(*refusal))
             }
             End::Kicked(reason) => {
-                info!(%session, %peer, %reason, "client kicked");
+                if let Some(left_out) = self.context.may_log() {
+                    // It may be another client's words.
+                    let reason = reason.escape_debug();
+                    info!(%session, %peer, %reason, left_out, "client kicked");
+                }
                 Some(handshake::kick(reason))
             }
             End::Connection(_)

@@ -59,4 +59,20 @@ impl Front {
             .heartbeat
             .map_or(Limits::IDLE, |interval| interval * 2)
     }
+
+    /// Ends a client that was silent for too long, and has said nothing that is there to be read.
+    pub(super) fn watch_silence(&mut self) -> Result<(), End> {
+        if !std::mem::take(&mut self.is_silent) {
+            return Ok(());
+        }
+        if self.now < self.patience {
+            self.timer.at_latest(self.patience);
+            return Ok(());
+        }
+        Err(self.kicked().unwrap_or_else(|| match self.state {
+            _ if self.connection.is_none() => End::Away,
+            State::Working => End::Silent(self.patience_for_silence()),
+            State::Inited | State::WaitAck => End::HandshakeTimeout,
+        }))
+    }
 }

@@ -129,7 +129,7 @@ impl Front {
         let token = self.running.token(place);
         let sent = chosen.and_then(|chosen| self.send(chosen, (id, token), passage.request()));
         let outcome = match sent {
-            Ok(Some(sent)) => {
+            Ok(sent) => {
                 let deadline = passage.request().deadline();
                 // Without filters nobody asks for the request again.
                 let passage = (!self.context.pipeline.is_plain()).then_some(passage);
@@ -138,7 +138,6 @@ impl Front {
                 self.timer.at_latest(deadline);
                 return Ok(());
             }
-            Ok(None) => Ok(Reply::default()),
             Err(status) => passage.told(Err(status)),
         };
         let route = passage.request().route_bytes();
@@ -166,7 +165,9 @@ impl Front {
                 told.inspect_err(|status| self.log(entry.id, entry.route(), status))
             }
         };
-        let said = if self.context.pushes().is_direct() {
+        let said = if entry.id == 0 {
+            Ok(())
+        } else if self.context.pushes().is_direct() {
             self.respond(entry.id, &answer::body(&outcome))
         } else {
             self.schedule(entry.id, entry.route(), &outcome);
@@ -200,7 +201,7 @@ impl Front {
         passage: Box<Passage>,
         outcome: &Result<Reply, Status>,
     ) {
-        let deadline = Instant::now() + self.context.limits().deadline();
+        let deadline = Instant::now() + self.context.limits().deadline_or_default();
         let Some(work) = passage.afterwards(outcome, deadline) else {
             return;
         };

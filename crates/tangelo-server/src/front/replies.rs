@@ -64,7 +64,7 @@ impl Front {
     }
 
     pub(super) fn owe(&mut self, token: u64, id: u32) {
-        let deadline = Instant::now() + self.context.limits().deadline();
+        let deadline = Instant::now() + self.context.limits().deadline_or_default();
         self.owed.add(token, id, deadline);
         self.timer.at_latest(deadline);
     }

@@ -39,7 +39,7 @@ impl Front {
         let bytes = message.into_route_and_body();
         let (body, deadline) = (
             route.end..bytes.len(),
-            self.now + context.limits().deadline(),
+            self.now + context.limits().deadline_or_default(),
         );
         let session = Session(Kind::Front(Arc::clone(&self.session)));
         self.start(
@@ -122,25 +122,25 @@ impl Front {
             Err(status) => Err(status),
         };
         match sent {
-            Ok(Some(sent)) => {
+            Ok(sent) => {
                 let deadline = request.deadline();
                 self.running
                     .add_forwarded((id, token), deadline, sent, None);
                 self.timer.at_latest(deadline);
                 Ok(())
             }
-            Ok(None) => Ok(()),
             Err(status) => self.reply(id, request.route(), &Err(status)),
         }
     }
 
-    /// Over the session's connection to this back end; `None` of a notify, which nobody answers.
+    /// Over the session's connection to this back end. It says of a notify, too, when it has ended: those that
+    /// run are counted here.
     pub(super) fn send(
         &mut self,
         chosen: Arc<Chosen>,
         (id, token): (u32, u64),
         request: &Request,
-    ) -> Result<Option<Sent>, Status> {
+    ) -> Result<Sent, Status> {
         match self.send_to(chosen, (id, token), request) {
             // It has said that it leaves since it was chosen; there may be another one.
             Err(status) if status.code() == Code::SERVER_SHUTDOWN => {
@@ -154,17 +154,18 @@ impl Front {
         }
     }
 
-    pub(super) fn send_to(
+    fn send_to(
         &mut self,
         chosen: Arc<Chosen>,
         (id, token): (u32, u64),
         request: &Request,
-    ) -> Result<Option<Sent>, Status> {
-        if id == 0 {
-            forward::tell(&chosen.connection, &self.session, request)?;
-            return Ok(None);
-        }
-        let waiter: Arc<dyn Waiter> = if self.context.pushes().is_direct() {
+    ) -> Result<Sent, Status> {
+        let kind = match id {
+            0 => forward::Kind::Notify,
+            _ => forward::Kind::Request,
+        };
+        let is_scheduled = id != 0 && !self.context.pushes().is_direct();
+        let waiter: Arc<dyn Waiter> = if !is_scheduled {
             Arc::clone(&self.session) as Arc<dyn Waiter>
         } else {
             Arc::new(Forwarded {
@@ -175,7 +176,8 @@ impl Front {
             })
         };
         let (connection, waiter) = (&chosen.connection, (waiter, token));
+        let request = (kind, request);
         let sequence = forward::send(connection, &self.session, waiter, request, self.now)?;
-        Ok(Some(Sent { chosen, sequence }))
+        Ok(Sent { chosen, sequence })
     }
 }

@@ -85,13 +85,13 @@ impl IntoReply for Reply {
 /// What an error handler passes on.
 impl IntoReply for Error {
     fn into_reply(self) -> Result<Reply, Status> {
-        Err(self.into_status())
+        Err(self.into_answer())
     }
 }
 
 impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
     fn into_reply(self) -> Result<Reply, Status> {
-        self.map_err(|error| error.into().into_status())?
+        self.map_err(|error| error.into().into_answer())?
             .into_reply()
     }
 }

@@ -120,7 +120,12 @@ pub(crate) fn within_reach(
 
 /// Hears which servers have started.
 #[derive(Debug)]
-pub(crate) struct LifeCycle(pub(crate) Arc<Started>);
+pub(crate) struct LifeCycle {
+    pub(crate) started: Arc<Started>,
+    /// Whether this server dialed who speaks. It may say that it has started before its answer to the hello
+    /// was seen here, and says it once.
+    pub(crate) dialed: bool,
+}
 
 impl Definition for LifeCycle {
     const SERVICE_ID: i32 = STARTED.0;
@@ -139,12 +144,12 @@ impl LifeCycle {
             return Err(Code::NOT_FOUND.into());
         }
         let from = request.connection.as_ref();
-        if from.and_then(Connection::hello).is_none() {
+        if !self.dialed && from.and_then(Connection::hello).is_none() {
             return Err(Code::SERVICE_NOT_ALLOWED.into());
         }
         let message = StartedReq::decode(request.body.clone())
             .map_err(|error| Status::from(Code::DECODE_REQ_ERROR).with_cause(error))?;
-        self.0.hear(message, from);
+        self.started.hear(message, from);
         Ok(Reply::default())
     }
 }

@@ -82,7 +82,7 @@ impl Filters {
     pub(crate) async fn before_all(&self, request: &mut Request) -> Result<(), Status> {
         for filter in &self.befores {
             let passed = guarded(|| filter.before(request)).await;
-            passed.map_err(failed)?.map_err(Error::into_status)?;
+            passed.map_err(failed)?.map_err(Error::into_answer)?;
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Filters {
         for filter in &self.afters {
             let problem = match guarded(|| filter.after(answered)).await {
                 Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.into_status(),
+                Ok(Err(error)) => error.into_answer(),
                 Err(panicked) => failed(panicked),
             };
             let session = answered.session();

@@ -46,7 +46,6 @@ impl Service for RemoteOnServer {
                     .unwrap_or_else(|panicked| Err(failed(panicked))),
                 Err(status) => Err(status),
             };
-            let outcome = outcome.map_err(its_own);
             if let Err(status) = &outcome {
                 context.log_remote_failure(&caller, &name, status);
             }
@@ -92,21 +91,6 @@ impl RemoteOnServer {
 }
 
 type Running = dyn Future<Output = Result<Reply, Status>> + Send;
-
-/// What a method's own calls met with says nothing of the method, which has run.
-fn its_own(status: Status) -> Status {
-    match status.code() {
-        Code::NO_CONNECTION
-        | Code::SEND_FAILED
-        | Code::SERVER_SHUTDOWN
-        | Code::QUEUE_FULL
-        | Code::QUEUE_TIMEOUT
-        | Code::CONNECTION_BROKEN => {
-            Status::new(Code::BUSINESS_ERROR, status.message().to_owned()).with_cause(status)
-        }
-        _ => status,
-    }
-}
 
 fn answered(outcome: Result<Reply, Status>) -> Reply {
     let answer = match outcome {

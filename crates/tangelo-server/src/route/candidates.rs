@@ -48,14 +48,8 @@ impl Candidates {
     /// The server of this key by the type's [rule](RouteRule): its own, unless that one leaves, whether up
     /// or not.
     pub fn by_key(&self, key: &str) -> Option<&Arc<Instance>> {
-        self.of_key(key, None)
-    }
-
-    /// The server of this key. One that leaves only if it is the one given already, and has not left.
-    pub(crate) fn of_key(&self, key: &str, given: Option<&Instance>) -> Option<&Arc<Instance>> {
         let own = self.rule.pick(key, self.all(), |_| true)?;
-        let is_given = given.is_some_and(|given| given.id == own.id);
-        if self.takes_new(own) || is_given && !self.has_left(own) {
+        if self.takes_new(own) {
             return Some(own);
         }
         let others = |server: &Instance| self.takes_new(server);
@@ -81,10 +75,5 @@ impl Candidates {
     fn takes_new(&self, server: &Instance) -> bool {
         let remote = self.cluster.by_id(&server.id);
         remote.is_none_or(|remote| remote.takes_new())
-    }
-
-    fn has_left(&self, server: &Instance) -> bool {
-        let remote = self.cluster.by_id(&server.id);
-        remote.is_some_and(|remote| remote.has_left())
     }
 }

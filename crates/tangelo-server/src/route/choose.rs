@@ -27,7 +27,7 @@ pub(crate) type Asking = Pin<Box<dyn Future<Output = Result<Arc<Instance>, Statu
 
 impl Routes {
     /// The server of this type that something belongs to, whether up or not: what that one keeps for a
-    /// session is nowhere else. What a leaving server has not been given yet goes to another.
+    /// session is nowhere else. One that leaves takes nothing any more, and another is chosen.
     pub(crate) fn choose(
         &self,
         server_type: &str,
@@ -40,18 +40,15 @@ impl Routes {
             By::Session(session) => session.home(server_type, cluster_version),
             By::Key(_) => None,
         };
-        if let Some((server, true)) = &given
-            && is_there(server, cluster)
-        {
-            return Ok(Choice::Server(Arc::clone(server)));
+        if let Some(server) = given.filter(|server| takes_new(server, cluster)) {
+            return Ok(Choice::Server(server));
         }
         let candidates = Candidates::new(server_type, self.rule_of(server_type), cluster);
         if candidates.is_empty() {
             return Err(none_of(server_type, cluster));
         }
-        let given = given.map(|(server, _)| server);
         let session = match by {
-            By::Key(key) => return server_of(&candidates, key, None).map(Choice::Server),
+            By::Key(key) => return server_of(&candidates, key).map(Choice::Server),
             By::Session(session) => session,
         };
         let settling = Settling {
@@ -60,10 +57,10 @@ impl Routes {
             cluster_version,
         };
         let server = match self.router_of(server_type) {
-            None => server_of(&candidates, &default_key(session), given.as_deref())?,
+            None => server_of(&candidates, &default_key(session))?,
             Some(Router::Key(key)) => {
                 let key = answered(guard::catch(|| key(session)))?;
-                server_of(&candidates, &key, given.as_deref())?
+                server_of(&candidates, &key)?
             }
             Some(Router::Server(server)) => {
                 let server_id = answered(guard::catch(|| server(session, &candidates)))?;
@@ -72,7 +69,7 @@ impl Routes {
             Some(Router::Async(find)) => {
                 let found = guard::catch(|| find(session.clone(), candidates.clone()));
                 let found = found.map_err(failed)?;
-                let asking = ask(found, candidates, given, settling);
+                let asking = ask(found, candidates, settling);
                 return Ok(Choice::Asks(Box::pin(asking)));
             }
         };
@@ -97,17 +94,10 @@ impl Routes {
     }
 }
 
-/// Whether what a session has there is still there. A server that leaves may keep it; one that the
-/// registry no longer names does not for long.
-fn is_there(server: &Instance, cluster: &Cluster) -> bool {
-    match cluster.by_id(&server.id) {
-        Some(remote) if remote.takes_new() => true,
-        Some(remote) if remote.has_left() => false,
-        _ => cluster
-            .instances()
-            .iter()
-            .any(|named| named.id == server.id),
-    }
+/// Whether a server that is named may be asked something. One that does not leave may, up or not.
+fn takes_new(server: &Instance, cluster: &Cluster) -> bool {
+    let remote = cluster.by_id(&server.id);
+    remote.is_none_or(|remote| remote.takes_new())
 }
 
 /// What a session goes by where nobody says otherwise.
@@ -133,11 +123,10 @@ impl Settling {
 async fn ask(
     found: Found,
     candidates: Candidates,
-    given: Option<Arc<Instance>>,
     settling: Settling,
 ) -> Result<Arc<Instance>, Status> {
     let server = match in_time(found).await? {
-        RouteTo::Key(key) => server_of(&candidates, &key, given.as_deref())?,
+        RouteTo::Key(key) => server_of(&candidates, &key)?,
         RouteTo::Server(server_id) => server_named(&candidates, &server_id)?,
     };
     settling.settle(&server);
@@ -152,12 +141,8 @@ async fn in_time(found: Found) -> Result<RouteTo, Status> {
     }
 }
 
-fn server_of(
-    candidates: &Candidates,
-    key: &str,
-    given: Option<&Instance>,
-) -> Result<Arc<Instance>, Status> {
-    let server = candidates.of_key(key, given).cloned();
+fn server_of(candidates: &Candidates, key: &str) -> Result<Arc<Instance>, Status> {
+    let server = candidates.by_key(key).cloned();
     server.ok_or_else(|| Code::NO_CONNECTION.into())
 }
 
@@ -181,7 +166,7 @@ fn none_of(server_type: &str, cluster: &Cluster) -> Status {
 
 /// What a route function answered, be it a panic.
 fn answered<T>(outcome: Result<Result<T>, Panicked>) -> Result<T, Status> {
-    outcome.map_err(failed)?.map_err(Error::into_status)
+    outcome.map_err(failed)?.map_err(Error::into_answer)
 }
 
 #[cfg(test)]

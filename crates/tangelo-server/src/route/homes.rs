@@ -1,4 +1,4 @@
-//! The servers a session has been given.
+//! The servers a session has been given, for as long as nothing changes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::{Session, session::Kind};
 /// Types remembered for one session. A session uses few; for more a server is chosen each time.
 const MOST: usize = 16;
 
-/// The servers a session has been given, by type: what they keep for it is nowhere else.
+/// The servers a session has been given, by type.
 #[derive(Debug, Default)]
 pub(crate) struct Homes(Vec<Home>);
 
@@ -21,15 +21,11 @@ struct Home {
 }
 
 impl Homes {
-    /// The server given to it, and whether nothing has changed since.
-    pub(crate) fn of_type(
-        &self,
-        server_type: &str,
-        versions: (u32, u64),
-    ) -> Option<(Arc<Instance>, bool)> {
+    /// The server given to it, if nothing has changed since.
+    pub(crate) fn of_type(&self, server_type: &str, versions: (u32, u64)) -> Option<Arc<Instance>> {
         let mut homes = self.0.iter();
         let home = homes.find(|home| home.server.server_type == server_type)?;
-        Some((Arc::clone(&home.server), home.versions == versions))
+        (home.versions == versions).then(|| Arc::clone(&home.server))
     }
 
     /// It has been given this one.
@@ -44,12 +40,8 @@ impl Homes {
 }
 
 impl Session {
-    /// The server of this type it was given, and whether that still holds; its front end knows.
-    pub(super) fn home(
-        &self,
-        server_type: &str,
-        cluster_version: u64,
-    ) -> Option<(Arc<Instance>, bool)> {
+    /// The server of this type it was given, if that still holds; its front end knows.
+    pub(super) fn home(&self, server_type: &str, cluster_version: u64) -> Option<Arc<Instance>> {
         match &self.0 {
             Kind::Front(session) => session.home(server_type, cluster_version),
             Kind::Back(_) => None,
@@ -85,15 +77,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_server_of_a_type_is_remembered_and_whether_anything_has_changed_since() {
+    fn the_last_server_of_a_type_is_remembered_until_something_changes() {
         let mut homes = Homes::default();
         assert_eq!(homes.of_type("chat", (0, 0)), None);
         let (one, two) = (server("chat", "chat-1"), server("chat", "chat-2"));
         homes.settle(&one, (1, 1));
         homes.settle(&two, (1, 2));
-        for (versions, holds) in [((1, 2), true), ((2, 2), false), ((1, 3), false)] {
-            let home = homes.of_type("chat", versions);
-            assert_eq!(home, Some((Arc::clone(&two), holds)));
+        assert_eq!(homes.of_type("chat", (1, 2)), Some(two));
+        for changed in [(2, 2), (1, 3)] {
+            assert_eq!(homes.of_type("chat", changed), None);
         }
         assert_eq!(homes.of_type("area", (1, 2)), None);
     }

@@ -11,6 +11,11 @@ pub enum RouteRule {
     /// Each server draws a number for the key, and the highest wins (rendezvous hashing). So a server
     /// that goes gives away its own keys and no others, one that comes takes its share from all, and
     /// every process chooses alike, whatever the order of its list. The default.
+    ///
+    /// Whether a server is up does not count: one that has crashed keeps its keys, new ones too, until it is
+    /// back, leaves, or is no longer on the list. What is for it fails meanwhile with
+    /// [`Code::NO_CONNECTION`](tangelo_rpc::Code::NO_CONNECTION), 503 to a client. For another choice see
+    /// [`Candidates::is_up`](crate::Candidates::is_up).
     #[default]
     ConsistentHash,
     /// Pomelo's: [`crc32`] of the key modulo the number of servers, in the registry's order. One server

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use tangelo_rpc::{Code, Request, Service, Status};
+use tangelo_rpc::{Code, Reply, Request, Service, Status};
 
 use super::{
     FailMode, Rpc,
@@ -25,7 +25,8 @@ use crate::{
 /// [`Code::DECODE_REQ_ERROR`] (arguments it does not take), [`Code::BUSINESS_ERROR`] (it failed or
 /// panicked), [`Code::NO_CONNECTION`] and [`Code::SERVER_SHUTDOWN`] (nobody there, surely not run),
 /// [`Code::CONNECTION_BROKEN`] and [`Code::RPC_TIMEOUT`] (it may have run), [`Code::DECODE_RES_ERROR`]
-/// (what it returned is no `T`).
+/// (what it returned is no `T`). With `?` in a handler or in another method only a code of the
+/// application's is passed on; see [`Error`](crate::Error).
 #[must_use = "a call does nothing until it is awaited"]
 pub struct Invocation<T> {
     rpc: Rpc,
@@ -103,16 +104,26 @@ impl<T: DeserializeOwned> Invocation<T> {
     /// # Errors
     /// There is, and was, no server of this type. While there is none it is nobody who answers.
     pub async fn to_all(self) -> Result<BTreeMap<String, Result<T, Status>>, Status> {
-        let args = self.args.clone()?;
-        let ask = |to| {
-            let answer = self.begin(to, args.clone());
-            async { self.read(&answer.await?.body) }
+        let ask = |to, args| {
+            let answer = self.begin(to, args);
+            async { self.read(answer.await) }
         };
-        let server_type = self.server_type()?;
-        self.rpc.each(server_type, Some(&self.by), ask).await
+        let asked = async {
+            let args = self.args.clone()?;
+            let ask = |to| ask(to, args.clone());
+            let server_type = self.server_type()?;
+            self.rpc.each(server_type, Some(&self.by), ask).await
+        };
+        asked.await.map_err(Status::of_call)
     }
 
-    fn read(&self, body: &[u8]) -> Result<T, Status> {
+    /// What it has come to.
+    fn read(&self, outcome: Result<Reply, Status>) -> Result<T, Status> {
+        let read = outcome.and_then(|reply| self.result(&reply.body));
+        read.map_err(Status::of_call)
+    }
+
+    fn result(&self, body: &[u8]) -> Result<T, Status> {
         let body = if self.one_way { b"null" } else { body };
         let read = serde_json::from_slice(body).or_else(|error| {
             // What a method without a result answers.
@@ -137,7 +148,13 @@ impl<T: DeserializeOwned + Send + 'static> IntoFuture for Invocation<T> {
             };
             Ok::<_, Status>(self.begin(to, self.args.clone()?))
         })();
-        Box::pin(async move { self.read(&answer?.await?.body) })
+        Box::pin(async move {
+            let outcome = match answer {
+                Ok(answer) => answer.await,
+                Err(status) => Err(status),
+            };
+            self.read(outcome)
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{RpcCall, RpcFilter};
-use crate::{Result, answer::Shown};
+use crate::{Result, answer::Shown, filters::milliseconds};
 
 /// Bytes of the arguments that a line shows.
 const SHOWN_ARGS: usize = 512;
@@ -22,13 +22,13 @@ impl RpcFilter for RpcLog {
     fn after(&self, call: &RpcCall, outcome: &Result<Reply, Status>) {
         let args = call.is_remote().then(|| Args(call.args()));
         let args = args.as_ref().map(tracing::field::display);
-        let time_used = (Instant::now() - call.begun()).as_secs_f64() * 1000.0;
+        let time_used_ms = milliseconds(Instant::now() - call.begun());
         let code = match outcome {
             Ok(reply) => reply.ret_code,
             Err(status) => status.code().0,
         };
         let (route, server) = (call.name(), call.server_id());
-        info!(target: "rpc-log", %route, args, server, time_used, code);
+        info!(target: "rpc-log", %route, args, server, time_used_ms, code);
     }
 }
 

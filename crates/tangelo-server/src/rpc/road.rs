@@ -163,7 +163,7 @@ impl Road {
             let before = guard::catch(|| filter.before(call)).map_err(failed)?;
             let passed = timeout_at(deadline, Guarded::new(before)).await;
             let passed = passed.map_err(|_| Status::from(Code::RPC_TIMEOUT))?;
-            passed.map_err(failed)?.map_err(Error::into_status)?;
+            passed.map_err(failed)?.map_err(Error::into_answer)?;
         }
         Ok(())
     }

@@ -30,10 +30,10 @@ impl Job {
     ///
     /// # Errors
     /// All that is wrong with it, key by key.
-    pub fn from_pomelo(entry: &Value) -> Result<Self, Vec<String>> {
+    pub fn from_pomelo(entry: &Value) -> Result<Self, JobEntryError> {
         let Value::Object(entry) = entry else {
             let problem = "expected an object with `id`, `time` and `action`";
-            return Err(vec![format!("{problem}, found {entry}")]);
+            return Err(JobEntryError(vec![format!("{problem}, found {entry}")]));
         };
         let mut mistakes = misspelt(entry);
         let id = keep(id(entry), &mut mistakes);
@@ -51,8 +51,20 @@ impl Job {
                     None => job,
                 })
             }
-            _ => Err(mistakes),
+            _ => Err(JobEntryError(mistakes)),
         }
+    }
+}
+
+/// All that is wrong with an entry of crons.json.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct JobEntryError(Vec<String>);
+
+impl JobEntryError {
+    /// What is wrong, one key after the other.
+    pub fn mistakes(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 }
 
@@ -134,7 +146,7 @@ mod tests {
     use super::*;
 
     fn mistakes(entry: &Value) -> String {
-        Job::from_pomelo(entry).unwrap_err().join("; ")
+        Job::from_pomelo(entry).unwrap_err().to_string()
     }
 
     #[test]

@@ -14,15 +14,16 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Acceptor, Answer, Code, Request, Service, Services, link::Peers};
 use tangelo_runtime::Tasks;
 use tokio::time::Instant;
-use tracing::{Span, info, info_span, warn};
+use tracing::{Instrument, Span, info, info_span, warn};
 
-use super::{Parts, Problem, Server, dials, wanted};
+use super::{Parts, Problem, Server, dials, span, wanted};
 use crate::{
     Context, Error, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
+    limits,
     peers::Callers,
     remote::{self, RemoteOnServer},
     resume::ResumeService,
@@ -115,7 +116,10 @@ impl Server {
                 closed: None,
             })
             .with(ResumeService(context.sessions.clone()))
-            .with(LifeCycle(Arc::clone(started)));
+            .with(LifeCycle {
+                started: Arc::clone(started),
+                dialed: true,
+            });
         let wanted = wanted(context);
         let cluster = context.cluster.clone();
         let run = cluster.run(services, wanted, self.back.clone());
@@ -154,7 +158,10 @@ impl Server {
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
             .with(ResumeService(context.sessions.clone()))
-            .with(LifeCycle(Arc::clone(started)));
+            .with(LifeCycle {
+                started: Arc::clone(started),
+                dialed: false,
+            });
         let peers: Arc<dyn Peers> = Arc::new(Callers {
             context: Arc::clone(context),
             neighbours: Arc::clone(neighbours),
@@ -233,7 +240,8 @@ impl Server {
     /// What comes first when it is told to end: what the application does
     /// [before](crate::Blueprint::before_shutdown), while everything still works.
     pub async fn before_shutdown(&self, patience: Duration) {
-        self.before_shutdown.run(&self.context, patience).await;
+        let hooks = self.before_shutdown.run(&self.context, patience);
+        hooks.instrument(span(self.context.server_id())).await;
     }
 
     /// Says that it leaves: the registry no longer names it, and who is connected asks it nothing new.
@@ -266,13 +274,15 @@ impl Server {
     /// components stop, in the reverse order of their start; then everything ends. Returns how much was
     /// cut off at the deadline. Components have a second each, also when it is past.
     pub async fn leave(&self, patience: Duration) -> usize {
-        let deadline = Instant::now() + patience;
+        let deadline = limits::after(patience);
         self.announce();
         let (callers, jobs) = tokio::join!(
             self.callers.close(patience),
             self.context.jobs().close(patience),
         );
-        let components = self.context.components.stop(&self.context, deadline).await;
+        let components = self.context.components.stop(&self.context, deadline);
+        let within = span(self.context.server_id());
+        let components = components.instrument(within).await;
         let left = deadline.saturating_duration_since(Instant::now());
         let back = self.back.close(left).await;
         if let Some(roster) = &self.context.roster {
@@ -285,7 +295,7 @@ impl Server {
     /// [`announce`](Self::announce), [`close_doors`](Self::close_doors), [`leave`](Self::leave). Returns how
     /// much was cut off when `patience` was over.
     pub async fn shutdown(&self, patience: Duration) -> usize {
-        let deadline = Instant::now() + patience;
+        let deadline = limits::after(patience);
         let left = || deadline.saturating_duration_since(Instant::now());
         self.before_shutdown(patience).await;
         self.announce();

@@ -16,9 +16,11 @@ use crate::{Context, Error, Sessions, generated::session::Whose};
 /// waited for 3 s at the most.
 ///
 /// # Errors
-/// Of all that asks: 503 if the front end is not there, 502 if it is lost meanwhile, 504 if it does not
-/// answer; with these two it may have been done. A front end that this server is not connected to is
-/// dialed at the first use, if it has a `port`.
+/// Of all that asks, by the code of [`Error::as_status`]: [`NO_CONNECTION`](tangelo_rpc::Code::NO_CONNECTION) if
+/// the front end is not there, [`CONNECTION_BROKEN`](tangelo_rpc::Code::CONNECTION_BROKEN) if it is lost meanwhile,
+/// [`RPC_TIMEOUT`](tangelo_rpc::Code::RPC_TIMEOUT) if it does not answer; with these two it may have been done.
+/// To the client of a handler that fails with it the first two are 500, the last 504. A front end that this
+/// server is not connected to is dialed at the first use, if it has a `port`.
 ///
 /// The futures may be dropped; what was asked is then done or not.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ pub enum BindError {
     /// The user has another session, and may have one alone. 409 to a client.
     #[error("the user has another session")]
     Taken,
-    /// The session has closed. 404 to a client, though there is none to hear it.
+    /// The session has closed. 500 to a client, though there is none to hear it.
     #[error("no such session")]
     Closed,
     /// Nobody can be called so: the id is empty, or has more than [`Limits::UID`] bytes. 500 to a
@@ -26,8 +26,8 @@ pub enum BindError {
     #[error("a user's id has 1 to {max} bytes, not {0}", max = Limits::UID)]
     Uid(usize),
     /// Who had to be asked could not be, or not in time: the session's front end, or the one that
-    /// keeps account of single sessions. 503 to a client when it was surely not done, 502 or 504 when
-    /// it may have been.
+    /// keeps account of single sessions. 500 to a client, or 504 when it took too long; its code tells
+    /// whether it may have been done.
     #[error(transparent)]
     Failed(#[from] Status),
 }

@@ -236,13 +236,9 @@ impl FrontSession {
         encoded
     }
 
-    /// The server of this type it was given, and whether neither it nor the list of servers has changed
+    /// The server of this type it was given, unless the session or the list of servers has changed
     /// since.
-    pub(crate) fn home(
-        &self,
-        server_type: &str,
-        cluster_version: u64,
-    ) -> Option<(Arc<Instance>, bool)> {
+    pub(crate) fn home(&self, server_type: &str, cluster_version: u64) -> Option<Arc<Instance>> {
         let state = self.state.lock();
         let versions = (self.version(), cluster_version);
         state.homes.of_type(server_type, versions)

@@ -46,7 +46,8 @@ pub(crate) fn road(
     let dialed = cluster.by_id(frontend_id);
     let dialed = dialed.and_then(|remote| remote.connection(key).ok());
     let either = || cluster.dialers().connection(frontend_id, key);
-    let connection = dialed.map_or_else(either, Ok)?;
+    let connection = dialed.map_or_else(either, Ok);
+    let connection = connection.map_err(Status::of_call)?;
     Ok(seen_from(context, connection))
 }
 
@@ -57,7 +58,8 @@ pub(super) async fn meet(
     key: u64,
 ) -> Result<Connection, Status> {
     let met = timeout(PATIENCE, context.cluster.connection(frontend_id, key)).await;
-    let connection = met.map_err(|_| Code::NO_CONNECTION)??;
+    let connection = met.unwrap_or_else(|_| Err(Code::NO_CONNECTION.into()));
+    let connection = connection.map_err(Status::of_call)?;
     Ok(seen_from(context, connection))
 }
 
@@ -158,7 +160,8 @@ pub(super) async fn push(
 /// The same, without an answer.
 pub(super) fn tell_push(front_end: &Connection, whose: Whose, push: &Push) -> Result<(), Status> {
     let request = push_request(whose, push);
-    front_end.tell(PUSH, |out| request.encode_raw(out))
+    let told = front_end.tell(PUSH, |out| request.encode_raw(out));
+    told.map_err(Status::of_call)
 }
 
 fn push_request(whose: Whose, push: &Push) -> PushReq {
@@ -185,7 +188,8 @@ pub(crate) async fn ask_until<A: Message + Default>(
     request: &impl Message,
 ) -> Result<A, Status> {
     let request = request.encode_to_vec().into();
-    let reply = connection.call(method, deadline, request).await?;
+    let reply = connection.call(method, deadline, request).await;
+    let reply = reply.map_err(Status::of_call)?;
     A::decode(reply.body).map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))
 }
 
@@ -215,7 +219,7 @@ pub(super) fn told<T>(outcome: &Result<T, Status>) -> (i32, String) {
 pub(super) fn done(code: i32, words: String) -> Result<(), Status> {
     match code {
         0 => Ok(()),
-        code => Err(Status::new(code, words)),
+        code => Err(Status::new(code, words).of_call()),
     }
 }
 

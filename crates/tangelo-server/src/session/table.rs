@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tangelo_connector::Push;
 
 use super::{
@@ -116,7 +116,7 @@ impl Sessions {
     /// Sets one setting of the session of this id.
     ///
     /// # Errors
-    /// There is no such session (404), the value is no JSON, or the settings would have more than
+    /// There is no such session, the value is no JSON, or the settings would have more than
     /// [`Limits::SETTINGS`](crate::Limits::SETTINGS) bytes.
     pub fn import<T: Serialize + ?Sized>(
         &self,
@@ -128,13 +128,17 @@ impl Sessions {
         Ok(session.set(key, serde_json::to_value(value)?)?)
     }
 
-    /// Sets many: all or, on an error, none. Those that are not named stay.
+    /// Sets many, those of a JSON object or of what becomes one, such as a struct or a map: all or, on an
+    /// error, none. Those that are not named stay.
     ///
     /// # Errors
-    /// As [`import`](Self::import).
-    pub fn import_all(&self, id: SessionId, settings: Map<String, Value>) -> Result<(), Error> {
+    /// As [`import`](Self::import); and `settings` become no object.
+    pub fn import_all(&self, id: SessionId, settings: impl Serialize) -> Result<(), Error> {
         let session = self.find(id).ok_or_else(no_such_session)?;
-        Ok(session.change_settings(settings, &[])?)
+        match serde_json::to_value(settings)? {
+            Value::Object(settings) => Ok(session.change_settings(settings, &[])?),
+            other => Err(Error::new(format!("settings are an object, not {other}"))),
+        }
     }
 
     pub(super) fn kick_all(&self, whose: &Whose, reason: &str) -> usize {

@@ -38,6 +38,11 @@ impl Wake {
         }
     }
 
+    /// Gives back those that there was no time for. Whoever does so has the task woken.
+    pub(crate) fn put_back(&self, ready: u64) {
+        self.ready.fetch_or(ready, Ordering::AcqRel);
+    }
+
     /// The waker of the handler in this place.
     pub(crate) fn waker_of(self: &Arc<Self>, place: u32) -> task::Waker {
         task::Waker::from(Arc::new(Handler {

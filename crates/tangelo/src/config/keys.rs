@@ -34,6 +34,7 @@ pub(crate) struct Tuning {
     pub(crate) heartbeat_seconds: Option<u32>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_in_flight: Option<u32>,
+    pub(crate) max_blocking: Option<usize>,
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
@@ -61,7 +62,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 7] = [
+pub(super) const OF_FRONT_ENDS: [&str; 10] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -69,12 +70,15 @@ pub(super) const OF_FRONT_ENDS: [&str; 7] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "resume_seconds",
+    "resume_window",
+    "resume_max_away",
 ];
 
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 18] = [
+const KEYS: [Key; 19] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -175,6 +179,13 @@ const KEYS: [Key; 18] = [
             let range = 1..=Limits::MOST_IN_FLIGHT;
             set_within(&mut said.tuning.max_in_flight, value, range)
         },
+    },
+    Key {
+        name: "max_blocking",
+        pomelo: "",
+        default: "256",
+        meaning: "Blocking handlers of the server that run at once; what comes on top is answered 503.",
+        take: |said, value| set_some(&mut said.tuning.max_blocking, value),
     },
     Key {
         name: "max_queue",

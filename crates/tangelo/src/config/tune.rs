@@ -28,6 +28,7 @@ impl Tuning {
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);
             limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);
+            limits.blocking = self.max_blocking.unwrap_or(limits.blocking);
             limits.queue = self.max_queue.unwrap_or(limits.queue);
         });
         if self.max_package.is_none() && self.max_outgoing.is_none() {

@@ -86,8 +86,9 @@ impl DynamicReferer {
         let method = self.method(method)?;
         let body = json_to_body(&method.input, request).map_err(CallError::Request)?;
         let number = (self.service.id, method.id);
-        let reply = self.caller.call_encoded(number, body).await?;
-        let body = complete(method, reply)?;
+        let reply = self.caller.call_encoded(number, body).await;
+        let body = reply.and_then(|reply| complete(method, reply));
+        let body = body.map_err(Status::of_call)?;
         let options = JsonOptions::default();
         body_to_json(&method.output, &body, options).map_err(CallError::Response)
     }

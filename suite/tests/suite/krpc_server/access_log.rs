@@ -12,7 +12,7 @@ use tangelo::{
         Code, ServerContext, Status,
         access_log::{Kind, LogFormatter, LogSink, Record},
         codegen::prost::Message as _,
-        config::{MonitorConfig, RefererConfig, ServerConfig, ServiceConfig},
+        config::{MethodConfig, MonitorConfig, RefererConfig, ServerConfig, ServiceConfig},
     },
 };
 use tangelo_wire::krpc::meta::Meta;
@@ -479,6 +479,49 @@ impl LogFormatter for Short {
     fn line(&self, record: &Record, out: &mut String) {
         *out = format!("{} -> {}", record.sequence, record.ret_code);
     }
+}
+
+#[tokio::test]
+async fn of_requests_that_are_refused_only_some_have_a_line_and_of_those_that_run_all() {
+    const MANY: i32 = 600;
+    let log = Log::keep();
+    let (mut lines, clerk) = (Lines::new(), Clerk::new());
+    let service = clerk.service().threads(1).queue_size(0_u32);
+    let echo = MethodConfig::new("echo").unwrap().threads(10);
+    let (_app, mut peer) = logging(&lines, service.method(echo), as_it_is).await;
+    peer.holds(HOLD, [1]).await;
+    let echo = EchoReq::default().encode_to_vec();
+    for sequence in 0..MANY {
+        peer.holds(HOLD, [2]).await;
+        assert_eq!(peer.answer().await, (2, -623));
+        peer.send(&call(999, 1), b"").await;
+        peer.answer().await;
+        if sequence % 10 == 0 {
+            peer.send(&ask(ECHO, 3), &echo).await;
+            assert_eq!(peer.answer().await, (3, 0));
+        }
+    }
+    clerk.hold.release(1);
+    peer.answer().await;
+    let (mut ran, mut refused) = (0, 0);
+    loop {
+        let line = served(&mut lines).await;
+        match who(&line)[4] {
+            "0" if line[2] == "1" => break,
+            "0" => ran += 1,
+            _ => refused += 1,
+        }
+    }
+    assert_eq!(ran, MANY / 10);
+    assert!((100..MANY * 2).contains(&refused), "{refused}");
+    // It is told when the next one has a line.
+    soon("what was left out is told", async {
+        while log.lines(&["did not run", "lines="]).is_empty() {
+            peer.send(&call(999, 1), b"").await;
+            peer.answer().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tangelo::{
     },
 };
 use tangelo_wire::krpc::meta::Meta;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::desk::{
     Clerk, DESK, ECHO, HOLD, HOLD_TOO, UserService, UserServiceClient, UserServiceServer, ask, at,
@@ -196,6 +196,71 @@ async fn one_connection_leaves_places_in_the_queue_to_others_and_takes_turns_wit
     assert_eq!(modest.answer().await, (101, 0));
     assert_eq!(modest.answer().await, (102, 0));
     assert_eq!(clerk.begun().get(..5), Some(&[1, 2, 101, 3, 102][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_caller_has_gone_gives_his_place_back_within_a_second_when_others_wait() {
+    let clerk = Clerk::new();
+    let (app, mut greedy) = on(server((2, 0, 90)), clerk.service()).await;
+    let endless = |sequence| Meta {
+        timeout_ms: i32::MAX,
+        ..ask(HOLD, sequence)
+    };
+    for sequence in 1..=2 {
+        greedy.send(&endless(sequence), b"").await;
+    }
+    greedy.beats().await;
+    let mut modest = Peer::at(at(&app)).await;
+    modest.send(&endless(3), b"").await;
+    drop(greedy);
+    let server = app.server("default").unwrap().clone();
+    until("it has gone", || server.connections().len() == 1).await;
+    let since = Instant::now();
+    clerk.hold.entered(3).await;
+    let took = since.elapsed().as_millis();
+    assert!(took < 1_500, "{took} ms");
+    clerk.hold.release(1);
+    assert_eq!(modest.answer().await, (3, 0));
+    // The other place was not wanted.
+    assert_eq!(clerk.begun().len(), 3);
+}
+
+#[tokio::test]
+async fn one_connection_that_is_alone_runs_all_and_others_run_beside_it_all_the_same() {
+    let clerk = Clerk::new();
+    let app = serve(clerk.service()).await;
+    let mut greedy = Peer::at(at(&app)).await;
+    greedy.holds(HOLD, 1..=3000).await;
+    greedy.beats().await;
+    assert_eq!(clerk.begun().len(), 1024);
+    let mut modest = Peer::at(at(&app)).await;
+    for _ in 0..100 {
+        modest.echoes().await;
+    }
+    modest.holds(HOLD, 5001..=5192).await;
+    modest.beats().await;
+    assert_eq!(clerk.begun().len(), 1024 + 192);
+    Peer::at(at(&app)).await.echoes().await;
+}
+
+#[tokio::test]
+async fn a_connection_beside_others_leaves_a_quarter_of_the_places_to_them() {
+    let clerk = Clerk::new();
+    let (app, mut greedy) = on(server((8, 0, 90)), clerk.service()).await;
+    let mut modest = Peer::at(at(&app)).await;
+    modest.echoes().await;
+    greedy.holds(HOLD, 1..=20).await;
+    greedy.beats().await;
+    assert_eq!(clerk.begun().len(), 6);
+    modest.echoes().await;
+    modest.holds(HOLD, 101..=103).await;
+    modest.beats().await;
+    assert_eq!(clerk.begun().len(), 8);
+    assert_eq!(clerk.begun().get(6..), Some(&[101, 102][..]));
+    clerk.hold.release(23);
+    for _ in 0..20 {
+        assert_eq!(greedy.answer().await.1, 0);
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@ use tangelo_wire::krpc::{
     frame::{self, Frame},
     meta::Direction,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 use tracing::debug;
 
 use super::{Driver, role::Side};
@@ -26,6 +29,20 @@ const COSTLY_FRAME: usize = 4 << 10;
 /// Time after which other connections get their turn, however few frames were handled.
 const TIME_PER_POLL: Duration = Duration::from_millis(1);
 const MOST_READ: usize = 64 << 10;
+/// How long a frame that has begun may take, and again after each [`FRAME_STEP`] that has come: a slow
+/// link is no reason to cut it, nor is a connection idle over which one comes.
+pub(super) const FRAME_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes by which a frame comes on.
+pub(super) const FRAME_STEP: usize = 8 << 10;
+
+/// A frame of which only a part has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    /// When its first byte was read, or it came on.
+    since: Instant,
+    /// Bytes that were there then.
+    bytes: usize,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// Reads and handles what is there; true when the quota ended it.
@@ -33,18 +50,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let mut frames = 0;
         loop {
             if self.is_unread() {
+                // It may wait where nobody reads it.
+                self.coming = None;
                 return Ok(true);
             }
             while let Some(frame) = self.next_frame()? {
                 self.silent_ticks = 0;
+                self.coming = None;
                 let is_costly = frame.body.len() > COSTLY_FRAME || frame.meta.compress != 0;
                 self.receive(frame, context)?;
                 frames += 1;
                 if frames >= FRAMES_PER_POLL || !tokio::task::coop::has_budget_remaining() {
                     return Ok(true);
                 }
-                let looks = is_costly || frames.is_multiple_of(FRAMES_PER_LOOK);
+                let looks = is_costly || self.is_costly || frames.is_multiple_of(FRAMES_PER_LOOK);
                 if looks && self.now.elapsed() >= TIME_PER_POLL {
+                    self.is_costly = frames <= FRAMES_PER_LOOK;
                     return Ok(true);
                 }
                 if self.is_unread() {
@@ -62,8 +83,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     self.room = (self.room * 2).min(MOST_READ);
                 }
                 Poll::Ready(_) => {}
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    self.note_coming();
+                    return Ok(false);
+                }
             }
+        }
+    }
+
+    /// All that has come is read.
+    fn note_coming(&mut self) {
+        let bytes = self.reading.len();
+        if bytes == 0 {
+            self.coming = None;
+            return;
+        }
+        match self.coming {
+            Some(coming) if bytes < coming.bytes + FRAME_STEP => return,
+            Some(_) => self.silent_ticks = 0,
+            None => {}
+        }
+        let since = self.now;
+        self.coming = Some(Coming { since, bytes });
+    }
+
+    /// Whoever begins a frame and does not go on is cut.
+    pub(super) fn check_coming(&self) -> io::Result<()> {
+        let is_late = |coming: &Coming| self.now >= coming.since + FRAME_PATIENCE;
+        match &self.coming {
+            Some(coming) if is_late(coming) => {
+                let problem = format!(
+                    "of a frame {} bytes have come, and in {FRAME_PATIENCE:?} hardly more",
+                    self.reading.len()
+                );
+                Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+            }
+            _ => Ok(()),
         }
     }
 

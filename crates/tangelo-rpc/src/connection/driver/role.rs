@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How often the dialing side looks at silence in the time after which it sends a heartbeat.
 pub(super) const LOOKS_PER_PING: u32 = 4;
 
+/// How long a server waits between two looks at the most: frames that do not come on are seen then.
+const LONGEST_TICK: Duration = Duration::from_secs(5);
+
 /// Which side of a connection this is, and how long it bears silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Role {
@@ -34,10 +37,12 @@ impl Role {
     /// It was connected to; `idle` without a frame is death.
     pub(crate) fn accepting(idle: Duration) -> Self {
         const LOOKS: u32 = 36;
+        let looks = (idle.as_secs() / LONGEST_TICK.as_secs()).try_into();
+        let looks = looks.unwrap_or(u32::MAX).max(LOOKS);
         Self {
             side: Side::Accepting,
-            tick: idle / LOOKS,
-            patience: LOOKS,
+            tick: idle / looks,
+            patience: looks,
         }
     }
 }

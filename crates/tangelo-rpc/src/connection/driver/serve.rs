@@ -57,6 +57,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             .filter(|timeout| *timeout > 0)
             .map_or(DEFAULT_DEADLINE, Duration::from_millis);
         let deadline = self.now + timeout.min(self.connection.shared.limits.longest);
+        if self.phase == Phase::Leaving && !self.refuses_new() {
+            // A neighbour asks that has not heard of it yet: time for that begins anew.
+            self.idle_since = None;
+        }
         let (service, body) = match self.admit(&meta, body) {
             Ok(admitted) => admitted,
             Err(code) => return self.respond(to, &Err(code.into())),
@@ -212,6 +216,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What it answers.
+    pub(super) fn to(&self) -> ReplyTo {
+        self.to
+    }
+
     /// What is left to do for a request that has been answered.
     pub(super) fn afterwards(left: Afterwards) -> Self {
         let Afterwards { of, deadline, work } = left;

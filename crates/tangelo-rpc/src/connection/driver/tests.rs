@@ -5,12 +5,15 @@ use tangelo_wire::krpc::{layout::Layout, meta::Meta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{
+    read::{FRAME_PATIENCE, FRAME_STEP},
+    unheard::{UNHEARD, UNHEARD_IN_THE_WAY},
     write::{KEPT_BUFFER, PATIENCE_FOR_READERS, PATIENCE_WHILE_LEAVING},
     *,
 };
 use crate::{
     Reply, Request, Service,
     connection::{Dialect, Limits, Quota},
+    link::{Hello, Identity},
 };
 
 /// A connection over this stream.
@@ -94,6 +97,38 @@ async fn a_peer_that_says_nothing_is_dead_within_three_pings_whatever_is_said_to
         };
         let (took, ()) = tokio::join!(dies, talk);
         assert!(took > PING * 2 && took <= PING * 3, "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_nothing_says_to_its_neighbours_that_it_lives_and_to_nobody_else() {
+    use tokio::io::AsyncReadExt;
+
+    for is_neighbour in [true, false] {
+        let (mut theirs, driver) = piped(Limits::default(), 1 << 16);
+        let connection = driver.connection.clone();
+        if is_neighbour {
+            connection.set_hello(Hello {
+                identity: Identity {
+                    server_id: "connector-1".to_owned(),
+                    server_type: "connector".to_owned(),
+                    epoch: 1,
+                    frontend: true,
+                },
+                lane: 0,
+                lanes: 1,
+            });
+        }
+        let mut heard = [0; frame::HEARTBEAT_REQUEST.len()];
+        let listen = async {
+            let heard = theirs.read_exact(&mut heard);
+            tokio::time::timeout(2 * SIGN_OF_LIFE, heard).await
+        };
+        tokio::select! {
+            () = driver => panic!("it has ended"),
+            came = listen => assert_eq!(came.is_ok(), is_neighbour),
+        }
+        assert_eq!(heard == frame::HEARTBEAT_REQUEST, is_neighbour);
     }
 }
 
@@ -412,6 +447,163 @@ async fn a_server_that_leaves_waits_two_seconds_for_those_who_go_on_asking_and_o
         };
         tokio::join!(driver, ask, hear, leave);
     }
+}
+
+/// Never answers, and has no place for more.
+struct Crowded;
+
+impl Service for Crowded {
+    fn call(&self, request: Request) -> crate::Answer {
+        Hold.call(request)
+    }
+
+    fn is_crowded(&self, msg_id: i32) -> bool {
+        msg_id == 1
+    }
+}
+
+/// How long a request goes on after its connection has ended.
+async fn unheard(service: impl Service, sequence: i32, stop: &Stop) -> Duration {
+    let (mut theirs, ours) = tokio::io::duplex(1 << 10);
+    let limits = Limits {
+        longest: UNHEARD * 10,
+        ..Limits::default()
+    };
+    let mut driver = driver_until(ours, limits, &Quota::unlimited(), stop);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(service)));
+    let request = requests(sequence..=sequence, i32::MAX);
+    theirs.write_all(&request).await.unwrap();
+    drop(theirs);
+    let begun = Instant::now();
+    driver.await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_for_nobody_is_given_up_soon_where_others_wait_for_its_place() {
+    let stop = Stop::new();
+    assert_eq!(unheard(Hold, 1, &stop).await.as_secs(), UNHEARD.as_secs());
+    let took = unheard(Crowded, 1, &stop).await;
+    assert_eq!(took.as_secs(), UNHEARD_IN_THE_WAY.as_secs());
+    // Sent to be done, not to be answered.
+    assert_eq!(
+        unheard(Crowded, 0, &stop).await.as_secs(),
+        UNHEARD.as_secs()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_for_nobody_is_given_up_soon_when_its_server_leaves() {
+    let stop = Stop::new();
+    let leave = async {
+        tokio::time::sleep(UNHEARD / 2).await;
+        stop.drain();
+    };
+    let (took, asked, ()) = tokio::join!(unheard(Hold, 0, &stop), unheard(Hold, 1, &stop), leave);
+    assert_eq!(took.as_secs(), UNHEARD.as_secs(), "what is to be done is");
+    let most = UNHEARD / 2 + UNHEARD_IN_THE_WAY;
+    assert!(
+        asked >= UNHEARD / 2 && asked.as_secs() <= most.as_secs(),
+        "{asked:?}"
+    );
+}
+
+/// How long a connection stands over which a frame of so many bytes comes, this many at a time and with
+/// this pause; none if it has come.
+async fn comes(length: usize, step: usize, pause: Duration, idle: Duration) -> Option<Duration> {
+    let limits = Limits {
+        frame: usize::MAX,
+        held: usize::MAX,
+        ..Limits::default()
+    };
+    let (mut theirs, mut driver) = piped(limits, 1 << 20);
+    driver.role = Role::accepting(idle);
+    driver.ticks = ticks(driver.role.tick);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(1))));
+    let (meta, body) = (Meta::default(), vec![0; length]);
+    let mut bytes = BytesMut::new();
+    let meta = Meta {
+        service_id: 100,
+        msg_id: 1,
+        sequence: 1,
+        ..meta
+    };
+    frame::encode(&meta, &body, Layout::V2, usize::MAX, &mut bytes).unwrap();
+    let begun = Instant::now();
+    let talk = async {
+        for part in bytes.chunks(step) {
+            if theirs.write_all(part).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        let mut answer = [0; 8];
+        theirs.read_exact(&mut answer).await.unwrap();
+    };
+    tokio::select! {
+        () = driver => Some(begun.elapsed()),
+        () = talk => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_begun_and_does_not_come_on_ends_its_connection() {
+    const MINUTES: Duration = Duration::from_secs(180);
+    let pause = Duration::from_secs(1);
+    // A header and nothing; a byte now and then; hardly anything; with an operator who waits for long.
+    for (step, idle) in [(8, 180), (1, 180), (FRAME_STEP / 40, 180), (8, 86_400)] {
+        let pause = if step == 8 { MINUTES } else { pause };
+        let took = comes(1 << 20, step, pause, Duration::from_secs(idle)).await;
+        let took = took.expect("it has ended");
+        let most = FRAME_PATIENCE + Duration::from_secs(5);
+        assert!(took >= FRAME_PATIENCE && took <= most, "{step}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_comes_slowly_comes_and_is_no_idleness() {
+    let second = Duration::from_secs(1);
+    // 64 MB over 1 Mbit/s.
+    let came = comes(64_000_000, 125_000, second, Duration::from_secs(180)).await;
+    assert_eq!(came, None);
+    // A little more than must come.
+    let came = comes(FRAME_STEP * 20, FRAME_STEP / 25, second, second * 60).await;
+    assert_eq!(came, None);
+    // A short one has its time.
+    assert_eq!(comes(20, 2, second, second * 180).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_waits_as_long_as_a_neighbour_has_not_heard_of_it() {
+    let (theirs, ours) = tokio::io::duplex(1 << 20);
+    let stop = Stop::new();
+    let mut driver = driver_until(ours, Limits::default(), &Quota::unlimited(), &stop);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Much(1))));
+    let connection = driver.connection.clone();
+    connection.set_hello(Hello {
+        identity: Identity {
+            server_id: "connector-1".to_owned(),
+            server_type: "connector".to_owned(),
+            epoch: 1,
+            frontend: true,
+        },
+        lane: 0,
+        lanes: 1,
+    });
+    let (_from, mut to) = tokio::io::split(theirs);
+    let talk = async {
+        stop.drain();
+        let begun = Instant::now();
+        while begun.elapsed() < 3 * LEAVING_GRACE {
+            to.write_all(&requests(1..=1, 0)).await.unwrap();
+            tokio::time::sleep(LEAVING_GRACE / 2).await;
+            assert!(!connection.is_closed(), "{:?}", begun.elapsed());
+        }
+        let last = Instant::now();
+        connection.closed().await;
+        assert!(last.elapsed() <= LEAVING_GRACE + 2 * LEAVING_TICK);
+    };
+    tokio::join!(driver, talk);
 }
 
 #[tokio::test]

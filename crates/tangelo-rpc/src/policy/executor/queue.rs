@@ -2,8 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     task::Waker,
 };
+
+use super::{counts::Place, senders::Seat};
 
 /// One that waits: where it stands, and since when.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +15,8 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// Who waits: a line for each of those who send calls. Each line keeps its order, and the lines take
-/// turns, so that whoever sends the most does not make all others wait for him.
+/// Who waits: a line for each sender. Each line keeps its order, and the lines take turns, so that
+/// whoever sends the most does not make all others wait for him.
 #[derive(Default)]
 pub(super) struct Queue {
     next_number: u64,
@@ -21,50 +24,73 @@ pub(super) struct Queue {
     lines: HashMap<u64, Line, foldhash::fast::RandomState>,
     /// The lines by the turn that is theirs.
     turns: BTreeMap<u64, u64>,
+    /// Places on loan.
+    pub(super) borrowed: u32,
 }
 
-#[derive(Default)]
+/// The turn of a line, which may have come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn(u64);
+
 struct Line {
     turn: u64,
+    seat: Option<Arc<Seat>>,
     waiting: BTreeMap<u64, Option<Waker>>,
 }
 
+/// Where the calls of this sender stand.
+fn line(seat: Option<&Arc<Seat>>) -> u64 {
+    seat.map_or(0, |seat| seat.sender)
+}
+
 impl Queue {
-    pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+    pub(super) fn lend(&mut self, place: Place) {
+        self.borrowed += u32::from(place == Place::Borrowed);
     }
 
     /// How many wait in this line.
-    pub(super) fn in_line(&self, line: u64) -> usize {
-        self.lines.get(&line).map_or(0, |line| line.waiting.len())
+    pub(super) fn in_line(&self, seat: Option<&Arc<Seat>>) -> usize {
+        let line = self.lines.get(&line(seat));
+        line.map_or(0, |line| line.waiting.len())
     }
 
     /// Joins the end of a line.
-    pub(super) fn push(&mut self, line: u64) -> Ticket {
-        let number = self.next_number;
+    pub(super) fn push(&mut self, seat: Option<&Arc<Seat>>) -> Ticket {
+        let (number, line) = (self.next_number, line(seat));
         self.next_number += 1;
         let (next_turn, turns) = (&mut self.next_turn, &mut self.turns);
-        let known = self.lines.entry(line).or_insert_with(|| {
-            let turn = take_turn(next_turn, turns, line);
-            let waiting = BTreeMap::new();
-            Line { turn, waiting }
+        let known = self.lines.entry(line).or_insert_with(|| Line {
+            turn: take_turn(next_turn, turns, line),
+            seat: seat.cloned(),
+            waiting: BTreeMap::new(),
         });
         known.waiting.insert(number, None);
         Ticket { line, number }
     }
 
-    /// The first of the line whose turn it is leaves the queue: it may run. One that was not polled
-    /// yet has no waker.
-    pub(super) fn pop(&mut self) -> Option<Waker> {
-        let (_, line) = self.turns.pop_first()?;
-        let known = self.lines.get_mut(&line)?;
-        let first = known.waiting.pop_first();
+    /// The first line, by turns, that `may` go on, and what was said of it.
+    pub(super) fn first<T>(&self, may: impl Fn(Option<&Seat>) -> Option<T>) -> Option<(Turn, T)> {
+        self.turns.iter().find_map(|(turn, line)| {
+            let line = self.lines.get(line)?;
+            Some((Turn(*turn), may(line.seat.as_deref())?))
+        })
+    }
+
+    /// The first of the line whose turn this is leaves the queue: it may run. Tells whose it is, and whom
+    /// to wake; one that was not polled yet has no waker.
+    pub(super) fn pop(&mut self, Turn(turn): Turn) -> (Option<Arc<Seat>>, Option<Waker>) {
+        let line = self.turns.remove(&turn);
+        let Some((line, known)) = line.and_then(|line| Some((line, self.lines.get_mut(&line)?)))
+        else {
+            return (None, None);
+        };
+        let (seat, first) = (known.seat.clone(), known.waiting.pop_first());
         if known.waiting.is_empty() {
             self.lines.remove(&line);
         } else {
             known.turn = take_turn(&mut self.next_turn, &mut self.turns, line);
         }
-        first.and_then(|(_, waker)| waker)
+        (seat, first.and_then(|(_, waker)| waker))
     }
 
     /// Whom to wake when its turn comes; none if it has come.

@@ -338,21 +338,52 @@ async fn of_many_that_come_together_exactly_those_run_or_wait_for_whom_there_is_
     }
 }
 
-fn waits_in(executor: &Executor, line: u64) -> Waiting {
-    match executor.try_enter_in(line) {
+fn waits_for(executor: &Executor, sender: &Sender) -> Waiting {
+    match executor.try_enter_for(sender) {
         Entry::Wait(waiting) => waiting,
         other => panic!("expected to wait, but {other:?}"),
     }
 }
 
+fn refuses(executor: &Executor, sender: &Sender) -> bool {
+    matches!(executor.try_enter_for(sender), Entry::Full)
+}
+
+/// As many as this sender gets places for; the next one has none.
+fn all_for(executor: &Executor, sender: &Sender) -> Vec<Permit> {
+    std::iter::from_fn(|| match executor.try_enter_for(sender) {
+        Entry::Entered(permit) => Some(permit),
+        _ => None,
+    })
+    .collect()
+}
+
+/// So many senders, with nobody beside them.
+fn senders<const N: usize>() -> [Sender; N] {
+    let all = Senders::new();
+    let mut number = 0;
+    [(); N].map(|()| {
+        number += 1;
+        all.enter(number)
+    })
+}
+
 #[test]
 fn lines_take_turns_and_keep_their_order() {
     let executor = executor(1, 0, 100);
+    let [one, two, three] = &senders();
     let running = entered(&executor);
-    let mut waiting: Vec<_> = [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (3, "e"), (3, "f")]
-        .into_iter()
-        .map(|(line, name)| (name, waits_in(&executor, line)))
-        .collect();
+    let mut waiting: Vec<_> = [
+        (one, "a"),
+        (one, "b"),
+        (one, "c"),
+        (two, "d"),
+        (three, "e"),
+        (three, "f"),
+    ]
+    .into_iter()
+    .map(|(sender, name)| (name, waits_for(&executor, sender)))
+    .collect();
     let mut order = String::new();
     drop(running);
     while !waiting.is_empty() {
@@ -375,34 +406,215 @@ fn lines_take_turns_and_keep_their_order() {
 #[test]
 fn one_line_leaves_a_ninth_of_the_queue_to_others_and_the_next_a_part_of_that() {
     let executor = executor(1, 0, 90);
+    let [one, two, three] = &senders();
     let _running = entered(&executor);
-    let first: Vec<_> = (0..80).map(|_| waits_in(&executor, 1)).collect();
-    assert!(matches!(executor.try_enter_in(1), Entry::Full));
-    let _second: Vec<_> = (0..8).map(|_| waits_in(&executor, 2)).collect();
-    let _third = waits_in(&executor, 3);
+    let first: Vec<_> = (0..80).map(|_| waits_for(&executor, one)).collect();
+    assert!(refuses(&executor, one));
+    let _second: Vec<_> = (0..8).map(|_| waits_for(&executor, two)).collect();
+    let _third = waits_for(&executor, three);
     drop(first);
-    let _again = waits_in(&executor, 1);
+    let _again = waits_for(&executor, one);
 }
 
 #[test]
 fn a_line_may_take_all_of_a_queue_that_is_short() {
     let executor = executor(1, 0, 8);
+    let [one] = &senders();
     let _running = entered(&executor);
-    let _waiting: Vec<_> = (0..8).map(|_| waits_in(&executor, 1)).collect();
+    let _waiting: Vec<_> = (0..8).map(|_| waits_for(&executor, one)).collect();
     assert!(is_full(&executor));
 }
 
 #[test]
 fn a_line_that_all_have_left_keeps_no_turn() {
     let executor = executor(1, 0, 10);
+    let [one, two] = &senders();
     let running = entered(&executor);
     for _ in 0..100 {
-        drop(waits_in(&executor, 1));
+        drop(waits_for(&executor, one));
     }
-    let (mut other, mut late) = (waits_in(&executor, 2), waits_in(&executor, 1));
+    let (mut other, mut late) = (waits_for(&executor, two), waits_for(&executor, one));
     drop(running);
     let permit = poll(&mut other).expect("its turn");
     assert!(poll(&mut late).is_none());
     drop(permit);
     assert!(poll(&mut late).is_some());
+}
+
+#[test]
+fn beside_others_one_runs_three_quarters_the_next_three_quarters_of_the_rest_and_so_on() {
+    for queue_size in [0, 10] {
+        let executor = executor(1024, 0, queue_size);
+        let [one, two, three, four] = &senders();
+        let running = [one, two, three].map(|sender| all_for(&executor, sender));
+        assert_eq!(running.each_ref().map(Vec::len), [768, 192, 48]);
+        drop(running);
+        // What nobody keeps, anybody gets.
+        assert_eq!(all_for(&executor, four).len(), 768);
+        assert_eq!(counts(&executor), (0, 0));
+    }
+}
+
+#[test]
+fn of_up_to_three_places_one_may_have_all() {
+    for threads in 1..=4 {
+        let executor = executor(threads, 0, 0);
+        let [one, two] = &senders();
+        let running = all_for(&executor, one);
+        assert_eq!(running.len(), threads.min(3) as usize);
+        assert_eq!(refuses(&executor, two), threads < 4);
+    }
+}
+
+#[test]
+fn one_that_is_alone_has_all_places_and_the_next_that_come_a_quarter_beyond_them() {
+    let executor = executor(1024, 0, 0);
+    let all = Senders::new();
+    let one = all.enter(1);
+    let mut first = all_for(&executor, &one);
+    assert_eq!(first.len(), 1024);
+    let (two, three) = (all.enter(2), all.enter(3));
+    let second = all_for(&executor, &two);
+    let third = all_for(&executor, &three);
+    assert_eq!((second.len(), third.len()), (192, 48));
+    assert!(refuses(&executor, &one));
+    // What ends first is what was borrowed: nobody gains by it.
+    first.truncate(768);
+    assert!(refuses(&executor, &one));
+    assert_eq!(executor.running(), 768 + 192 + 48);
+    drop((first, second));
+    assert_eq!(all_for(&executor, &one).len(), 732);
+    drop(third);
+}
+
+#[test]
+fn what_one_has_borrowed_and_gives_back_leaves_nothing_behind() {
+    let executor = executor(100, 0, 0);
+    let all = Senders::new();
+    let one = all.enter(1);
+    for _ in 0..3 {
+        assert_eq!(all_for(&executor, &one).len(), 100);
+    }
+    assert_eq!(counts(&executor), (0, 0));
+    let two = all.enter(2);
+    let running = [&one, &two].map(|sender| all_for(&executor, sender).len());
+    assert_eq!(running, [75, 75]);
+}
+
+#[test]
+fn one_that_has_left_counts_for_nobody_though_what_it_runs_does() {
+    let executor = executor(100, 0, 0);
+    let all = Senders::new();
+    let (one, two) = (all.enter(1), all.enter(2));
+    let running = all_for(&executor, &one);
+    assert_eq!(running.len(), 75);
+    one.leave();
+    one.leave();
+    assert_eq!(all_for(&executor, &two).len(), 25);
+}
+
+#[test]
+fn while_one_has_its_share_others_get_what_ends() {
+    let executor = executor(4, 0, 100);
+    let all = Senders::new();
+    let (one, two) = (all.enter(1), all.enter(2));
+    let mut running = all_for(&executor, &one);
+    assert_eq!((running.len(), counts(&executor)), (3, (3, 0)));
+    let mut mine = [(); 2].map(|()| waits_for(&executor, &one));
+    // The free place is not for those that wait, so nobody is overtaken.
+    let theirs = all_for(&executor, &two);
+    assert_eq!(theirs.len(), 1);
+    let mut behind = waits_for(&executor, &two);
+    drop(running.pop());
+    // Three had ended as it began to wait, so it is first.
+    assert!(poll(&mut mine[0]).is_some_and(|permit| {
+        running.push(permit);
+        true
+    }));
+    drop(running.pop());
+    assert!(poll(&mut mine[1]).is_none());
+    let permit = poll(&mut behind).expect("its turn");
+    drop((permit, theirs));
+    assert!(poll(&mut mine[1]).is_some());
+}
+
+#[test]
+fn one_that_waits_for_its_share_alone_goes_on_when_the_others_leave() {
+    let executor = executor(8, 0, 100);
+    let all = Senders::new();
+    let (one, two) = (all.enter(1), all.enter(2));
+    let mut running = all_for(&executor, &one);
+    assert_eq!(running.len(), 6);
+    let mut waiting: Vec<_> = (0..4).map(|_| waits_for(&executor, &one)).collect();
+    two.leave();
+    assert!(waiting.iter_mut().all(|waiting| poll(waiting).is_none()));
+    // It is seen when one comes, or ends.
+    let mut last = waits_for(&executor, &one);
+    running.extend(waiting.iter_mut().filter_map(poll));
+    assert_eq!(counts(&executor), (8, 3));
+    drop(running);
+    assert!(poll(&mut last).is_some());
+}
+
+#[test]
+fn without_a_limit_nobody_has_a_share() {
+    let executor = executor(-1, 0, 0);
+    let [one, _two] = &senders();
+    let running: Vec<_> = (0..5_000).map(|_| executor.try_enter_for(one)).collect();
+    assert_eq!(counts(&executor), (running.len(), 0));
+}
+
+#[test]
+fn with_a_full_queue_one_has_three_quarters_of_max_threads() {
+    let executor = executor(4, 100, 8);
+    let [one, two] = &senders();
+    let mut running = Vec::new();
+    let mut waiting = Vec::new();
+    loop {
+        match executor.try_enter_for(one) {
+            Entry::Entered(permit) => running.push(permit),
+            Entry::Wait(one) => waiting.push(one),
+            Entry::Full => break,
+        }
+        running.extend(waiting.iter_mut().filter_map(poll));
+    }
+    assert!(executor.running() <= 75, "{executor:?}");
+    let before = executor.running();
+    assert!(!refuses(&executor, two), "{executor:?}");
+    assert!(executor.running() <= before + 1);
+    drop((running, waiting));
+    assert_eq!(counts(&executor), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn senders_that_come_and_go_leave_nothing_behind() {
+    let executor = executor(16, 0, 64);
+    let all = Senders::new();
+    let mut tasks = JoinSet::new();
+    for number in 1..=32 {
+        let (executor, all) = (executor.clone(), Arc::clone(&all));
+        tasks.spawn(async move {
+            for call in 0..200 {
+                let sender = all.enter(number);
+                let mut running = Vec::new();
+                for entry in (0..number % 7).map(|_| executor.try_enter_for(&sender)) {
+                    match entry {
+                        Entry::Entered(permit) => running.push(permit),
+                        Entry::Wait(mut waiting) if call % 3 == 0 => drop(poll(&mut waiting)),
+                        Entry::Wait(waiting) if running.is_empty() => running.push(waiting.await),
+                        Entry::Wait(_) | Entry::Full => {}
+                    }
+                    assert!(executor.running() <= 16 + 4 + 8, "{executor:?}");
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    let all_end = async { while tasks.join_next().await.transpose().unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(60), all_end)
+        .await
+        .expect("nobody is forgotten");
+    assert_eq!(counts(&executor), (0, 0));
+    let [one, _two] = &senders();
+    assert_eq!(all_for(&executor, one).len(), 12);
 }

@@ -19,6 +19,7 @@ fn one_file_holds_types_servers_and_jobs() {
         heartbeat_seconds = 0
         deadline = 2500
         max_in_flight = 8
+        max_blocking = 3
         max_queue = 4096
         max_package = 131072
         max_outgoing = 65536
@@ -68,8 +69,8 @@ fn one_file_holds_types_servers_and_jobs() {
     assert_eq!(tuning.deadline, Some(Duration::from_millis(2500)));
     assert_eq!(tuning.single_session, Some(OneSession::KickOld));
     assert_eq!(
-        (tuning.max_in_flight, tuning.max_queue),
-        (Some(8), Some(4096))
+        (tuning.max_in_flight, tuning.max_blocking, tuning.max_queue),
+        (Some(8), Some(3), Some(4096))
     );
     assert_eq!(
         (tuning.max_package, tuning.max_outgoing),
@@ -201,7 +202,7 @@ area = {}
             "tangelo.toml:5: types.nobody: there are no servers of this type",
             "tangelo.toml:9: servers.chat.clientPort: is written `client_port` here",
             "tangelo.toml:10: servers.chat.clint_port: unknown key; do you mean `client_port`? What is yours stands under `settings`",
-            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_queue, max_package, max_outgoing, resume_seconds, resume_window, resume_max_away, and `settings` for what is yours",
+            "tangelo.toml:11: servers.chat.colour: unknown key; there are: id, cluster_count, host, port, client_host, client_port, frontend, max_connections, single_session, heartbeat_seconds, deadline, max_in_flight, max_blocking, max_queue, max_package, max_outgoing, resume_seconds, resume_window, resume_max_away, and `settings` for what is yours",
             "tangelo.toml:12: servers.chat.max_in_flight: expected 1 to 64, found 65",
             "tangelo.toml:13: servers.chat.max_package: expected 1 to 16777215, found 16777216",
             "tangelo.toml:14: servers.chat.settings: expected a table",
@@ -228,6 +229,7 @@ fn every_limit_is_taken_at_its_ends_and_not_beyond() {
     for (key, ends, beyond) in [
         ("max_connections", ["0", "4294967295"], ["-1", "4294967296"]),
         ("max_in_flight", ["1", "64"], ["0", "65"]),
+        ("max_blocking", ["1", "9223372036854775807"], ["0", "-1"]),
         ("max_queue", ["1", "9223372036854775807"], ["0", "-1"]),
         ("max_package", ["1", "16777215"], ["0", "16777216"]),
         ("max_outgoing", ["1", "9223372036854775807"], ["0", "-1"]),
@@ -398,6 +400,7 @@ fn the_defaults_of_the_page_are_those_of_the_code() {
             tangelo_server::Limits::DEADLINE.as_millis().to_string(),
         ),
         ("max_in_flight", limits.in_flight.to_string()),
+        ("max_blocking", limits.blocking.to_string()),
         ("max_queue", limits.queue.to_string()),
         ("max_package", of_connector.package.to_string()),
         ("max_outgoing", of_connector.outgoing.to_string()),
