@@ -8,10 +8,18 @@ export interface ConnectOptions {
   /**
    * Whether to come back when a connection that stood is lost. Default false.
    *
-   * The new connection is a **new session**: the server knows nothing of the old one. Listen to
-   * `reconnect` and enter again there. Nobody comes back after a kick, a refusal or `close()`.
+   * It goes on with its session where the server can (`resumed`); otherwise the new connection is a
+   * **new session** (`reconnect`): the server knows nothing of the old one, enter again there. Nobody
+   * comes back after a kick, a refusal or `close()`.
    */
   reconnect?: boolean | ReconnectOptions
+  /** Whether to ask for a session that outlives its connection. Default: if `reconnect` is on. */
+  resume?: boolean
+  /**
+   * Bytes of messages kept until the server has them, of a session that can be resumed. Beyond it
+   * requests reject with `full`, and `notify` returns false. Default 1 MiB.
+   */
+  maxBuffered?: number
   /** The class to use where there is no global `WebSocket` (Node before 22: pass that of the package `ws`). */
   WebSocket?: new (url: string) => any
 }
@@ -30,8 +38,12 @@ export interface ReconnectOptions {
 export interface ClientEvents {
   /** The connection is lost; the next attempt comes in `delay` milliseconds. */
   reconnecting: { attempt: number; delay: number }
-  /** Connected again, as a new session: enter again now. */
-  reconnect: { attempt: number }
+  /** Connected again, with the same session: nothing has to be done. */
+  resumed: { attempt: number }
+  /** Follows `resumed`: so many messages and answers are lost. Fetch anew what depends on them. */
+  gap: { lost: number }
+  /** Connected again, as a new session: enter again now. `lost`: why it is not the one there was. */
+  reconnect: { attempt: number; lost?: 'unknown' | 'elsewhere' | 'busy' | 'too many attempts' }
   /** The server ends the session on purpose; `close` follows. Holds whatever else the server said. */
   kick: { reason: string | undefined; [key: string]: unknown }
   /** What went wrong with the connection; `reconnecting` or `close` follows. */
@@ -68,7 +80,8 @@ export interface Client {
   request<Reply = any>(route: string, body?: unknown, options?: { timeout?: number }): Promise<Reply>
 
   /**
-   * Tells without asking. Returns whether there was a connection to hand it to.
+   * Tells without asking. Returns whether there was a connection to hand it to, or a session that
+   * will have one again.
    *
    * @throws {RangeError} as `request`.
    */
@@ -88,11 +101,12 @@ export interface Client {
 export class RequestError extends Error {
   /**
    * - `offline`: there is no connection now; the request was not sent
+   * - `full`: `maxBuffered` bytes wait already; the request was not sent
    * - `lost`: the connection went before the answer; the request may have run
    * - `timeout`: no answer in time; the request may have run
    * - `closed`: the client was closed
    */
-  readonly code: 'offline' | 'lost' | 'timeout' | 'closed'
+  readonly code: 'offline' | 'full' | 'lost' | 'timeout' | 'closed'
   readonly route: string
 }
 
@@ -108,3 +122,9 @@ export class ConnectionError extends Error {
   readonly code: 'unreachable' | 'timeout' | 'refused' | 'protocol' | 'silent'
   readonly status: number | undefined
 }
+
+/**
+ * A `WebSocket` for containers that have none but a function that opens sockets, as mini-games have:
+ * `connect(url, { WebSocket: socketOf(wx.connectSocket) })`.
+ */
+export function socketOf(connectSocket: (options: { url: string }) => any): new (url: string) => any

@@ -1,8 +1,12 @@
 // A client for Tangelo servers, and for any other that speaks Pomelo's protocol over WebSocket.
 //
 // Read it from the bottom: `connect` makes a `Client`, which is what the application holds. A client
-// lives as long as the application wants; under it one `Connection` after the other carries it.
+// lives as long as the application wants; under it one `Connection` after the other carries it, and
+// where the server can, a `Session` goes on from one to the next.
 // The first part turns packages and messages into bytes and back and knows nothing of sockets.
+//
+// Nothing here needs a page: timers, promises and a WebSocket are all it takes, and what else a
+// platform has is used if it is there.
 
 // ---------------------------------------------------------------------------------------- errors
 
@@ -11,7 +15,7 @@ export class RequestError extends Error {
   name = 'RequestError'
 
   /**
-   * @param {'offline' | 'lost' | 'timeout' | 'closed'} code
+   * @param {'offline' | 'full' | 'lost' | 'timeout' | 'closed'} code
    * @param {string} route
    */
   constructor(code, route) {
@@ -23,6 +27,7 @@ export class RequestError extends Error {
 
 const REQUEST_ERRORS = {
   offline: 'not connected, the request was not sent',
+  full: 'too much waits for the server already, the request was not sent',
   lost: 'the connection went before the answer, the request may have run',
   timeout: 'no answer in time, the request may have run',
   closed: 'the client was closed before the answer',
@@ -59,8 +64,26 @@ const MAX_ID = 2 ** 31 - 1
 const MAX_ID_BYTES = 5
 const EMPTY = new Uint8Array(0)
 
-const utf8 = new TextEncoder()
-const text = new TextDecoder('utf-8', { fatal: true })
+const utf8 = globalThis.TextEncoder ? new TextEncoder() : { encode: encodeText }
+const text = globalThis.TextDecoder ? new TextDecoder('utf-8', { fatal: true }) : { decode: decodeUtf8 }
+
+/** For platforms without a `TextEncoder`. */
+function encodeText(string) {
+  const escaped = encodeURIComponent(string)
+  const bytes = []
+  for (let at = 0; at < escaped.length; at++) {
+    if (escaped[at] === '%') bytes.push(parseInt(escaped.slice(at + 1, (at += 2) + 1), 16))
+    else bytes.push(escaped.charCodeAt(at))
+  }
+  return new Uint8Array(bytes)
+}
+
+/** For platforms without a `TextDecoder`; throws as that does. */
+function decodeUtf8(bytes) {
+  let escaped = ''
+  for (const byte of bytes) escaped += byte < 16 ? `%0${byte.toString(16)}` : `%${byte.toString(16)}`
+  return decodeURIComponent(escaped)
+}
 
 function encodePackage(type, body = EMPTY) {
   if (body.length > MAX_BODY) throw new RangeError(`a message of ${body.length} bytes is too long for one package`)
@@ -163,28 +186,35 @@ function nextId(last, waiting) {
 }
 
 /** @internal For this package's own tests; not part of the interface. */
-export const wire = { VERSION, encodePackage, decodePackages, encodeMessage, decodeMessage, nextId, PackageType, MessageType, MAX_ID }
+export const wire = { encodeText, decodeUtf8, VERSION, encodePackage, decodePackages, encodeMessage, decodeMessage, nextId, PackageType, MessageType, MAX_ID }
 
 // ------------------------------------------------------------------------------------ connection
 
 /** Runs `job` when all that waits for promises settled by now has run. */
-const afterPromises =
-  globalThis.setImmediate ??
-  ((job) => {
-    const { port1, port2 } = new MessageChannel()
-    port2.onmessage = () => {
-      port1.close()
-      job()
-    }
-    port1.postMessage(null)
-  })
+const afterPromises = globalThis.setImmediate ?? (globalThis.MessageChannel ? afterMessage : (job) => setTimeout(job, 0))
+
+function afterMessage(job) {
+  const { port1, port2 } = new MessageChannel()
+  port2.onmessage = () => {
+    port1.close()
+    job()
+  }
+  port1.postMessage(null)
+}
+
+/** Milliseconds; of use for differences alone. */
+const now = () => globalThis.performance?.now() ?? Date.now()
+
+/** What a client says in a heartbeat to leave for good. */
+const BYE = utf8.encode('bye')
 
 /**
  * One WebSocket, from the handshake to its end.
  *
  * `ready` resolves with the server's handshake answer or rejects with a `ConnectionError`. Only a
- * connection that became ready calls its owner: `onmessage(message)`, `onkick(body)`, and at last
- * `onend(error)` once, where `error` is undefined if the socket was simply closed.
+ * connection that became ready calls its owner: `onmessage(message, bytes)`, `onkick(body)`,
+ * `onheartbeat(body)`, and at last `onend(error)` once, where `error` is undefined if the socket was
+ * simply closed. `heartbeat()` of the owner is the body of the heartbeats that are sent.
  */
 class Connection {
   #socket
@@ -200,7 +230,7 @@ class Connection {
   #incoming = []
   #paused = false
 
-  constructor(url, { WebSocket, user, connectTimeout }, owner) {
+  constructor(url, { WebSocket, user, connectTimeout, resume }, owner) {
     this.#owner = owner
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.#connectTimer = setTimeout(() => {
@@ -210,7 +240,7 @@ class Connection {
     const socket = new WebSocket(url)
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => this.#sendJson(PackageType.HANDSHAKE, { sys: { type: 'tangelo-js', version: VERSION }, user })
+    socket.onopen = () => this.#sendJson(PackageType.HANDSHAKE, { sys: { type: 'tangelo-js', version: VERSION, resume }, user })
     socket.onmessage = (event) => this.#arrived(event.data)
     socket.onclose = () => this.#enqueue(() => this.end(this.#answer ? undefined : new ConnectionError('unreachable', `cannot connect to ${url}`)))
     // A close event follows every error event, and the error event says nothing a program could use.
@@ -239,7 +269,7 @@ class Connection {
   }
 
   #arrived(data) {
-    this.#lastHeard = performance.now()
+    this.#lastHeard = now()
     try {
       if (typeof data === 'string') throw protocolError('a text frame')
       for (const { type, body } of decodePackages(new Uint8Array(data))) {
@@ -281,14 +311,14 @@ class Connection {
 
   #handle(type, body) {
     if (!this.#answer) return this.#handshake(type, body)
-    if (type === PackageType.DATA) return this.#message(decodeMessage(body))
-    if (type === PackageType.HEARTBEAT) return this.#heartbeat()
+    if (type === PackageType.DATA) return this.#message(decodeMessage(body), body.length)
+    if (type === PackageType.HEARTBEAT) return this.#heartbeat(body)
     if (type === PackageType.KICK) return this.#owner.onkick(parseJson(body))
     throw protocolError(`a package of type ${type}`)
   }
 
-  #message(message) {
-    this.#owner.onmessage(message)
+  #message(message, length) {
+    this.#owner.onmessage(message, length)
     if (message.type === MessageType.RESPONSE) this.#pause()
   }
 
@@ -311,11 +341,12 @@ class Connection {
   }
 
   /** The server only ever answers heartbeats, its answer to the ACK being the first: we keep the time. */
-  #heartbeat() {
+  #heartbeat(body) {
+    if (body.length > 0) this.#owner.onheartbeat(body)
     if (!this.#interval || this.#heartbeatTimer) return
     this.#heartbeatTimer = setTimeout(() => {
       this.#heartbeatTimer = undefined
-      this.send(PackageType.HEARTBEAT)
+      this.send(PackageType.HEARTBEAT, this.#owner.heartbeat())
     }, this.#interval)
   }
 
@@ -323,15 +354,97 @@ class Connection {
   #watch() {
     if (!this.#interval) return
     const patience = 2 * this.#interval
-    const silence = performance.now() - this.#lastHeard
+    const silence = now() - this.#lastHeard
     if (silence >= patience) return this.end(new ConnectionError('silent', `nothing from the server for ${patience} ms`))
     this.#watchdog = setTimeout(() => this.#watch(), patience - silence)
   }
 }
 
+// --------------------------------------------------------------------------------------- session
+
+/**
+ * What goes on from one connection to the next: both sides count the messages of each direction, and
+ * keep what the other may not have.
+ */
+class Session {
+  #token
+  #window
+  #received = 0
+  #unreported = 0
+  /** Messages the server may not have taken: `{ bytes, id, sent }`. */
+  #kept = []
+  /** How many came before the first of them. */
+  #first = 0
+  #bytes = 0
+  #asked = 0
+  #most
+
+  constructor({ token, window }, most) {
+    this.#token = token
+    this.#window = window
+    this.#most = most
+  }
+
+  /** What the handshake says of it. */
+  get wish() {
+    return { token: this.#token, received: this.#received }
+  }
+
+  get receipt() {
+    this.#unreported = 0
+    return utf8.encode(String(this.#received))
+  }
+
+  hasRoom(bytes) {
+    return this.#bytes + bytes.length <= this.#most
+  }
+
+  /** Keeps a message until the server has it. Whether the server should be asked how far it is. */
+  keep(bytes, id, sent) {
+    this.#kept.push({ bytes, id, sent })
+    this.#bytes += bytes.length
+    this.#asked += bytes.length
+    if (this.#asked < this.#most / 4) return false
+    this.#asked = 0
+    return true
+  }
+
+  /** A message was heard. Whether the server should know at once, as it keeps no more than that. */
+  heard(length) {
+    this.#received += 1
+    this.#unreported += length
+    return this.#unreported > this.#window / 4
+  }
+
+  /** The server has taken so many. */
+  taken(count) {
+    while (this.#first < count && this.#kept.length > 0) {
+      this.#bytes -= this.#kept.shift().bytes.length
+      this.#first += 1
+    }
+  }
+
+  /** It goes on: returns what the server has not taken, in order. */
+  resume({ token, window, received, gap = 0 }) {
+    this.#token = token
+    this.#window = window
+    this.#received += gap
+    this.taken(received)
+    for (const kept of this.#kept) kept.sent = true
+    return this.#kept.map(({ bytes }) => bytes)
+  }
+
+  /** The requests that the server has not taken, and whether they were ever sent. */
+  get untaken() {
+    return new Map(this.#kept.filter(({ id }) => id).map(({ id, sent }) => [id, sent]))
+  }
+}
+
+const NO_SESSION = { untaken: new Map() }
+
 // ---------------------------------------------------------------------------------------- client
 
-const DEFAULTS = { timeout: 30_000, connectTimeout: 10_000, reconnect: false }
+const DEFAULTS = { timeout: 30_000, connectTimeout: 10_000, reconnect: false, maxBuffered: 2 ** 20 }
 const RECONNECT_DEFAULTS = { initialDelay: 500, maxDelay: 10_000, attempts: Infinity }
 
 /** Listeners by name. One that throws is reported and does not keep the others from being called. */
@@ -363,6 +476,7 @@ export class Client {
   #options
   #backoff
   #connection
+  #session
   #connected = false
   #closed = false
   #retryTimer
@@ -375,7 +489,7 @@ export class Client {
   /** Use `connect`. */
   constructor(url, options) {
     this.#url = url
-    this.#options = { WebSocket: globalThis.WebSocket, ...DEFAULTS, ...options }
+    this.#options = { WebSocket: globalThis.WebSocket, resume: Boolean(options?.reconnect), ...DEFAULTS, ...options }
     if (!this.#options.WebSocket) throw new TypeError('there is no WebSocket here: pass one as an option')
     const { reconnect } = this.#options
     this.#backoff = reconnect && { ...RECONNECT_DEFAULTS, ...(reconnect === true ? {} : reconnect) }
@@ -398,10 +512,10 @@ export class Client {
   }
 
   async request(route, body = {}, { timeout = this.#options.timeout } = {}) {
-    if (!this.#connected) throw new RequestError(this.#closed ? 'closed' : 'offline', route)
     const id = nextId(this.#lastId, this.#waiting)
     const message = encodeMessage(MessageType.REQUEST, id, route, body)
-    this.#connection.send(PackageType.DATA, message)
+    const refused = this.#say(message, id)
+    if (refused) throw new RequestError(refused, route)
     this.#lastId = id
     return new Promise((resolve, reject) => {
       const deadline = timeout > 0 && timeout < Infinity ? setTimeout(() => this.#fail(id, 'timeout'), timeout) : undefined
@@ -410,9 +524,24 @@ export class Client {
   }
 
   notify(route, body = {}) {
-    const message = encodeMessage(MessageType.NOTIFY, 0, route, body)
+    return !this.#say(encodeMessage(MessageType.NOTIFY, 0, route, body))
+  }
+
+  /** Sends a message, or keeps it until that can be done. Returns why not, if neither. */
+  #say(message, id) {
+    if (this.#closed) return 'closed'
+    if (!this.#connected && !this.#session) return 'offline'
+    if (message.length > MAX_BODY) throw new RangeError(`a message of ${message.length} bytes is too long for one package`)
+    if (this.#session && !this.#session.hasRoom(message)) return 'full'
+    const asks = this.#session?.keep(message, id, this.#connected)
     if (this.#connected) this.#connection.send(PackageType.DATA, message)
-    return this.#connected
+    if (asks) this.#report()
+    return undefined
+  }
+
+  /** Says how many messages were heard; the server answers how many it has taken. */
+  #report() {
+    if (this.#connected) this.#connection.send(PackageType.HEARTBEAT, this.#session.receipt)
   }
 
   on(route, listener) {
@@ -428,9 +557,12 @@ export class Client {
   }
 
   async #dial() {
-    const connection = new Connection(this.#url, this.#options, {
-      onmessage: (message) => this.#receive(message),
+    const resume = this.#session?.wish ?? (this.#options.resume || undefined)
+    const connection = new Connection(this.#url, { ...this.#options, resume }, {
+      onmessage: (message, length) => this.#receive(message, length),
       onkick: (body) => this.#kicked(body),
+      onheartbeat: (body) => this.#session?.taken(Number(decodeText(body))),
+      heartbeat: () => this.#session?.receipt,
       onend: (error) => this.#lost(error),
     })
     this.#connection = connection
@@ -439,9 +571,33 @@ export class Client {
     if (this.#closed) return
     this.#user = answer.user
     this.#connected = true
+    return this.#enter(answer.sys?.resume)
   }
 
-  #receive(message) {
+  /** What the server says of the session; returns what happened to it. */
+  #enter(resume) {
+    const isResumed = this.#session !== undefined && resume?.received !== undefined
+    if (!isResumed) {
+      this.#failAll('lost')
+      const { token, window } = resume ?? {}
+      this.#session = typeof token === 'string' ? new Session({ token, window: window || 1 }, this.#options.maxBuffered) : undefined
+      return { lost: resume?.lost }
+    }
+    const untaken = this.#session.resume(resume)
+    const pending = new Set(resume.pending)
+    const toBeSent = this.#session.untaken
+    for (const message of untaken) this.#connection.send(PackageType.DATA, message)
+    if (resume.gap) {
+      // What was taken and is not to be answered any more was answered in the gap.
+      for (const id of [...this.#waiting.keys()]) {
+        if (!pending.has(id) && !toBeSent.has(id)) this.#fail(id, 'lost')
+      }
+    }
+    return { resumed: true, gap: resume.gap }
+  }
+
+  #receive(message, length) {
+    if (this.#session?.heard(length)) this.#report()
     if (message.type === MessageType.PUSH) return this.#pushes.call(message.route, message.body)
     this.#take(message.id)?.resolve(message.body)
   }
@@ -455,7 +611,9 @@ export class Client {
     if (this.#closed) return
     this.#connected = false
     this.#connection = undefined
-    this.#failAll('lost')
+    // Bad bytes would only come again.
+    if (!this.#backoff || error?.code === 'protocol') this.#session = undefined
+    if (!this.#session) this.#failAll('lost')
     if (error) this.#events.call('error', error)
     this.#retry(1)
   }
@@ -473,20 +631,25 @@ export class Client {
   }
 
   async #redial(attempt) {
+    let entered
     try {
-      await this.#dial()
+      entered = await this.#dial()
     } catch (error) {
       if (this.#closed) return
       this.#events.call('error', error)
       // A server that says no will say it again.
       return error.code === 'refused' ? this.#finish('refused') : this.#retry(attempt + 1)
     }
-    if (this.#connected) this.#events.call('reconnect', { attempt })
+    if (!entered) return
+    if (entered.resumed) this.#events.call('resumed', { attempt })
+    else this.#events.call('reconnect', entered.lost ? { attempt, lost: entered.lost } : { attempt })
+    if (entered.gap) this.#events.call('gap', { lost: entered.gap })
   }
 
   #finish(reason) {
     if (this.#closed) return
     this.#closed = true
+    if (this.#connected && this.#session && reason === 'closed') this.#connection.send(PackageType.HEARTBEAT, BYE)
     this.#connected = false
     clearTimeout(this.#retryTimer)
     this.#connection?.end()
@@ -507,7 +670,11 @@ export class Client {
   }
 
   #failAll(code) {
-    for (const id of [...this.#waiting.keys()]) this.#fail(id, code)
+    const { untaken } = this.#session ?? NO_SESSION
+    for (const id of [...this.#waiting.keys()]) {
+      const wasNeverSent = code === 'lost' && untaken.get(id) === false
+      this.#fail(id, wasNeverSent ? 'offline' : code)
+    }
   }
 }
 
@@ -516,3 +683,30 @@ export class Client {
  * stood once are tried again.
  */
 export const connect = (url, options) => Client.connect(url, options)
+
+/**
+ * A `WebSocket` for containers that have none but a function that opens sockets, as mini-games have:
+ * `connect(url, { WebSocket: socketOf(wx.connectSocket) })`.
+ */
+export const socketOf = (connectSocket) =>
+  class {
+    #task
+
+    constructor(url) {
+      const task = connectSocket({ url })
+      this.#task = task
+      task.onOpen(() => this.onopen?.())
+      task.onMessage(({ data }) => this.onmessage?.({ data }))
+      task.onClose(() => this.onclose?.())
+      // Where opening fails, some containers tell the error and no close.
+      task.onError(() => this.onclose?.())
+    }
+
+    send({ buffer, byteOffset, byteLength }) {
+      this.#task.send({ data: buffer.slice(byteOffset, byteOffset + byteLength), fail: () => this.close() })
+    }
+
+    close() {
+      this.#task.close({ fail: () => {} })
+    }
+  }

@@ -39,7 +39,8 @@ function readMessage(body) {
 
 /**
  * `onmessage(message, peer)` gets each request and notify, `onready(peer)` each client after its ACK.
- * `peer.received` is the list of all package types that came in.
+ * `peer.received` is the list of all package types that came in, `peer.heartbeats` the bodies of heartbeats.
+ * A `handshake` that is a function gets what the client said, and answers.
  */
 export async function serve(t, { handshake = { code: 200, sys: {} }, answerHeartbeats = true, onmessage, onready } = {}) {
   const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' })
@@ -47,19 +48,22 @@ export async function serve(t, { handshake = { code: 200, sys: {} }, answerHeart
   const server = { url: `ws://127.0.0.1:${wss.address().port}`, handshakes: [], peers: [] }
 
   wss.on('connection', (socket) => {
-    const peer = { socket, received: [], send: (...packages) => socket.send(Buffer.concat(packages)) }
+    const peer = { socket, received: [], heartbeats: [], send: (...packages) => socket.send(Buffer.concat(packages)) }
     server.peers.push(peer)
     socket.on('message', (bytes) => {
       const type = bytes[0]
       peer.received.push(type)
       if (type === HANDSHAKE) {
-        server.handshakes.push(JSON.parse(bytes.subarray(4).toString()))
-        if (handshake) peer.send(pkg(HANDSHAKE, typeof handshake === 'string' ? handshake : JSON.stringify(handshake)))
+        const hello = JSON.parse(bytes.subarray(4).toString())
+        server.handshakes.push(hello)
+        const answer = typeof handshake === 'function' ? handshake(hello, peer) : handshake
+        if (answer) peer.send(pkg(HANDSHAKE, typeof answer === 'string' ? answer : JSON.stringify(answer)))
       }
       if (type === ACK) {
         onready?.(peer)
-        if (handshake.sys.heartbeat) peer.send(pkg(HEARTBEAT))
+        if (handshake.sys?.heartbeat) peer.send(pkg(HEARTBEAT))
       }
+      if (type === HEARTBEAT) peer.heartbeats.push(bytes.subarray(4).toString())
       if (type === HEARTBEAT && answerHeartbeats) peer.send(pkg(HEARTBEAT))
       if (type === DATA) onmessage?.(readMessage(bytes.subarray(4)), peer)
     })

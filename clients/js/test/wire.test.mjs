@@ -71,3 +71,12 @@ test('ids go round and pass over those still waiting', () => {
 test('the version in the handshake is that of the package', () => {
   assert.equal(VERSION, JSON.parse(readFileSync(new URL('../package.json', import.meta.url))).version)
 })
+
+test('text is encoded alike where the platform has nothing for it', () => {
+  for (const text of ['', 'plain', '100 %', 'é', '你好', '😀 and \u0000', '\u07ff\u0800\uffff']) {
+    const bytes = new TextEncoder().encode(text)
+    assert.deepEqual(wire.encodeText(text), bytes)
+    assert.equal(wire.decodeUtf8(bytes), text)
+  }
+  for (const bad of [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) assert.throws(() => wire.decodeUtf8(new Uint8Array(bad)))
+})

@@ -79,6 +79,8 @@ pub enum Event {
     Ack,
     /// It lives.
     Heartbeat,
+    /// It lives, and its heartbeat has a body: how far it has come with what it was told.
+    Receipt(Bytes),
     /// It says something.
     Message(Message),
     /// It says something that is not what its definition says. A request is to be answered.
@@ -99,6 +101,8 @@ pub enum Outgoing<'a> {
     Hello(&'a [u8]),
     /// The server lives.
     Heartbeat,
+    /// The server lives, and has taken so many of the client's messages.
+    Receipt(u64),
     /// The answer to a request.
     Response {
         /// The request's id.
@@ -118,7 +122,7 @@ impl Outgoing<'_> {
         package::HEADER
             + match self {
                 Self::Hello(body) | Self::Kick(body) | Self::Response { body, .. } => body.len(),
-                Self::Heartbeat => 0,
+                Self::Heartbeat | Self::Receipt(_) => 0,
                 Self::Push(push) => push.size(),
             }
     }

@@ -7,7 +7,7 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Definition, Service, Services};
 
 use crate::{
-    Channel, Context, Handlers, Limits, Member, SingleSession, States,
+    Channel, Context, Handlers, Limits, Member, Resume, SingleSession, States,
     channel::{OnLeave, PushFilters},
     component::Components,
     connections, encodings,
@@ -43,6 +43,7 @@ pub struct Blueprint {
     pub(crate) rpc: rpc::Settings,
     pub(crate) events: Events,
     pub(crate) single_session: Option<SingleSession>,
+    pub(crate) resume: Option<Resume>,
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -75,6 +76,7 @@ impl Blueprint {
             rpc: rpc::Settings::default(),
             events: Events::default(),
             single_session: None,
+            resume: None,
             mistakes: Vec::new(),
         }
     }
@@ -209,6 +211,7 @@ impl Blueprint {
         let mut mistakes = self.mistakes.clone();
         mistakes.extend(self.jobs.mistakes());
         mistakes.extend(self.encodings.mistakes());
+        mistakes.extend(self.resume.into_iter().flat_map(Resume::mistakes));
         mistakes
     }
 

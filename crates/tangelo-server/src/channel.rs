@@ -247,8 +247,14 @@ impl Channels {
     }
 
     /// A front end brings a member again. What is known of the session stays, and is behind this
-    /// connection from now on.
-    pub(crate) fn restore(&self, name: &str, member: Member, connection: &Connection) {
+    /// connection from now on, also one that was a session of the front end `from`.
+    pub(crate) fn restore(
+        &self,
+        name: &str,
+        member: Member,
+        connection: &Connection,
+        from: Option<&str>,
+    ) {
         let road = Road::Over(connection.clone());
         self.in_shard(name, |shard| {
             let name = match shard.get_key_value(name) {
@@ -256,6 +262,14 @@ impl Channels {
                 None => Arc::from(name),
             };
             let room = shard.entry(Arc::clone(&name)).or_default();
+            if let Some(from) = from
+                && room.members.change_frontend(from, &member, &road)
+            {
+                let mut joined = self.shared.joined.lock();
+                joined.remove(from, member.session, &name);
+                joined.add(&member.frontend_id, member.session, &name);
+                return;
+            }
             let known = &member.frontend_id;
             if room.members.take_road(known, member.session, &road) {
                 return;

@@ -25,6 +25,7 @@ use crate::{
     handler::Threads,
     pipeline::{Gone, Lines, Pipeline},
     push::Pushes,
+    resume::Resumes,
     roster::Roster,
     route::Routes,
     session::SessionIds,
@@ -41,6 +42,8 @@ pub struct Context {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) session_ids: SessionIds,
     pub(crate) sessions: Sessions,
+    /// On a front end whose sessions can be resumed.
+    pub(crate) resumes: Option<Resumes>,
     pub(crate) connections: Connections,
     pub(crate) encodings: Encodings,
     pub(crate) channels: Channels,

@@ -8,7 +8,9 @@ mod owed;
 mod passing;
 mod replies;
 mod requests;
+mod resuming;
 mod running;
+mod taking;
 mod timer;
 
 use std::{
@@ -29,7 +31,9 @@ use self::{
     choices::Choices,
     end::End,
     owed::Owed,
+    resuming::Resuming,
     running::{Next, Running},
+    taking::Taking,
     timer::Timer,
 };
 use crate::{
@@ -64,6 +68,10 @@ pub(crate) struct Front {
     running: Running,
     choices: Choices,
     owed: Owed,
+    /// What is kept for a client that may come back; none for one that did not ask for it.
+    resuming: Option<Box<Resuming>>,
+    /// The session that its client had on another front end, on its way here.
+    taking: Option<Taking>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -95,6 +103,8 @@ impl Front {
             running: Running::new(Arc::clone(session.wake()), context.limits().in_flight),
             choices: Choices::default(),
             owed: Owed::default(),
+            resuming: None,
+            taking: None,
             context,
             session,
             connection: Some(connection),
@@ -127,15 +137,23 @@ impl Front {
     /// One turn of an open connection; an error when it ends, which is the reason.
     fn turn(&mut self, task: &mut TaskContext<'_>) -> Result<(), End> {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
+        self.watch_arrival()?;
+        self.watch_taking(task)?;
         self.flush(task)?;
         self.watch_timer(task)?;
+        self.tell_again()?;
         self.tell_queued()?;
         self.poll_running(task)?;
         let more = !self.session.is_closed() && self.read(task)?;
         self.watch_silence()?;
+        self.tell_again()?;
         self.flush(task)?;
+        self.watch_break()?;
+        self.watch_leaving()?;
         self.watch_end()?;
-        if more || !self.session.queue().rest() && !self.unwritten {
+        let may_tell = self.state == State::Working;
+        let has_rest = !self.session.queue().rest() || may_tell && !self.has_told_all();
+        if more || has_rest && !self.unwritten {
             task.waker().wake_by_ref();
         }
         Ok(())
@@ -192,7 +210,9 @@ impl Front {
             };
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
+            let deadlines = deadlines.chain(self.leaves_at());
             self.timer.set(deadlines.fold(patience, Instant::min));
+            self.forget_old();
             self.release_buffers();
         }
         Ok(())
@@ -204,6 +224,9 @@ impl Front {
         self.items = Vec::new();
         self.session.queue().shrink();
         self.owed.shrink();
+        if let Some(resuming) = &mut self.resuming {
+            resuming.shrink();
+        }
     }
 
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
@@ -224,7 +247,9 @@ impl Front {
     fn tell(&mut self, item: Item) -> Result<(), End> {
         match item {
             // Nothing but the handshake's answer is said before it is acknowledged.
-            Item::Push(push) | Item::Replaceable { push, .. } if self.state == State::Working => {
+            Item::Push(push) | Item::Replaceable { push, .. }
+                if self.state == State::Working || self.outlives() =>
+            {
                 self.push(&push)?;
             }
             Item::Push(_) | Item::Replaceable { .. } => {}
@@ -335,9 +360,10 @@ impl Front {
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
     fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
-            (State::Inited, Event::Hello(body)) => self.shake_hands(&body),
+            (State::Inited, Event::Hello(body)) if self.taking.is_none() => self.shake_hands(&body),
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
+            (State::Working, Event::Receipt(body)) => self.note_receipt(&body),
             (State::Working, Event::Message(message)) => self.handle_message(context, message),
             (State::Working, Event::Unreadable { id, route, problem }) => {
                 let status = Status::new(Code::DECODE_REQ_ERROR, problem);
@@ -372,13 +398,16 @@ impl Future for Front {
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         this.session.wake().register(task.waker());
-        if !this.ended {
+        while !this.ended {
             match this.turn(task) {
                 Ok(()) => return Poll::Pending,
+                Err(End::HandedOver) => this.vanish(),
                 Err(end) => {
                     // What was answered before the end leaves before it. It may fail as the end did.
                     let _ = this.flush(task);
-                    this.end(&end);
+                    if !this.goes_away(&end) {
+                        this.end(&end);
+                    }
                 }
             }
         }

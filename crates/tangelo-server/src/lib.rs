@@ -32,6 +32,8 @@ mod generated {
     pub mod lifecycle;
     #[path = "tangelo.remote.rs"]
     pub mod remote;
+    #[path = "tangelo.resume.rs"]
+    pub mod resume;
     #[path = "tangelo.session.rs"]
     pub mod session;
 }
@@ -46,6 +48,7 @@ mod presence;
 mod push;
 mod remote;
 mod request;
+mod resume;
 mod roster;
 mod route;
 mod rpc;
@@ -79,6 +82,7 @@ pub use push::{
 };
 pub use remote::{RemoteRequest, Remotes};
 pub use request::Request;
+pub use resume::Resume;
 pub use route::{Candidates, RouteParam, RouteRule, RouteTo, Routes, Servers, crc32};
 pub use rpc::{FailMode, Invocation, Rpc, RpcCall, RpcFilter, RpcLog, UnknownFailMode};
 pub use schedule::{

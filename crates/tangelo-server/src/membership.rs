@@ -101,6 +101,30 @@ impl Memberships {
         bound
     }
 
+    /// The servers that are not this one, and its channels there.
+    pub(crate) fn elsewhere(&self) -> Vec<(String, Vec<Membership>)> {
+        let elsewhere = self
+            .0
+            .iter()
+            .filter(|server| matches!(server.road, Road::Over(_)));
+        elsewhere
+            .map(|server| (server.server_id.clone(), server.channels.clone()))
+            .collect()
+    }
+
+    /// The roads from these servers, and its channels there.
+    pub(crate) fn on_roads(&self, server_ids: &[String]) -> Vec<(Connection, Vec<Membership>)> {
+        let those = self
+            .0
+            .iter()
+            .filter(|server| server_ids.contains(&server.server_id));
+        let roads = those.filter_map(|server| match &server.road {
+            Road::Over(connection) => Some((connection.clone(), server.channels.clone())),
+            Road::Here => None,
+        });
+        roads.collect()
+    }
+
     /// What to restore on this server, which is now behind this connection.
     fn restored(&mut self, server_id: &str, connection: &Connection) -> Option<Vec<Membership>> {
         let server = self.server(server_id)?;
@@ -181,6 +205,7 @@ impl Departed {
         let restored = theirs.into_iter().map(|(session, server)| RestoreReq {
             sid: session.0,
             memberships: server.channels,
+            from: String::new(),
         });
         restored.collect()
     }
@@ -227,6 +252,7 @@ pub(crate) fn restore(back_end: &Connection, sessions: &Sessions) {
                 let message = RestoreReq {
                     sid: session.id().0,
                     memberships: channels,
+                    from: String::new(),
                 };
                 let _ = back_end.tell(RESTORE, |out| message.encode_raw(out));
                 restored += 1;

@@ -27,6 +27,7 @@ use crate::{
     peers::BackEnds,
     pipeline::{Gone, Lines},
     remote,
+    resume::Resumes,
     roster::Roster,
     session::{SessionIds, Single},
 };
@@ -314,6 +315,7 @@ fn assemble(
         rpc,
         mut events,
         single_session,
+        resume,
         ..
     } = blueprint;
     let keeps_roster = instance.frontend && !stores.is_empty();
@@ -327,6 +329,7 @@ fn assemble(
     let single = single_session.filter(|_| instance.frontend);
     let single = single.map(|config| Single::new(config, &instance.server_type));
     let sessions = Sessions::new(events, single);
+    let resumes = resume.filter(|_| instance.frontend).map(Resumes::new);
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
     let limits = limits.that_can_be_kept();
@@ -361,6 +364,7 @@ fn assemble(
         heartbeat,
         session_ids,
         sessions,
+        resumes,
         connections,
         encodings,
         channels,

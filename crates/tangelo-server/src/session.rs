@@ -9,6 +9,7 @@ mod frontend;
 mod id;
 mod queue;
 mod remote;
+mod resumable;
 mod settings;
 mod single;
 mod table;
@@ -34,7 +35,8 @@ pub(crate) use self::{
     front::FrontSession,
     id::SessionIds,
     queue::{Item, Queue},
-    remote::{SessionService, ids_of},
+    remote::{GET, SessionService, ask_until, ids_of, look_at_nobody, road},
+    resumable::{Arrival, Demand},
     single::{Single, keep},
     wake::Wake,
 };

@@ -9,7 +9,14 @@ fn generated_code_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server-generated");
     fs::create_dir_all(&out).unwrap();
-    for name in ["forward", "session", "channel", "remote", "lifecycle"] {
+    for name in [
+        "forward",
+        "session",
+        "channel",
+        "remote",
+        "lifecycle",
+        "resume",
+    ] {
         tangelo_rpc_build::Builder::new()
             .rpc_path("tangelo_rpc")
             .messages_only()

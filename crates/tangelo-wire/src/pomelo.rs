@@ -8,4 +8,5 @@ pub mod json;
 pub mod message;
 pub mod package;
 pub mod protobuf;
+pub mod resume;
 mod version;

@@ -69,8 +69,8 @@ pub mod prelude {
             Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
             FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, HostFilter, IntoReply,
             Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence, PushSchedulers,
-            Request, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId, SessionState,
-            Sessions, SingleSession, State, Uid,
+            Request, Resume, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId,
+            SessionState, Sessions, SingleSession, State, Uid,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

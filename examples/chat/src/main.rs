@@ -22,7 +22,9 @@ fn main() -> ExitCode {
             server.handler("gateHandler", gate::handlers())
         })
         .server("connector", |server| {
-            server.handler("entryHandler", entry::handlers())
+            server
+                .handler("entryHandler", entry::handlers())
+                .resume(Resume::default())
         })
         .server("chat", |server| {
             server

@@ -50,8 +50,12 @@ mod presence;
 mod process_log;
 #[cfg(target_os = "linux")]
 mod proxies;
+mod proxy;
 mod push_schedulers;
 mod remotes;
+mod resume;
+mod resume_elsewhere;
+mod returning;
 mod rooms;
 mod routes;
 mod rpc;

@@ -166,7 +166,7 @@ impl<F: Send + 'static, R: FrameReceiver<F>, S: FrameSender<F>> Connection for C
                 self.greeted(answer);
                 return Ok(());
             }
-            Told::Heartbeat => return Ok(()),
+            Told::Heartbeat | Told::Receipt(_) => return Ok(()),
             Told::Kick(body) => {
                 let body: Value = serde_json::from_slice(body).unwrap_or_default();
                 let reason = body.get("reason").and_then(Value::as_str);

@@ -52,7 +52,8 @@ fn event(package: Package, translation: Option<&mut Translation>) -> Result<Even
     Ok(match package.kind {
         Kind::Handshake => Event::Hello(package.body),
         Kind::HandshakeAck => Event::Ack,
-        Kind::Heartbeat => Event::Heartbeat,
+        Kind::Heartbeat if package.body.is_empty() => Event::Heartbeat,
+        Kind::Heartbeat => Event::Receipt(package.body),
         Kind::Data => {
             let message = message::decode(package.body)?;
             match translation {
@@ -73,6 +74,9 @@ pub(crate) fn write(
     match (outgoing, translation) {
         (Outgoing::Hello(body), _) => package::encode(Kind::Handshake, body, out)?,
         (Outgoing::Heartbeat, _) => package::encode(Kind::Heartbeat, &[], out)?,
+        (Outgoing::Receipt(received), _) => {
+            package::encode(Kind::Heartbeat, received.to_string().as_bytes(), out)?;
+        }
         (Outgoing::Response { id, body }, Some(translation)) => {
             translation.respond(id, body, out)?
         }

@@ -162,6 +162,44 @@ impl Members {
         true
     }
 
+    /// A session of the front end `from` is one of another, and on this road, from now on. It keeps its place
+    /// in the order. `false` if it is not in.
+    pub(super) fn change_frontend(&mut self, from: &str, to: &Member, road: &Road) -> bool {
+        if self.has(&to.frontend_id, to.session) {
+            return false;
+        }
+        let Some(old) = self.by_frontend.get_mut(from) else {
+            return false;
+        };
+        let Some(number) = old.numbers.remove(&to.session) else {
+            return false;
+        };
+        let Some(mut placed) = self.in_order.remove(&number) else {
+            return false;
+        };
+        let gave = old.give_place(placed.road, placed.at);
+        if old.numbers.is_empty() {
+            self.by_frontend.remove(from);
+        }
+        if let Some((_, moved)) = gave {
+            self.moved(moved, placed.at);
+        }
+        let frontend_id = match self.by_frontend.get_key_value(&to.frontend_id) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::clone(&to.frontend_id),
+        };
+        let new = self
+            .by_frontend
+            .entry(Arc::clone(&frontend_id))
+            .or_default();
+        new.numbers.insert(to.session, number);
+        placed.at = new.take_place(to.session, number, road);
+        placed.road = road.id();
+        placed.member.frontend_id = frontend_id;
+        self.in_order.insert(number, placed);
+        true
+    }
+
     /// Members on the road of this number.
     pub(super) fn on_road(&self, road: u64) -> impl Iterator<Item = &Member> {
         let lanes = self
@@ -363,6 +401,38 @@ mod tests {
         assert_eq!(&*left.uid, "connector-1");
         let left: Vec<_> = members.iter().map(|member| &*member.uid).collect();
         assert_eq!(left, ["connector-2"]);
+    }
+
+    #[test]
+    fn who_changes_the_front_end_keeps_the_place_in_the_order() {
+        let mut members = Members::default();
+        for session in 0..6 {
+            let uid = (session % 2).to_string();
+            members.add(member(&uid, session, "connector-1"), &Road::Here);
+        }
+        let mut change = |session, from: &str, to: &str| {
+            members.change_frontend(from, &member("", session, to), &Road::Here)
+        };
+        assert!(change(2, "connector-1", "connector-2") && change(5, "connector-1", "connector-2"));
+        assert!(
+            !change(2, "connector-1", "connector-2"),
+            "it is there already"
+        );
+        assert!(!change(9, "connector-1", "connector-2") && !change(1, "x", "connector-2"));
+        assert!(change(5, "connector-2", "connector-1"));
+        let order: Vec<_> = members.iter().map(|member| member.session.0).collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(told(&members).len(), 6);
+        assert_eq!(
+            &*members.member("connector-2", SessionId(2)).unwrap().uid,
+            "0"
+        );
+        assert!(members.remove("connector-1", SessionId(2)).is_none());
+        members.remove("connector-2", SessionId(2)).unwrap();
+        for session in [0, 1, 3, 4, 5] {
+            members.remove("connector-1", SessionId(session)).unwrap();
+        }
+        assert!(members.by_uid.is_empty() && members.by_frontend.is_empty());
     }
 
     /// Looking at all for each would take minutes.

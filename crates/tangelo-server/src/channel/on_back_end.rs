@@ -54,7 +54,9 @@ impl ChannelOnBackEnd {
                 session: SessionId(message.sid),
                 frontend_id: Arc::from(&*hello.identity.server_id),
             };
-            self.0.restore(&membership.channel, member, connection);
+            let from = Some(&*message.from).filter(|from| !from.is_empty());
+            self.0
+                .restore(&membership.channel, member, connection, from);
         }
         Ok(())
     }

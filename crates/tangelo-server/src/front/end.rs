@@ -29,6 +29,21 @@ pub(super) enum End {
     Kicked(Arc<str>),
     #[error("this server leaves")]
     Leaving,
+    #[error("more was kept for it than may be")]
+    Overtaken,
+    #[error("it did not come back in time")]
+    Away,
+    #[error("another server has it")]
+    Moved,
+    #[error("another server wanted it and did not take it")]
+    NotTaken,
+    #[error("it says that it has more than it was sent")]
+    BadCount,
+    #[error("it left")]
+    Bye,
+    /// Not an end of the client's: another session has its connection.
+    #[error("it has the session it had")]
+    HandedOver,
 }
 
 impl End {
@@ -36,10 +51,17 @@ impl End {
     pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
-            Self::Connection(_) | Self::Refused(_) => CloseReason::Failed(self.to_string()),
+            Self::Connection(_)
+            | Self::Refused(_)
+            | Self::Overtaken
+            | Self::NotTaken
+            | Self::BadCount => CloseReason::Failed(self.to_string()),
             Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
             Self::Kicked(reason) => CloseReason::Kicked(Arc::clone(reason)),
             Self::Leaving => CloseReason::Leaving,
+            Self::Away => CloseReason::Away,
+            Self::Moved => CloseReason::Moved,
+            Self::Bye | Self::HandedOver => CloseReason::Left,
         }
     }
 }
@@ -52,7 +74,7 @@ impl Front {
         if !leaves && !self.session.is_closed() {
             return Ok(());
         }
-        if !self.unwritten && !self.session.queue().is_filled() {
+        if !self.unwritten && !self.session.queue().is_filled() && self.has_told_all() {
             return Err(self.kicked().unwrap_or(End::Leaving));
         }
         // One that does not read holds nobody.
@@ -80,6 +102,14 @@ impl Front {
                 debug!(%session, "client left");
                 None
             }
+            End::Bye | End::HandedOver => {
+                debug!(%session, "client left");
+                None
+            }
+            End::Away | End::Moved => {
+                debug!(%session, reason = %end, "session ends without its client");
+                None
+            }
             End::Leaving => {
                 debug!(%session, "closed as this server leaves");
                 None
@@ -98,7 +128,12 @@ impl Front {
                 }
                 Some(handshake::kick(reason))
             }
-            End::Connection(_) | End::HandshakeTimeout | End::Silent(_) => {
+            End::Connection(_)
+            | End::HandshakeTimeout
+            | End::Silent(_)
+            | End::Overtaken
+            | End::NotTaken
+            | End::BadCount => {
                 if let Some(left_out) = self.context.may_log() {
                     info!(%session, %peer, reason = %end, left_out, "connection closed");
                 }
@@ -120,6 +155,8 @@ impl Front {
         self.session.queue().close();
         self.end_with_client();
         self.owed.clear();
+        self.resuming = None;
+        self.taking = None;
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);

@@ -6,7 +6,7 @@ use tangelo_connector::{Agreement, Outgoing};
 use tangelo_wire::pomelo::handshake::{self, Offer, State};
 use tracing::debug;
 
-use super::{End, Front};
+use super::{End, Front, resuming::Greeted};
 use crate::Limits;
 
 impl Front {
@@ -21,10 +21,18 @@ impl Front {
                 paced: hello.reads_one_package(),
             });
         }
+        // What was said over an earlier connection is not known where a later one translates.
+        let asked = hello.resume.clone().filter(|_| offered.is_none());
+        let resume = match self.greet(asked) {
+            Greeted::Here(resume) => resume,
+            Greeted::HandedOver => return Err(End::HandedOver),
+            Greeted::Later => return Ok(()),
+        };
         let offer = Offer {
             heartbeat: context.heartbeat,
             dictionary: offered.and_then(|offered| offered.dictionary.as_ref()),
             protos: offered.and_then(|offered| offered.protos.as_ref()),
+            resume: resume.as_ref(),
         };
         self.queue(Outgoing::Hello(&handshake::accept(&hello, &offer)))?;
         self.state = State::WaitAck;
@@ -39,14 +47,15 @@ impl Front {
         self.hear();
         // The handshake may have had longer than silence has.
         self.timer.at_latest(self.patience);
+        self.show_presence()?;
         self.beat()
     }
 
     pub(super) fn beat(&mut self) -> Result<(), End> {
-        if self.context.heartbeat.is_some() {
-            self.queue(Outgoing::Heartbeat)
-        } else {
-            Ok(())
+        match self.receipt() {
+            Some(received) => self.queue(Outgoing::Receipt(received)),
+            None if self.context.heartbeat.is_some() => self.queue(Outgoing::Heartbeat),
+            None => Ok(()),
         }
     }
 
@@ -75,6 +84,7 @@ impl Front {
             return Ok(());
         }
         Err(self.kicked().unwrap_or_else(|| match self.state {
+            _ if self.connection.is_none() => End::Away,
             State::Working => End::Silent(self.patience_for_silence()),
             State::Inited | State::WaitAck => End::HandshakeTimeout,
         }))

@@ -44,6 +44,11 @@ impl Owed {
         self.0.front().map(|answer| answer.deadline)
     }
 
+    /// The requests they answer.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|answer| answer.id)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -77,6 +77,10 @@ impl Front {
     }
 
     pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
+        if self.outlives() {
+            self.keep_response(id, body);
+            return Ok(());
+        }
         match self.queue(Outgoing::Response { id, body }) {
             Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
                 let status = Status::from(Code::BUSINESS_ERROR).with_cause(unsaid);
@@ -90,7 +94,11 @@ impl Front {
     }
 
     /// Tells the client something unasked. What it cannot be told is left out; it hears what is behind it.
-    pub(super) fn push(&mut self, push: &Push) -> Result<(), End> {
+    pub(super) fn push(&mut self, push: &Arc<Push>) -> Result<(), End> {
+        if self.outlives() {
+            self.keep_push(push);
+            return Ok(());
+        }
         match self.queue(Outgoing::Push(push)) {
             Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
                 if let Some(left_out) = self.may_log() {

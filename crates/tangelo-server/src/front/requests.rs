@@ -26,6 +26,9 @@ impl Front {
             MessageKind::Notify | MessageKind::Push => 0,
             MessageKind::Response => return Ok(()),
         };
+        if self.was_taken(id) {
+            return Ok(());
+        }
         let route = match message.route() {
             Route::Name(name) => 0..name.len(),
             Route::Code(code) => {

@@ -59,6 +59,21 @@ impl Running {
         self.places.iter().all(|place| place.entry.is_none())
     }
 
+    /// The requests that run and will be answered.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        let running = self.places.iter().filter_map(|place| place.entry.as_ref());
+        running.map(|entry| entry.id).filter(|id| *id != 0)
+    }
+
+    /// Nobody waits for an answer to what runs any more.
+    pub(super) fn owe_nothing(&mut self) {
+        let running = self
+            .places
+            .iter_mut()
+            .filter_map(|place| place.entry.as_mut());
+        running.for_each(|entry| entry.id = 0);
+    }
+
     /// A free place. It stays free until something is added there.
     ///
     /// # Errors

@@ -157,6 +157,8 @@ pub struct RestoreReq {
     pub sid: u64,
     #[prost(message, repeated, tag = "2")]
     pub memberships: tangelo_rpc::codegen::prost::alloc::vec::Vec<Membership>,
+    #[prost(string, tag = "3")]
+    pub from: tangelo_rpc::codegen::prost::alloc::string::String,
 }
 #[allow(
     clippy::all,

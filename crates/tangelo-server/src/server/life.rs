@@ -26,6 +26,7 @@ use crate::{
     limits,
     peers::Callers,
     remote::{self, RemoteOnServer},
+    resume::ResumeService,
     session::{self, SessionService},
 };
 
@@ -114,6 +115,7 @@ impl Server {
                 sessions: context.sessions.clone(),
                 closed: None,
             })
+            .with(ResumeService(context.sessions.clone()))
             .with(LifeCycle {
                 started: Arc::clone(started),
                 dialed: true,
@@ -155,6 +157,7 @@ impl Server {
                 closed: Some(SessionOnBackEnd(context.channels.clone())),
             })
             .with(ChannelOnBackEnd(context.channels.clone()))
+            .with(ResumeService(context.sessions.clone()))
             .with(LifeCycle {
                 started: Arc::clone(started),
                 dialed: false,

@@ -52,7 +52,7 @@ impl From<BindError> for Status {
 
 impl Sessions {
     /// Binds a user to a session.
-    pub(super) async fn bind(
+    pub(crate) async fn bind(
         &self,
         session: &Arc<FrontSession>,
         uid: Uid,

@@ -1,4 +1,4 @@
-//! What an application is told of its sessions: bound, unbound, closed.
+//! What an application is told of its sessions: bound, unbound, away, back, closed.
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
@@ -23,6 +23,10 @@ pub enum CloseReason {
     Failed(String),
     /// This server leaves.
     Leaving,
+    /// The client lost its connection, and did not come back in time: see [`Blueprint::resume`].
+    Away,
+    /// The client has come back to another server of this type, which has the session now.
+    Moved,
 }
 
 /// Whom to tell of the sessions of a front end. Parts of the server add theirs before it starts, as
@@ -32,9 +36,14 @@ pub(crate) struct Events {
     bind: Vec<OnBind>,
     unbind: Vec<OnBind>,
     close: Vec<OnClose>,
+    away: Vec<OnSession>,
+    resume: Vec<OnSession>,
+    gap: Vec<OnGap>,
 }
 
 type OnBind = Box<dyn Fn(&FrontendSession, &str) + Send + Sync>;
+type OnSession = Box<dyn Fn(&FrontendSession) + Send + Sync>;
+type OnGap = Box<dyn Fn(&FrontendSession, u64) + Send + Sync>;
 type OnClose = Box<dyn Fn(&FrontendSession, &CloseReason) + Send + Sync>;
 
 /// Something that happened to a session.
@@ -43,6 +52,10 @@ pub(super) enum Event {
     Bound(Arc<str>),
     Unbound(Arc<str>),
     Closed(CloseReason),
+    Away,
+    Resumed,
+    /// So many messages are lost to its client.
+    Gap(u64),
 }
 
 /// What happened to one session and was not told yet. It is told in the order it happened, one after
@@ -99,7 +112,9 @@ impl Events {
 
     /// Whether nobody wants to know anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.bind.is_empty() && self.unbind.is_empty() && self.close.is_empty()
+        let of_users = self.bind.is_empty() && self.unbind.is_empty();
+        let of_connections = self.away.is_empty() && self.resume.is_empty() && self.gap.is_empty();
+        of_users && of_connections && self.close.is_empty()
     }
 
     /// Tells what happened to this session. No lock is held: who is told may use the session, and what
@@ -116,6 +131,9 @@ impl Events {
                     each(&self.unbind, "on_unbind", |unbound| unbound(&told, uid))
                 }
                 Event::Closed(why) => each(&self.close, "on_close", |closed| closed(&told, why)),
+                Event::Away => each(&self.away, "on_away", |away| away(&told)),
+                Event::Resumed => each(&self.resume, "on_resume", |resumed| resumed(&told)),
+                Event::Gap(lost) => each(&self.gap, "on_gap", |gap| gap(&told, *lost)),
             }
             session.look(|state| state.untold.telling = false);
         }
@@ -167,6 +185,35 @@ impl Blueprint {
         self.events.on_close(on_close);
         self
     }
+
+    /// Called on front ends when the client of a session that can be [resumed](Self::resume) has lost its
+    /// connection. [`on_resume`](Self::on_resume) or [`on_close`](Self::on_close) follows.
+    #[must_use]
+    pub fn on_away(mut self, on_away: impl Fn(&FrontendSession) + Send + Sync + 'static) -> Self {
+        self.events.away.push(Box::new(on_away));
+        self
+    }
+
+    /// Called on front ends when the client of a session that was [away](Self::on_away) is back.
+    #[must_use]
+    pub fn on_resume(
+        mut self,
+        on_resume: impl Fn(&FrontendSession) + Send + Sync + 'static,
+    ) -> Self {
+        self.events.resume.push(Box::new(on_resume));
+        self
+    }
+
+    /// Called on front ends after [`on_resume`](Self::on_resume) when so many messages, answers among them,
+    /// are lost to the client: more than the [window](crate::Resume::window) holds. The client knows it too.
+    #[must_use]
+    pub fn on_gap(
+        mut self,
+        on_gap: impl Fn(&FrontendSession, u64) + Send + Sync + 'static,
+    ) -> Self {
+        self.events.gap.push(Box::new(on_gap));
+        self
+    }
 }
 
 impl fmt::Display for CloseReason {
@@ -177,6 +224,8 @@ impl fmt::Display for CloseReason {
             Self::Silent => formatter.write_str("nothing heard for too long"),
             Self::Failed(why) => formatter.write_str(why),
             Self::Leaving => formatter.write_str("this server leaves"),
+            Self::Away => formatter.write_str("the client did not come back in time"),
+            Self::Moved => formatter.write_str("the client is back on another server"),
         }
     }
 }

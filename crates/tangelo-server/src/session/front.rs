@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use super::{
     BindError, CloseReason, Item, Queue, SessionId, Wake,
     events::{Event, Untold},
+    resumable::Resumable,
     settings::{Settings, TooLong},
 };
 use crate::{Context, OutboundKind, generated::forward, membership::Memberships, route::Homes};
@@ -37,6 +38,7 @@ pub(crate) struct FrontSession {
     queue: Queue,
     wake: Arc<Wake>,
     closed: AtomicBool,
+    away: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,10 @@ pub(super) struct State {
     homes: Homes,
     pub(super) untold: Untold,
     pub(super) closed: Option<CloseReason>,
+    /// Where its client came back from, if it did.
+    pub(super) peer: Option<SocketAddr>,
+    /// None unless its client may come back.
+    pub(super) resumable: Option<Box<Resumable>>,
     /// While a user is being bound, or unbound, and others have to be told: ends when that is over.
     pub(super) changing: Option<watch::Receiver<()>>,
 }
@@ -81,6 +87,16 @@ impl State {
 
 impl FrontSession {
     pub(crate) fn new(id: SessionId, peer: SocketAddr, context: Arc<Context>) -> Self {
+        Self::with_wake(id, peer, context, Arc::default())
+    }
+
+    /// One whose task there is already.
+    pub(crate) fn with_wake(
+        id: SessionId,
+        peer: SocketAddr,
+        context: Arc<Context>,
+        wake: Arc<Wake>,
+    ) -> Self {
         let queue = Queue::new(context.limits().queue);
         Self {
             id,
@@ -89,8 +105,9 @@ impl FrontSession {
             state: Mutex::default(),
             version: AtomicU32::new(0),
             queue,
-            wake: Arc::default(),
+            wake,
             closed: AtomicBool::new(false),
+            away: AtomicBool::new(false),
         }
     }
 
@@ -115,7 +132,16 @@ impl FrontSession {
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {
-        self.peer
+        self.state.lock().peer.unwrap_or(self.peer)
+    }
+
+    /// Whether its client has no connection, and may come back.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -141,6 +167,11 @@ impl FrontSession {
         self.state.lock().settings.get(key).cloned()
     }
 
+    /// All settings as a JSON object; nothing for none.
+    pub(crate) fn settings(&self) -> Bytes {
+        self.state.lock().settings.encode()
+    }
+
     pub(super) fn set(&self, key: &str, value: Value) -> Result<(), TooLong> {
         self.change(|state| state.settings.set(key.to_owned(), value))
     }
@@ -150,7 +181,7 @@ impl FrontSession {
     }
 
     /// Removes some settings and sets others: all of it, or nothing.
-    pub(super) fn change_settings(
+    pub(crate) fn change_settings(
         &self,
         set: Map<String, Value>,
         removed: &[String],
@@ -198,7 +229,7 @@ impl FrontSession {
             uid: state.uid.as_deref().unwrap_or_default().to_owned(),
             settings: state.settings.encode(),
             version: self.version(),
-            address: self.peer.to_string(),
+            address: state.peer.unwrap_or(self.peer).to_string(),
         };
         let encoded = Bytes::from(snapshot.encode_to_vec());
         state.snapshot = Some(encoded.clone());
@@ -261,7 +292,10 @@ impl FrontSession {
         state.closed = Some(reason);
         state.untold.extend(told);
         let left = (state.uid.clone(), std::mem::take(&mut state.memberships));
+        let resumable = state.resumable.take();
         drop(state);
+        self.set_away(false);
+        drop(resumable);
         self.queue.seal();
         self.closed.store(true, Ordering::Release);
         self.wake.wake();

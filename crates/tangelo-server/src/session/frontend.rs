@@ -14,6 +14,15 @@ impl FrontendSession {
         session.is_front().then(|| Self(session.clone()))
     }
 
+    /// Whether its client has lost its connection and may come back: see
+    /// [`Blueprint::resume`](crate::Blueprint::resume).
+    pub fn is_away(&self) -> bool {
+        match &self.0.0 {
+            Kind::Front(session) => session.is_away(),
+            Kind::Back(_) => false,
+        }
+    }
+
     pub(super) fn new(session: Arc<FrontSession>) -> Self {
         Self(Session(Kind::Front(session)))
     }

@@ -26,7 +26,7 @@ use crate::{
 pub(super) const BIND: (i32, i32) = (12, 2);
 pub(super) const UNBIND: (i32, i32) = (12, 3);
 pub(super) const CHANGE_SETTINGS: (i32, i32) = (12, 4);
-pub(super) const GET: (i32, i32) = (12, 5);
+pub(crate) const GET: (i32, i32) = (12, 5);
 pub(super) const KICK: (i32, i32) = (12, 6);
 pub(super) const PUSH: (i32, i32) = (12, 7);
 pub(super) const CLAIM: (i32, i32) = (12, 8);
@@ -37,7 +37,7 @@ pub(super) const CONTEST: (i32, i32) = (12, 10);
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The connection to a front end for what belongs to `key`, such as a session's id, if it stands.
-pub(super) fn road(
+pub(crate) fn road(
     context: &Arc<Context>,
     frontend_id: &str,
     key: u64,
@@ -181,7 +181,7 @@ pub(super) async fn ask<A: Message + Default>(
     ask_until(Instant::now() + PATIENCE, connection, method, request).await
 }
 
-pub(super) async fn ask_until<A: Message + Default>(
+pub(crate) async fn ask_until<A: Message + Default>(
     deadline: Instant,
     connection: &Connection,
     method: (i32, i32),
@@ -191,6 +191,11 @@ pub(super) async fn ask_until<A: Message + Default>(
     let reply = connection.call(method, deadline, request).await;
     let reply = reply.map_err(Status::of_call)?;
     A::decode(reply.body).map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))
+}
+
+/// A question about no session at all: its answer comes behind what was said before.
+pub(crate) fn look_at_nobody() -> Whose {
+    Whose::default()
 }
 
 /// Tells a front end that keeps account of a user that a session has it no longer.

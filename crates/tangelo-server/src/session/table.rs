@@ -1,6 +1,11 @@
 //! All sessions of a front end.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde::Serialize;
@@ -8,7 +13,7 @@ use serde_json::Value;
 use tangelo_connector::Push;
 
 use super::{
-    CloseReason, Events, FrontSession, Kind, Session, SessionId, encode, events::Event,
+    CloseReason, Events, FrontSession, Kind, Session, SessionId, Wake, encode, events::Event,
     front::State, no_such_session, single::Single,
 };
 use crate::{Context, Error, OutboundKind, generated::session::Whose, membership::Departed};
@@ -47,7 +52,7 @@ impl Sessions {
         }
     }
 
-    /// How many clients are connected.
+    /// How many there are: clients that are connected, and those that are [away](Self::away).
     pub fn count(&self) -> usize {
         self.shared.by_id.read().len()
     }
@@ -171,14 +176,40 @@ impl Sessions {
         session
     }
 
+    /// A session of this id that another front end has so far, and whose task there is already; none if it
+    /// is here.
+    pub(crate) fn open_again(
+        &self,
+        id: SessionId,
+        (peer, wake): (SocketAddr, Arc<Wake>),
+        context: &Arc<Context>,
+    ) -> Option<Arc<FrontSession>> {
+        match self.shared.by_id.write().entry(id) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(vacant) => {
+                let session = FrontSession::with_wake(id, peer, Arc::clone(context), wake);
+                Some(Arc::clone(vacant.insert(Arc::new(session))))
+            }
+        }
+    }
+
     /// Takes a session out, and tells the back ends that know it, and the application.
     pub(crate) fn close(&self, session: &Arc<FrontSession>, reason: CloseReason) {
+        let told = self.worth_telling(Event::Closed(reason.clone()));
+        self.take_out(session, reason, told);
+    }
+
+    /// Takes a session out that never began: its client goes on with the one it had.
+    pub(crate) fn discard(&self, session: &Arc<FrontSession>) {
+        self.take_out(session, CloseReason::Left, None);
+    }
+
+    fn take_out(&self, session: &Arc<FrontSession>, reason: CloseReason, told: Option<Event>) {
         if session.is_closed() {
             return;
         }
         // What a push scheduler keeps for it goes before the last words.
         session.context().pushes().closing(session.id());
-        let told = self.worth_telling(Event::Closed(reason.clone()));
         let Some((uid, memberships)) = session.close(reason, told) else {
             return;
         };
@@ -230,6 +261,31 @@ impl Sessions {
     /// What has happened will be told by [`tell_events`](Self::tell_events), if anybody wants to know.
     pub(super) fn note(&self, state: &mut State, event: Event) {
         state.untold.extend(self.worth_telling(event));
+    }
+
+    /// Its client has lost its connection and may come back. `false` if the application does not keep up
+    /// with what it is told of this session.
+    pub(crate) fn tell_away(&self, session: &Arc<FrontSession>) -> bool {
+        let has_room = session.look(|state| {
+            let has_room = !state.untold.is_full();
+            if has_room {
+                self.note(state, Event::Away);
+            }
+            has_room
+        });
+        self.tell_events(session);
+        has_room
+    }
+
+    /// Its client is back, and lacks so many messages.
+    pub(crate) fn tell_resumed(&self, session: &Arc<FrontSession>, gap: u64) {
+        session.look(|state| {
+            self.note(state, Event::Resumed);
+            if gap > 0 {
+                self.note(state, Event::Gap(gap));
+            }
+        });
+        self.tell_events(session);
     }
 
     pub(super) fn tell_events(&self, session: &Arc<FrontSession>) {

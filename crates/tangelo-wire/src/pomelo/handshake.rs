@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{dictionary::Dictionary, json, protobuf::Dialect, version};
+use super::{dictionary::Dictionary, json, protobuf::Dialect, resume, version};
 
 /// Where a connection stands. A package that does not fit the state is ignored without an error,
 /// as Pomelo does: a client may rely on it.
@@ -20,7 +20,7 @@ pub enum State {
 }
 
 /// What the client said when it opened the connection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hello {
     /// Kind of client, such as `js-websocket`.
     pub client_type: Option<String>,
@@ -32,6 +32,8 @@ pub struct Hello {
     pub proto_version: Option<String>,
     /// How it reads and writes bodies that have a definition.
     pub dialect: Dialect,
+    /// Whether it wants a session that outlives its connection, or has one.
+    pub resume: Option<resume::Ask>,
     /// What the application's client added.
     pub user: Value,
 }
@@ -106,6 +108,8 @@ pub struct Offer<'a> {
     pub dictionary: Option<&'a Told>,
     /// The definitions of bodies.
     pub protos: Option<&'a Told>,
+    /// What a client is told that asked for a session it can come back to.
+    pub resume: Option<&'a resume::Answer>,
 }
 
 /// Why a handshake is refused.
@@ -146,6 +150,7 @@ pub fn decode(body: &[u8]) -> Result<Hello, Refusal> {
             Some(Value::Bool(true)) => Dialect::Extended,
             _ => Dialect::Pomelo,
         },
+        resume: resume::asked(sys),
         user: hello.get_mut("user").map(Value::take).unwrap_or_default(),
     })
 }
@@ -168,7 +173,10 @@ pub fn accept(hello: &Hello, offer: &Offer<'_>) -> Vec<u8> {
         members.into_iter().chain([told.used])
     });
     // The order of Pomelo's members, which a map would not keep.
-    let sys: Vec<&str> = heartbeat.as_deref().into_iter().chain(told).collect();
+    let resume = offer.resume;
+    let resume = resume.map(|resume| format!(r#""resume":{}"#, resume.to_json()));
+    let sys = heartbeat.as_deref().into_iter().chain(told);
+    let sys: Vec<&str> = sys.chain(resume.as_deref()).collect();
     format!(r#"{{"code":200,"sys":{{{}}}}}"#, sys.join(",")).into_bytes()
 }
 

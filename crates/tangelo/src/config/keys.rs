@@ -39,6 +39,10 @@ pub(crate) struct Tuning {
     pub(crate) max_queue: Option<usize>,
     pub(crate) max_package: Option<usize>,
     pub(crate) max_outgoing: Option<usize>,
+    /// 0: no session is resumed.
+    pub(crate) resume_seconds: Option<u32>,
+    pub(crate) resume_window: Option<usize>,
+    pub(crate) resume_max_away: Option<usize>,
     pub(crate) use_dict: Option<bool>,
     pub(crate) use_protobuf: Option<bool>,
     pub(crate) entry: Entry,
@@ -74,7 +78,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 14] = [
+pub(super) const OF_FRONT_ENDS: [&str; 17] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -89,12 +93,15 @@ pub(super) const OF_FRONT_ENDS: [&str; 14] = [
     "forwarded_from",
     "forward_header",
     "origins",
+    "resume_seconds",
+    "resume_window",
+    "resume_max_away",
 ];
 
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 25] = [
+const KEYS: [Key; 28] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -312,6 +319,27 @@ const KEYS: [Key; 25] = [
             said.tuning.entry.origins = Some(origins.map_err(|bad| bad.to_string())?);
             Ok(())
         },
+    },
+    Key {
+        name: "resume_seconds",
+        pomelo: "",
+        default: "0",
+        meaning: "Seconds that a session outlives its connection, if its client asks for that; 60 where only the next two are said. 0: no session does.",
+        take: |said, value| set(&mut said.tuning.resume_seconds, value),
+    },
+    Key {
+        name: "resume_window",
+        pomelo: "",
+        default: "65536",
+        meaning: "Bytes kept for a client that may come back; it is told of a gap if it lacks more.",
+        take: |said, value| set_some(&mut said.tuning.resume_window, value),
+    },
+    Key {
+        name: "resume_max_away",
+        pomelo: "",
+        default: "4096",
+        meaning: "Sessions without a connection at once; one too many closes when its connection does.",
+        take: |said, value| set_some(&mut said.tuning.resume_max_away, value),
     },
 ];
 

@@ -30,6 +30,7 @@ impl Tuning {
         if let Some(whether) = self.use_protobuf {
             blueprint = blueprint.use_protobuf(whether);
         }
+        blueprint = self.resume(blueprint);
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);
             limits.in_flight = self.max_in_flight.unwrap_or(limits.in_flight);
@@ -43,6 +44,27 @@ impl Tuning {
         blueprint.change_connector_limits(|limits| {
             limits.package = self.max_package.unwrap_or(limits.package);
             limits.outgoing = self.max_outgoing.unwrap_or(limits.outgoing);
+        })
+    }
+
+    fn resume(&self, blueprint: Blueprint) -> Blueprint {
+        let (window, max_away) = (self.resume_window, self.resume_max_away);
+        let seconds = match self.resume_seconds {
+            Some(0) => return blueprint.resume(None),
+            None if window.is_none() && max_away.is_none() => return blueprint,
+            seconds => seconds,
+        };
+        blueprint.change_resume(|mut resume| {
+            if let Some(seconds) = seconds {
+                resume = resume.time(seconds.into());
+            }
+            if let Some(window) = window {
+                resume = resume.window(window);
+            }
+            match max_away {
+                Some(most) => resume.max_away(most),
+                None => resume,
+            }
         })
     }
 }

@@ -25,6 +25,9 @@ fn one_file_holds_types_servers_and_jobs() {
         max_queue = 4096
         max_package = 131072
         max_outgoing = 65536
+        resume_seconds = 30
+        resume_window = 1024
+        resume_max_away = 7
 
         [servers.connector]
         cluster_count = 2
@@ -74,6 +77,11 @@ fn one_file_holds_types_servers_and_jobs() {
     assert_eq!(
         (tuning.max_package, tuning.max_outgoing),
         (Some(131_072), Some(65_536))
+    );
+    assert_eq!(tuning.resume_seconds, Some(30));
+    assert_eq!(
+        (tuning.resume_window, tuning.resume_max_away),
+        (Some(1024), Some(7))
     );
     let area = &loaded.servers[2].instance;
     assert_eq!(json!(area.settings), json!({"zone": 7, "map": ["a", "b"]}));
@@ -238,6 +246,9 @@ fn every_limit_is_taken_at_its_ends_and_not_beyond() {
             ["-1", "4294967296"],
         ),
         ("port", ["0", "65535"], ["-1", "65536"]),
+        ("resume_seconds", ["0", "4294967295"], ["-1", "4294967296"]),
+        ("resume_window", ["1", "9223372036854775807"], ["0", "-1"]),
+        ("resume_max_away", ["1", "9223372036854775807"], ["0", "-1"]),
     ] {
         for end in ends {
             toml(&with(&format!("{key} = {end}")));
