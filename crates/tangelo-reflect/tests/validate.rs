@@ -887,15 +887,28 @@ proptest::proptest! {
         }
         let (descriptor, validator) = &*EVERYTHING;
         let said = answer(validator, &body);
-        // An entry of a map in a form that it cannot have is read by prost all the same, and not here.
-        let refused = said.as_ref().is_err_and(|error| error.contains("another form"));
-        if let Ok(message) = DynamicMessage::decode(descriptor.clone(), &*body)
-            && !refused
-        {
-            let again = message.encode_to_vec();
-            proptest::prop_assert_eq!(said, answer(validator, &again));
+        if let Ok(message) = DynamicMessage::decode(descriptor.clone(), &*body) {
+            let again = answer(validator, &message.encode_to_vec());
+            // Prost does not look at the form of a map's entry, and reads what is no message: not so here.
+            match said {
+                Err(malformed) if malformed.contains("no protobuf message") => {
+                    let written = again.err().unwrap_or_default();
+                    proptest::prop_assert!(!written.contains("no protobuf message"), "{written}");
+                }
+                said => proptest::prop_assert_eq!(said, again),
+            }
         }
     }
+}
+
+#[test]
+fn a_map_that_begins_as_a_group_is_no_message() {
+    let body = [
+        56, 1, 26, 5, 10, 3, 97, 98, 99, 67, 3, 10, 1, 97, 26, 3, 10, 1, 97,
+    ];
+    let (_, validator) = &*EVERYTHING;
+    let refused = answer(validator, &body).unwrap_err();
+    assert!(refused.contains("no protobuf message"), "{refused}");
 }
 
 static EVERYTHING: std::sync::LazyLock<(prost_reflect::MessageDescriptor, Validator)> =
