@@ -187,7 +187,8 @@ async fn a_method_that_hangs_is_cut_off_when_the_time_is_up() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+// By the true clock: a paused one runs ahead of the thread that closes the access log.
+#[tokio::test]
 async fn what_runs_for_callers_who_have_gone_holds_up_no_end() {
     let clerk = Clerk::new();
     let app = serve(clerk.service()).await;
@@ -200,7 +201,7 @@ async fn what_runs_for_callers_who_have_gone_holds_up_no_end() {
     let since = Instant::now();
     stops(&app).await;
     let took = since.elapsed();
-    assert!(took < Duration::from_millis(2_500), "{took:?}");
+    assert!(took < Duration::from_secs(8), "of ten: {took:?}");
 }
 
 /// Asks a server elsewhere, with the application's own referer.
