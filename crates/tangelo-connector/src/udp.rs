@@ -21,13 +21,15 @@ use crate::{
 ///   holds whole packages, mostly one.
 /// * A client that hears no answer sends its handshake again, and gets the same answer. It sends its ACK again until it
 ///   hears a heartbeat.
-/// * The answer to the handshake is no longer than the handshakes that came from the address: whoever forges
-///   addresses gains nothing. A client that expects a long answer fills up the `user` of its handshake. Where the answer
+/// * The answer to the handshake is no longer than the handshakes that came from the address: by that
+///   alone whoever forges addresses gains nothing. A client that expects a long answer fills up the `user` of its handshake. Where the answer
 ///   is longer, the session ends without one.
 /// * A request whose answer is longer than [`datagram`](Self::datagram) is answered 500; a longer push is left
 ///   out. Both are logged.
 ///
-/// Addresses can be forged, and UDP proves none: whoever knows a client's address can speak for it.
+/// Addresses can be forged, and UDP proves none: whoever knows a client's address can speak for it. He can also
+/// acknowledge an answer that he has not seen; what the server then pushes goes to that address. So push to
+/// sessions that have shown who they are, and keep this door away from strangers where that matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Udp {
     limits: Limits,
