@@ -87,6 +87,8 @@ pub(crate) struct Front {
     is_costly: bool,
     /// The client has said nothing for too long, as far as has been read.
     is_silent: bool,
+    /// That has been found once already, a moment ago.
+    is_doubted: bool,
     /// The session has closed, and its last words are queued.
     ended: bool,
 }
@@ -120,6 +122,7 @@ impl Front {
             now: opened,
             is_costly: false,
             is_silent: false,
+            is_doubted: false,
             ended: false,
         }
     }

@@ -9,6 +9,10 @@ use tracing::debug;
 use super::{End, Front, resuming::Greeted};
 use crate::Limits;
 
+/// Time for what has arrived to be seen, when a process wakes up that has been stopped: its clocks may be
+/// before its sockets.
+const LAST_CHANCE: Duration = Duration::from_millis(100);
+
 impl Front {
     pub(super) fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
         let hello = handshake::decode(body)?;
@@ -61,6 +65,7 @@ impl Front {
 
     /// The client lives.
     pub(super) fn hear(&mut self) {
+        self.is_doubted = false;
         if self.state == State::Working {
             self.patience = self.now + self.patience_for_silence();
         }
@@ -80,6 +85,11 @@ impl Front {
             return Ok(());
         }
         if self.now < self.patience {
+            self.timer.at_latest(self.patience);
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.is_doubted, true) {
+            self.patience = self.now + LAST_CHANCE;
             self.timer.at_latest(self.patience);
             return Ok(());
         }
