@@ -1,0 +1,1 @@
+//! What came over HTTP becomes a message, and an answer becomes HTTP.

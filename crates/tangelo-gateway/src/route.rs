@@ -1,0 +1,1 @@
+//! What is reachable under which host, path and method.
