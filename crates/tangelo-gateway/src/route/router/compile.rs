@@ -1,0 +1,228 @@
+//! Routes to tables, and all that is wrong with them.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    fmt::Display,
+    sync::Arc,
+};
+
+use http::Method;
+
+use super::{Router, table::Table};
+use crate::route::{
+    Dir, Known, Matching, Methods, Place, RouteError, RouteErrors, Routes, Url,
+    attribute::Attribute,
+    methods::{self, slot},
+    pattern,
+};
+
+pub(super) fn compile(routes: &Routes, known: &Known) -> Result<Router, RouteErrors> {
+    let mut compiler = Compiler {
+        known,
+        errors: routes.mistakes.clone(),
+        any: Table::default(),
+        hosts: HashMap::new(),
+        taken: HashMap::new(),
+    };
+    compiler.urls(&routes.urls);
+    let dirs = compiler.dirs(&routes.dirs);
+    compiler.plugins(routes);
+    RouteErrors::check(compiler.errors)?;
+    Ok(Router {
+        urls: routes.urls.iter().cloned().map(Arc::new).collect(),
+        dirs,
+        plugins: routes.plugins.clone(),
+        any: compiler.any,
+        hosts: compiler.hosts,
+    })
+}
+
+struct Compiler<'a> {
+    known: &'a Known,
+    errors: Vec<RouteError>,
+    any: Table,
+    hosts: HashMap<String, Table>,
+    /// By host, method and shape of the path.
+    taken: HashMap<(Option<&'a str>, usize, String), &'a Url>,
+}
+
+impl<'a> Compiler<'a> {
+    fn urls(&mut self, urls: &'a [Url]) {
+        let mut shapes = Vec::with_capacity(urls.len());
+        for url in urls {
+            let shape = self.check_url(url);
+            shapes.push(shape);
+        }
+        let sound = || {
+            let urls = urls.iter().enumerate().zip(&shapes);
+            urls.filter_map(|((number, url), shape)| Some((number, url, shape.as_deref()?)))
+        };
+        for (number, url, shape) in sound() {
+            self.add_url(number, url, shape);
+        }
+        // What answers GET answers HEAD, where nothing else does.
+        let (get, head) = (slot(&Method::GET), slot(&Method::HEAD));
+        let (Some(get), Some(head)) = (get, head) else {
+            return;
+        };
+        for (number, url, shape) in sound().filter(|(_, url, _)| url.methods.has(get)) {
+            for host in hosts(&url.hosts) {
+                let key = (host, head, shape.to_owned());
+                if let Entry::Vacant(free) = self.taken.entry(key) {
+                    free.insert(url);
+                    self.insert(host, head, number, url);
+                }
+            }
+        }
+    }
+
+    /// Tells what is wrong with a url by itself. The shape of its path, if that is sound.
+    fn check_url(&mut self, url: &Url) -> Option<String> {
+        let mut problems = url.mistakes.clone();
+        let needed = [Attribute::Path, Attribute::ServiceId, Attribute::MsgId];
+        for needed in needed.into_iter().filter(|needed| !url.given.has(*needed)) {
+            problems.push(format!("{} is missing", needed.name()));
+        }
+        if url.service_id > 0 {
+            let message = (url.msg_id > 0).then_some(url.msg_id);
+            problems.extend(self.known.check(url.service_id, message).err());
+        }
+        for name in &url.plugins {
+            let problem = self.known.check_plugin(name).err();
+            problems.extend(problem.map(|problem| format!("plugins: {problem}")));
+        }
+        let mut shape = None;
+        if url.given.has(Attribute::Path) {
+            match pattern::shape(&url.path) {
+                Ok(sound) => shape = Some(sound),
+                Err(problem) => problems.push(format!("path: {problem}")),
+            }
+        }
+        self.tell("url", &url.path, url.place.as_ref(), problems);
+        shape
+    }
+
+    fn add_url(&mut self, number: usize, url: &'a Url, shape: &str) {
+        let mut doubles: Vec<(&'a Url, Methods)> = Vec::new();
+        for host in hosts(&url.hosts) {
+            for slot in (0..methods::COUNT).filter(|slot| url.methods.has(*slot)) {
+                let key = (host, slot, shape.to_owned());
+                let Some(other) = self.taken.get(&key).copied() else {
+                    self.taken.insert(key, url);
+                    self.insert(host, slot, number, url);
+                    continue;
+                };
+                let known = doubles
+                    .iter_mut()
+                    .find(|(known, _)| std::ptr::eq(*known, other));
+                match known {
+                    Some((_, methods)) => methods.add(slot),
+                    None => {
+                        let mut methods = Methods::NONE;
+                        methods.add(slot);
+                        doubles.push((other, methods));
+                    }
+                }
+            }
+        }
+        let problems = doubles.into_iter().map(|(other, methods)| {
+            let at = written(other.place.as_ref());
+            format!("{methods} is for url {} already, {at}", other.path)
+        });
+        self.tell("url", &url.path, url.place.as_ref(), problems);
+    }
+
+    fn insert(&mut self, host: Option<&str>, slot: usize, number: usize, url: &Url) {
+        let is_prefix = url.matching == Matching::Prefix;
+        let table = self.table(host);
+        if let Err(error) = table.add_url(slot, &url.path, number, is_prefix) {
+            self.tell("url", &url.path, url.place.as_ref(), [error]);
+        }
+    }
+
+    fn dirs(&mut self, dirs: &'a [Dir]) -> Vec<Arc<Dir>> {
+        let mut taken: HashMap<(Option<&str>, &str), &Dir> = HashMap::new();
+        let mut resolved = Vec::with_capacity(dirs.len());
+        for (number, dir) in dirs.iter().enumerate() {
+            let mut problems = dir.mistakes.clone();
+            let (with_folders, missing) = dir.resolved();
+            resolved.push(Arc::new(with_folders));
+            if dir.path.is_empty() {
+                problems.push("path is missing".to_owned());
+            } else if let Err(problem) = pattern::plain(&dir.path) {
+                problems.push(format!("path: {problem}"));
+            } else {
+                let mut doubles = HashSet::new();
+                for host in hosts(&dir.hosts) {
+                    match taken.get(&(host, dir.path.as_str())) {
+                        None => {
+                            taken.insert((host, &dir.path), dir);
+                            self.table(host).add_dir(&dir.path, number);
+                        }
+                        Some(other) if doubles.insert(std::ptr::from_ref(*other)) => {
+                            let at = written(other.place.as_ref());
+                            problems.push(format!("there is one already, {at}"));
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
+            problems.extend(missing);
+            self.tell("dir", &dir.path, dir.place.as_ref(), problems);
+        }
+        resolved
+    }
+
+    fn plugins(&mut self, routes: &'a Routes) {
+        let mut taken: HashMap<&str, Option<&Place>> = HashMap::new();
+        for plugin in &routes.plugins {
+            let place = plugin.place.as_ref();
+            let mut problems = Vec::new();
+            problems.extend(self.known.check_plugin(&plugin.name).err());
+            match taken.get(plugin.name.as_str()) {
+                Some(other) => {
+                    problems.push(format!("its params are given already, {}", written(*other)));
+                }
+                None => {
+                    taken.insert(&plugin.name, place);
+                }
+            }
+            self.tell("plugin", &plugin.name, place, problems);
+        }
+    }
+
+    fn table(&mut self, host: Option<&str>) -> &mut Table {
+        match host {
+            Some(host) => self.hosts.entry(host.to_owned()).or_default(),
+            None => &mut self.any,
+        }
+    }
+
+    fn tell(
+        &mut self,
+        element: &str,
+        name: &str,
+        place: Option<&Place>,
+        problems: impl IntoIterator<Item = impl Display>,
+    ) {
+        for problem in problems {
+            let words = match name {
+                "" => format!("{element}: {problem}"),
+                name => format!("{element} {name}: {problem}"),
+            };
+            self.errors.push(RouteError::new(place, words));
+        }
+    }
+}
+
+/// The hosts of a list; none for every host.
+fn hosts(list: &[String]) -> Vec<Option<&str>> {
+    match list {
+        [] => vec![None],
+        list => list.iter().map(|host| Some(host.as_str())).collect(),
+    }
+}
+
+fn written(place: Option<&Place>) -> String {
+    place.map_or_else(|| "in code".to_owned(), |place| format!("at {place}"))
+}

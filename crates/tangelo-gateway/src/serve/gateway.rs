@@ -1,0 +1,221 @@
+//! A gateway that listens.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tangelo_reflect::Pool;
+use tangelo_rpc::server::Executor;
+use tangelo_runtime::Tasks;
+use tangelo_tls::Certificate;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tracing::{info, info_span};
+
+use super::{
+    GatewayBuilder, LoadErrors, StartError,
+    accept::{self, Door},
+    load::{Loader, State},
+    shared::Shared,
+};
+use crate::route::Routes;
+
+/// Protocols that a client may choose from in its TLS handshake.
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
+/// A gateway that has its address, and lets nobody in yet. Dropping it gives the address back.
+pub struct Bound {
+    builder: GatewayBuilder,
+    loader: Loader,
+    state: State,
+    executor: Executor,
+    listener: TcpListener,
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+}
+
+/// A gateway that serves. Clones speak of the same one; it ends with [`close`](Self::close), or with the tasks it was started in.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+impl Bound {
+    pub(super) async fn new(
+        mut builder: GatewayBuilder,
+        executor: Executor,
+    ) -> Result<Self, StartError> {
+        let loader = builder.loader();
+        let mut state = None;
+        loader.load(&builder.routes, &builder.pool, |loaded| {
+            state = Some(loaded);
+        })?;
+        let state = state.ok_or_else(|| StartError::Setting("nothing was loaded".to_owned()))?;
+        let certificate = builder.certificate.take();
+        let certificate = certificate.map(|it| it.speaking(&PROTOCOLS));
+        if let Some(certificate) = &certificate {
+            certificate.reload()?;
+        }
+        let bound = bind(&builder.host, builder.port, builder.backlog).await;
+        let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound.map_err(|error| StartError::Listen {
+            host: builder.host.clone(),
+            port: builder.port,
+            error,
+        })?;
+        Ok(Self {
+            builder,
+            loader,
+            state,
+            executor,
+            listener,
+            address,
+            certificate,
+        })
+    }
+
+    /// Where it will listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets clients in, in tasks of its own that stop when those of `tasks` are to.
+    pub fn start(self, tasks: &Tasks) -> Gateway {
+        let Self {
+            mut builder,
+            loader,
+            state,
+            executor,
+            listener,
+            address,
+            certificate,
+        } = self;
+        info!(gateway = builder.id, %address, tls = certificate.is_some(), "listening for HTTP");
+        let sessions = builder.store();
+        let shared = Arc::new(Shared {
+            id: builder.id,
+            limits: builder.limits,
+            loader,
+            state: ArcSwap::from_pointee(state),
+            sessions,
+            cookie: builder.cookie,
+            executor,
+            texts: builder.texts,
+            statuses: builder.statuses,
+            negative: builder.negative,
+            log: builder.log,
+            masks: builder.masks,
+            compression: builder.compression,
+            health: builder.health,
+            proxies: builder.proxies,
+            room: Arc::default(),
+            open: 0.into(),
+            is_ready: AtomicBool::new(true),
+            lines: parking_lot::Mutex::default(),
+            tasks: tasks.clone(),
+        });
+        let span = info_span!("gateway", id = shared.id);
+        let door = Door {
+            shared: Arc::clone(&shared),
+            certificate,
+        };
+        tasks.spawn(span, accept::run(listener, door));
+        Gateway { shared, address }
+    }
+}
+
+impl Gateway {
+    /// Begins to build one of this name.
+    pub fn builder(id: impl Into<String>) -> GatewayBuilder {
+        GatewayBuilder::new(id)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves these routes and messages from now on, all at once. Requests under way end as they have begun.
+    ///
+    /// Blocks while it looks for folders.
+    ///
+    /// # Errors
+    /// All that is wrong with them; nothing has changed then.
+    pub fn reload(&self, routes: &Routes, pool: &Pool) -> Result<(), LoadErrors> {
+        let shared = &self.shared;
+        shared.loader.load(routes, pool, |state| {
+            shared.state.store(Arc::new(state));
+        })?;
+        info!(gateway = shared.id, urls = routes.urls.len(), "routes were loaded again");
+        Ok(())
+    }
+
+    /// What is told where its readiness is asked for. Who is about to stop a gateway says so first, and waits until
+    /// those who look have seen it; requests are served all the same.
+    pub fn set_ready(&self, is_ready: bool) {
+        self.shared.is_ready.store(is_ready, Ordering::Relaxed);
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody in any more, answers what has come, and closes connections as they have nothing to answer; for
+    /// up to `patience`. Returns how many tasks had to be cut off. All else that runs in the same tasks ends, too.
+    pub async fn close(&self, patience: Duration) -> usize {
+        self.shared.tasks.close(patience).await
+    }
+}
+
+/// `*` is every address of the machine, those of IPv6 too where it has them.
+async fn bind(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
+    if host == "*" {
+        return listen(([0_u16; 8], port).into(), backlog)
+            .or_else(|_| listen(([0_u8; 4], port).into(), backlog));
+    }
+    let mut last = None;
+    for address in lookup_host((host, port)).await? {
+        match listen(address, backlog) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart must not wait for the connections of the life before.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Bound")
+            .field("builder", &self.builder)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Gateway")
+            .field("shared", &self.shared)
+            .field("address", &self.address)
+            .finish()
+    }
+}

@@ -1,0 +1,224 @@
+//! Routes and messages become plans.
+
+use std::{collections::{BTreeSet, HashMap}, fmt, sync::Arc};
+
+use http::StatusCode;
+use parking_lot::Mutex;
+use tangelo_reflect::{MethodInfo, Pool};
+use tangelo_rpc::Service;
+
+use crate::{
+    Backends,
+    mapping::{JsonForm, RequestPlan, ResponsePlan},
+    plugin::{Loaded, Plugin, Plugins},
+    route::{Known, Place, Router, Routes, SessionMode, Url},
+};
+
+/// All that is wrong with what was to be loaded, one line each. What was there before stays.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LoadErrors(Vec<String>);
+
+/// What is there to be served: exchanged as a whole.
+pub(super) struct State {
+    pub(super) router: Router,
+    /// As many as the router has urls, in their order.
+    pub(super) plans: Vec<Arc<RoutePlan>>,
+}
+
+/// What is to be done with the requests of a url.
+pub(crate) struct RoutePlan {
+    pub(crate) url: Arc<Url>,
+    pub(crate) method: MethodInfo,
+    pub(crate) request: Arc<RequestPlan>,
+    pub(crate) response: Arc<ResponsePlan>,
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) plugins: Vec<Arc<dyn Plugin>>,
+    /// The status of an answer that says nothing of it: `httpCode` of the url.
+    pub(crate) status: Option<StatusCode>,
+}
+
+impl RoutePlan {
+    /// Whether services see what is in the session.
+    pub(crate) fn loads_session(&self) -> bool {
+        self.url.session_mode >= SessionMode::Optional
+    }
+}
+
+/// Makes plans; it is what stays the same whatever is loaded.
+pub(super) struct Loader {
+    pub(super) backends: Backends,
+    pub(super) plugins: Plugins,
+    pub(super) json: JsonForm,
+    pub(super) cookie: String,
+    /// The plugins that there are; locked while something is loaded, so that two never do so at once.
+    pub(super) loaded: Mutex<Loaded>,
+}
+
+impl Loader {
+    /// Makes plans of all routes, or says all that is wrong. `accept` has them, while nobody else loads.
+    ///
+    /// Blocks while it looks for folders.
+    pub(super) fn load(
+        &self,
+        routes: &Routes,
+        pool: &Pool,
+        accept: impl FnOnce(State),
+    ) -> Result<(), LoadErrors> {
+        let mut before = self.loaded.lock();
+        let known = Known::from(pool).plugins(self.plugins.names());
+        let mut mistakes = Vec::new();
+        let router = Router::compile(routes, &known);
+        if let Err(errors) = &router {
+            mistakes.extend(errors.iter().map(ToString::to_string));
+        }
+        let loaded = self.plugins(routes, &before, &mut mistakes);
+        self.check(routes, pool, &loaded, &mut mistakes);
+        let (Ok(router), true) = (router, mistakes.is_empty()) else {
+            return Err(LoadErrors(mistakes));
+        };
+        let plans = self.plans(&router, pool, &loaded);
+        accept(State { router, plans });
+        *before = loaded;
+        Ok(())
+    }
+
+    /// Every plugin that routes name, with its parameters.
+    fn plugins(&self, routes: &Routes, before: &Loaded, mistakes: &mut Vec<String>) -> Loaded {
+        let named: BTreeSet<&str> = routes
+            .urls
+            .iter()
+            .flat_map(|url| url.plugins.iter().map(String::as_str))
+            .filter(|name| self.plugins.names().any(|known| known == *name))
+            .collect();
+        let mut loaded = Loaded::new();
+        for name in named {
+            let said = routes.plugins.iter().find(|said| said.name == name);
+            let params = said.map_or("", |said| said.params.as_str());
+            match self.plugins.load(name, params, before) {
+                Ok(plugin) => drop(loaded.insert(name.to_owned(), (params.to_owned(), plugin))),
+                Err(problem) => {
+                    let place = said.and_then(|said| said.place.as_ref());
+                    mistakes.push(at(place, &format!("plugin {name}: {problem}")));
+                }
+            }
+        }
+        loaded
+    }
+
+    /// What is wrong with urls beside what the router knows.
+    fn check(&self, routes: &Routes, pool: &Pool, loaded: &Loaded, mistakes: &mut Vec<String>) {
+        for url in &routes.urls {
+            let mut wrong = |problem: String| {
+                let words = format!("url {}: {problem}", url.path);
+                mistakes.push(at(url.place.as_ref(), &words));
+            };
+            let id = url.service_id;
+            if pool.service(id).is_some() && self.backends.find(id).is_none() {
+                wrong(format!(
+                    "serviceId: there is neither a service {id} here nor a referer to it"
+                ));
+            }
+            if let Err(problem) = status(url) {
+                wrong(problem);
+            }
+            for (_, plugin) in url.plugins.iter().filter_map(|name| loaded.get(name)) {
+                let checked = tangelo_runtime::guard::catch(|| plugin.check(url));
+                match checked {
+                    Ok(Ok(())) => {}
+                    Ok(Err(problem)) => wrong(problem),
+                    Err(panicked) => wrong(panicked.to_string()),
+                }
+            }
+        }
+    }
+
+    /// The plans of urls of which each is sound.
+    fn plans(&self, router: &Router, pool: &Pool, loaded: &Loaded) -> Vec<Arc<RoutePlan>> {
+        let method = |url: &Url| pool.service(url.service_id)?.method(url.msg_id);
+        let mut responses = HashMap::new();
+        for method in router.urls().iter().filter_map(|url| method(url)) {
+            let plan = || {
+                let plan = ResponsePlan::compile(&method.output, self.json);
+                Arc::new(plan.protect_cookie(&self.cookie))
+            };
+            let name = method.output.full_name().to_owned();
+            responses.entry(name).or_insert_with(plan);
+        }
+        // Whatever any service puts into a session no client can say.
+        let names: BTreeSet<&str> = responses
+            .values()
+            .flat_map(|plan| plan.session_names())
+            .collect();
+        let mut requests = HashMap::new();
+        let plan = |url: &Arc<Url>| {
+            let method = method(url)?;
+            let response = responses.get(method.output.full_name())?;
+            let request = requests
+                .entry(method.input.full_name().to_owned())
+                .or_insert_with(|| {
+                    let plan = RequestPlan::compile(&method.input, self.json);
+                    Arc::new(plan.session_only(names.iter().copied()))
+                });
+            let plugins = url.plugins.iter().filter_map(|name| loaded.get(name));
+            Some(Arc::new(RoutePlan {
+                url: Arc::clone(url),
+                method: method.clone(),
+                request: Arc::clone(request),
+                response: Arc::clone(response),
+                service: Arc::clone(self.backends.find(url.service_id)?),
+                plugins: plugins.map(|(_, plugin)| Arc::clone(plugin)).collect(),
+                status: status(url).ok().flatten(),
+            }))
+        };
+        router.urls().iter().filter_map(plan).collect()
+    }
+}
+
+/// `httpCode` among a url's attributes.
+fn status(url: &Url) -> Result<Option<StatusCode>, String> {
+    let Some(text) = url.attributes.get("httpCode") else {
+        return Ok(None);
+    };
+    let status = text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
+    let status = status.filter(|status| status.as_u16() >= 200);
+    let problem = || format!("httpCode: expected a status from 200, but it is `{text}`");
+    status.map(Some).ok_or_else(problem)
+}
+
+fn at(place: Option<&Place>, words: &str) -> String {
+    match place {
+        Some(place) => format!("{place}: {words}"),
+        None => words.to_owned(),
+    }
+}
+
+impl LoadErrors {
+    /// One after the other; there is at least one.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for LoadErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("\n"))
+    }
+}
+
+/// As it reads: `main` shows errors in this form.
+impl fmt::Debug for LoadErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl std::error::Error for LoadErrors {}
+
+impl fmt::Debug for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("State")
+            .field("router", &self.router)
+            .finish_non_exhaustive()
+    }
+}
