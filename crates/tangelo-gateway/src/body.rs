@@ -39,9 +39,9 @@ impl Body {
 
     /// All of it, if it does not come bit by bit.
     pub fn bytes(&self) -> Option<&Bytes> {
-        const EMPTY: &Bytes = &Bytes::new();
+        static EMPTY: Bytes = Bytes::new();
         match &self.0 {
-            Kind::Empty => Some(EMPTY),
+            Kind::Empty => Some(&EMPTY),
             Kind::Whole(bytes) => Some(bytes),
             Kind::Stream(_) => None,
         }

@@ -24,6 +24,8 @@ pub struct Certificate(Arc<Shared>);
 struct Shared {
     certificate: PathBuf,
     key: PathBuf,
+    /// What may be spoken over the connection, by the names that TLS has for it.
+    protocols: Vec<Vec<u8>>,
     state: Mutex<State>,
 }
 
@@ -69,6 +71,20 @@ impl Certificate {
         Self(Arc::new(Shared {
             certificate: certificate.into(),
             key: key.into(),
+            protocols: Vec::new(),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Of the same files, for a server that lets a client choose what it speaks (ALPN): one of these, and rather the
+    /// first. They are read anew for it.
+    #[must_use]
+    pub fn speaking(&self, protocols: &[&str]) -> Self {
+        let protocols = protocols.iter().map(|name| name.as_bytes().to_vec());
+        Self(Arc::new(Shared {
+            certificate: self.0.certificate.clone(),
+            key: self.0.key.clone(),
+            protocols: protocols.collect(),
             state: Mutex::default(),
         }))
     }
@@ -96,7 +112,9 @@ impl Certificate {
             file: self.0.certificate.clone(),
             error,
         };
-        let settings = Arc::new(settings.map_err(unusable)?);
+        let mut settings = settings.map_err(unusable)?;
+        settings.alpn_protocols.clone_from(&self.0.protocols);
+        let settings = Arc::new(settings);
         state.problem = None;
         state.loaded = Some(Loaded { identity, settings });
         Ok(true)

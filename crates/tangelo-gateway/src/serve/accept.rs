@@ -117,12 +117,13 @@ impl Door {
         let hear = async {
             timeout(limits.idle, stream.read_buf(&mut first)).await??;
             let rest = async {
-                while HTTP_2.starts_with(&first) && first.len() < HTTP_2.len() && !first.is_empty() {
+                while HTTP_2.starts_with(&first) && first.len() < HTTP_2.len() && !first.is_empty()
+                {
                     if stream.read_buf(&mut first).await? == 0 {
                         return Err(io::ErrorKind::UnexpectedEof.into());
                     }
                 }
-                Ok(())
+                io::Result::Ok(())
             };
             timeout(limits.header_time, rest).await?
         };

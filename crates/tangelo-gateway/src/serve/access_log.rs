@@ -58,7 +58,11 @@ pub struct AccessLine<'a> {
 /// `127.0.0.1,   GET,   /user/test1?userName=a&password=***,   100.1,   200,   0,   0,   1234us`
 impl fmt::Display for AccessLine<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{},   {},   {}", self.client, self.method, self.path)?;
+        write!(
+            formatter,
+            "{},   {},   {}",
+            self.client, self.method, self.path
+        )?;
         if !self.query.is_empty() {
             write!(formatter, "?{}", self.query)?;
         }
@@ -143,7 +147,10 @@ mod tests {
 
     #[test]
     fn the_values_of_these_names_are_masked_however_the_names_are_encoded() {
-        let masks = Masks(BTreeSet::from(["password".to_owned(), "pass word".to_owned()]));
+        let masks = Masks(BTreeSet::from([
+            "password".to_owned(),
+            "pass word".to_owned(),
+        ]));
         for (query, line) in [
             ("userName=a&password=b", "userName=a&password=***"),
             ("password=b&password=c", "password=***&password=***"),

@@ -9,12 +9,8 @@ use tangelo_rpc::server::{ErrorTexts, Executor};
 use tangelo_tls::{BadCertificate, Certificate};
 
 use super::{
-    AccessLog, Compression, Limits, LoadErrors, TracingLog,
-    access_log::Masks,
-    gateway::Bound,
-    load::Loader,
-    proxies::Proxies,
-    shared::Health,
+    AccessLog, Compression, Limits, LoadErrors, TracingLog, access_log::Masks, gateway::Bound,
+    load::Loader, proxies::Proxies, shared::Health,
 };
 use crate::{
     Backends,
@@ -268,7 +264,10 @@ impl GatewayBuilder {
         self.cookie.check().map_err(StartError::Setting)?;
         let executor = Executor::new(self.limits.requests);
         let executor = executor.map_err(|error| StartError::Setting(error.to_string()))?;
-        for path in [&self.health.live, &self.health.ready].into_iter().flatten() {
+        for path in [&self.health.live, &self.health.ready]
+            .into_iter()
+            .flatten()
+        {
             if !path.starts_with('/') {
                 let problem = format!("health: `{path}` is no path");
                 return Err(StartError::Setting(problem));

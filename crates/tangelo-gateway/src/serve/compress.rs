@@ -1,6 +1,11 @@
 //! Responses take fewer bytes.
 
-use std::{convert::Infallible, io, pin::Pin, task::{Context, Poll}};
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};

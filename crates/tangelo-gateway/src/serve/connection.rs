@@ -85,7 +85,7 @@ async fn serve_1<S: Stream>(
     let limits = peer.shared.limits;
     let service = service_fn({
         let (peer, activity) = (Arc::clone(&peer), Arc::clone(&activity));
-        move |request| answer(Arc::clone(&peer), Arc::clone(&activity), request)
+        move |request| Box::pin(answer(Arc::clone(&peer), Arc::clone(&activity), request))
     });
     let mut builder = http1::Builder::new();
     builder
@@ -141,15 +141,11 @@ async fn hear_out<S: Stream>(stream: &mut Watched<S>) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve_2<S: Stream>(
-    peer: Arc<Peer>,
-    io: TokioIo<Watched<S>>,
-    activity: Arc<Activity>,
-) {
+async fn serve_2<S: Stream>(peer: Arc<Peer>, io: TokioIo<Watched<S>>, activity: Arc<Activity>) {
     let limits = peer.shared.limits;
     let service = service_fn({
         let (peer, activity) = (Arc::clone(&peer), Arc::clone(&activity));
-        move |request| answer(Arc::clone(&peer), Arc::clone(&activity), request)
+        move |request| Box::pin(answer(Arc::clone(&peer), Arc::clone(&activity), request))
     });
     let mut builder = http2::Builder::new(Spawn(peer.shared.tasks.clone()));
     builder

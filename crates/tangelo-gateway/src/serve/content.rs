@@ -73,11 +73,7 @@ pub(super) async fn read(
     })
 }
 
-async fn collect(
-    mut body: Incoming,
-    limits: &Limits,
-    held: &mut Held,
-) -> Result<Bytes, Problem> {
+async fn collect(mut body: Incoming, limits: &Limits, held: &mut Held) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -101,7 +97,11 @@ async fn collect(
             whole.extend_from_slice(&data);
         }
     }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
 }
 
 fn too_large(limits: &Limits) -> Problem {

@@ -150,7 +150,11 @@ impl Gateway {
         shared.loader.load(routes, pool, |state| {
             shared.state.store(Arc::new(state));
         })?;
-        info!(gateway = shared.id, urls = routes.urls.len(), "routes were loaded again");
+        info!(
+            gateway = shared.id,
+            urls = routes.urls.len(),
+            "routes were loaded again"
+        );
         Ok(())
     }
 

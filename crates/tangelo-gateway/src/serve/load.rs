@@ -1,6 +1,10 @@
 //! Routes and messages become plans.
 
-use std::{collections::{BTreeSet, HashMap}, fmt, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -41,6 +45,12 @@ impl RoutePlan {
     /// Whether services see what is in the session.
     pub(crate) fn loads_session(&self) -> bool {
         self.url.session_mode >= SessionMode::Optional
+    }
+
+    /// Names of the variables in its path.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        let segments = self.url.path.split('/');
+        segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 }
 
@@ -179,7 +189,10 @@ fn status(url: &Url) -> Result<Option<StatusCode>, String> {
     let Some(text) = url.attributes.get("httpCode") else {
         return Ok(None);
     };
-    let status = text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
+    let status = text
+        .parse()
+        .ok()
+        .and_then(|code: u16| StatusCode::from_u16(code).ok());
     let status = status.filter(|status| status.as_u16() >= 200);
     let problem = || format!("httpCode: expected a status from 200, but it is `{text}`");
     status.map(Some).ok_or_else(problem)

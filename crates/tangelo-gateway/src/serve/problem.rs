@@ -63,11 +63,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(
-        status: StatusCode,
-        code: impl Into<Code>,
-        words: impl Into<String>,
-    ) -> Self {
+    pub(super) fn new(status: StatusCode, code: impl Into<Code>, words: impl Into<String>) -> Self {
         Self {
             status,
             code: code.into().0,

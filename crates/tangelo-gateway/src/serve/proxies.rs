@@ -63,7 +63,10 @@ mod tests {
 
     #[test]
     fn only_a_proxy_that_is_believed_speaks_for_others() {
-        let said = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")];
+        let said = [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+        ];
         assert_eq!(client("10.1.1.1", &said), ("1.2.3.4".to_owned(), true));
         assert_eq!(client("8.8.8.8", &said), ("8.8.8.8".to_owned(), false));
         assert_eq!(client("10.1.1.1", &[]), ("10.1.1.1".to_owned(), false));
@@ -73,7 +76,10 @@ mod tests {
     fn what_a_client_makes_up_before_its_proxy_speaks_does_not_count() {
         let said = [("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.2.2.2")];
         assert_eq!(client("10.1.1.1", &said).0, "1.2.3.4");
-        let said = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.2.3.4")];
+        let said = [
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "1.2.3.4"),
+        ];
         assert_eq!(client("10.1.1.1", &said).0, "1.2.3.4");
         let said = [("x-forwarded-for", "6.6.6.6, junk")];
         assert_eq!(client("10.1.1.1", &said).0, "10.1.1.1");

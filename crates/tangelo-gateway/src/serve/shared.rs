@@ -17,7 +17,10 @@ use tangelo_runtime::{LogLines, Tasks};
 use tokio::time::Instant;
 
 use super::{
-    AccessLog, Compression, Limits, access_log::Masks, content::Room, load::{Loader, State},
+    AccessLog, Compression, Limits,
+    access_log::Masks,
+    content::Room,
+    load::{Loader, State},
     proxies::Proxies,
 };
 use crate::session::{SessionCookie, SessionStore};

@@ -1,7 +1,7 @@
 //! The cookie with a session's secret.
 
-use cookie::{Cookie, time::Duration};
 pub use cookie::SameSite;
+use cookie::{Cookie, time::Duration};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::secret::is_possible;
@@ -31,12 +31,14 @@ impl Default for SessionCookie {
 impl SessionCookie {
     /// What is wrong with it.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(is_token) {
             return Err(format!("`{}` cannot be the name of a cookie", self.name));
         }
         let is_path = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b';';
-        if !self.path.bytes().all(is_path) || !(self.path.is_empty() || self.path.starts_with('/')) {
+        if !self.path.bytes().all(is_path) || !(self.path.is_empty() || self.path.starts_with('/'))
+        {
             return Err(format!("`{}` cannot be the path of a cookie", self.path));
         }
         Ok(())
@@ -108,7 +110,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_secret_of_ours_is_none() {
-        for value in ["", "1", "../../etc/passwd", &"x".repeat(32), &"0".repeat(33)] {
+        for value in [
+            "",
+            "1",
+            "../../etc/passwd",
+            &"x".repeat(32),
+            &"0".repeat(33),
+        ] {
             assert_eq!(said(&[&format!("JSESSIONID={value}")]), None, "{value}");
         }
     }
@@ -126,7 +134,10 @@ mod tests {
             set,
             format!("JSESSIONID={SECRET}; HttpOnly; SameSite=Lax; Secure").as_str()
         );
-        let cookie = SessionCookie { path: "/user".to_owned(), ..cookie };
+        let cookie = SessionCookie {
+            path: "/user".to_owned(),
+            ..cookie
+        };
         let forgotten = cookie.forget(false).unwrap();
         assert_eq!(
             forgotten,
@@ -136,12 +147,18 @@ mod tests {
 
     #[test]
     fn names_and_paths_that_would_break_the_header_are_refused() {
-        let named = |name: &str| SessionCookie { name: name.to_owned(), ..SessionCookie::default() };
+        let named = |name: &str| SessionCookie {
+            name: name.to_owned(),
+            ..SessionCookie::default()
+        };
         assert!(named("SID").check().is_ok());
         for name in ["", "a b", "a;b", "a=b", "a\r\n"] {
             assert!(named(name).check().is_err(), "{name}");
         }
-        let at = |path: &str| SessionCookie { path: path.to_owned(), ..SessionCookie::default() };
+        let at = |path: &str| SessionCookie {
+            path: path.to_owned(),
+            ..SessionCookie::default()
+        };
         assert!(at("/").check().is_ok());
         for path in ["user", "/a;b", "/a\r\nb"] {
             assert!(at(path).check().is_err(), "{path}");

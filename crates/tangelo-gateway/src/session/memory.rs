@@ -182,11 +182,7 @@ impl SessionStore for MemorySessions {
         Box::pin(std::future::ready(done))
     }
 
-    fn merge<'a>(
-        &'a self,
-        secret: &'a str,
-        values: BTreeMap<String, String>,
-    ) -> Stored<'a, bool> {
+    fn merge<'a>(&'a self, secret: &'a str, values: BTreeMap<String, String>) -> Stored<'a, bool> {
         let merge = || {
             let mut state = self.state.lock();
             let now = Instant::now();
@@ -246,7 +242,9 @@ mod tests {
 
     fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let pairs = pairs.iter();
-        pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     async fn is_there(store: &MemorySessions, secret: &str) -> bool {
@@ -270,17 +268,24 @@ mod tests {
     async fn those_whose_time_is_up_go_when_others_come() {
         let store = store(1000);
         for one in 0..10 {
-            store.create(&one.to_string(), Session::new("old")).await.unwrap();
+            store
+                .create(&one.to_string(), Session::new("old"))
+                .await
+                .unwrap();
         }
         tokio::time::advance(Duration::from_secs(60)).await;
         for one in 10..15 {
-            store.create(&one.to_string(), Session::new("new")).await.unwrap();
+            store
+                .create(&one.to_string(), Session::new("new"))
+                .await
+                .unwrap();
         }
         assert_eq!(store.len(), 5);
     }
 
     #[tokio::test]
-    async fn where_there_are_as_many_as_may_be_the_one_goes_that_nobody_has_asked_for_the_longest() {
+    async fn where_there_are_as_many_as_may_be_the_one_goes_that_nobody_has_asked_for_the_longest()
+    {
         let store = store(2);
         for secret in ["a", "b"] {
             store.create(secret, Session::new(secret)).await.unwrap();
@@ -295,9 +300,17 @@ mod tests {
     async fn sessions_with_nothing_in_them_go_before_those_of_somebody() {
         let store = store(3);
         store.create("login", Session::new("1")).await.unwrap();
-        assert!(store.merge("login", values(&[("user", "7")])).await.unwrap());
+        assert!(
+            store
+                .merge("login", values(&[("user", "7")]))
+                .await
+                .unwrap()
+        );
         for flood in 0..100 {
-            store.create(&flood.to_string(), Session::new("x")).await.unwrap();
+            store
+                .create(&flood.to_string(), Session::new("x"))
+                .await
+                .unwrap();
         }
         assert_eq!(store.len(), 3);
         assert!(is_there(&store, "login").await);
@@ -307,9 +320,15 @@ mod tests {
     async fn what_is_merged_takes_the_place_of_what_has_the_same_name() {
         let store = store(3);
         store.create("a", Session::new("1")).await.unwrap();
-        store.merge("a", values(&[("x", "1"), ("y", "2")])).await.unwrap();
+        store
+            .merge("a", values(&[("x", "1"), ("y", "2")]))
+            .await
+            .unwrap();
         store.merge("a", values(&[("y", "3")])).await.unwrap();
-        let session = Session { id: "1".to_owned(), values: values(&[("x", "1"), ("y", "3")]) };
+        let session = Session {
+            id: "1".to_owned(),
+            values: values(&[("x", "1"), ("y", "3")]),
+        };
         assert_eq!(store.find("a").await, Ok(Looked::Found(session)));
         assert_eq!(store.merge("b", values(&[("x", "1")])).await, Ok(false));
     }
@@ -318,10 +337,24 @@ mod tests {
     async fn a_session_is_as_large_as_its_limit_and_no_larger() {
         let store = store(3);
         store.create("a", Session::new("1")).await.unwrap();
-        assert!(store.merge("a", values(&[("x", "123456789")])).await.unwrap());
+        assert!(
+            store
+                .merge("a", values(&[("x", "123456789")]))
+                .await
+                .unwrap()
+        );
         let error = store.merge("a", values(&[("y", "")])).await;
-        assert_eq!(error, Err(StoreError::TooLarge { size: 11, limit: 10 }));
-        let session = Session { id: "1".to_owned(), values: values(&[("x", "123456789")]) };
+        assert_eq!(
+            error,
+            Err(StoreError::TooLarge {
+                size: 11,
+                limit: 10
+            })
+        );
+        let session = Session {
+            id: "1".to_owned(),
+            values: values(&[("x", "123456789")]),
+        };
         assert_eq!(store.find("a").await, Ok(Looked::Found(session)));
     }
 
@@ -329,8 +362,14 @@ mod tests {
     async fn a_secret_that_was_exchanged_is_known_as_that_for_a_moment_and_opens_nothing() {
         let store = store(10);
         store.create("old", Session::new("1")).await.unwrap();
-        store.exchange("old", "new", Session::new("1")).await.unwrap();
-        assert_eq!(store.find("new").await, Ok(Looked::Found(Session::new("1"))));
+        store
+            .exchange("old", "new", Session::new("1"))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.find("new").await,
+            Ok(Looked::Found(Session::new("1")))
+        );
         for _ in 0..2 {
             assert_eq!(store.find("old").await, Ok(Looked::Exchanged));
             assert_eq!(store.merge("old", values(&[("x", "1")])).await, Ok(false));

@@ -49,20 +49,11 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Adds values to a session, in place of those of the same names. If there is none any more, whether
     /// something was changed tells.
-    fn merge<'a>(
-        &'a self,
-        secret: &'a str,
-        values: BTreeMap<String, String>,
-    ) -> Stored<'a, bool>;
+    fn merge<'a>(&'a self, secret: &'a str, values: BTreeMap<String, String>) -> Stored<'a, bool>;
 
     /// Remembers this session under another secret, and knows of the old one for a moment that it was
     /// [exchanged](Looked::Exchanged).
-    fn exchange<'a>(
-        &'a self,
-        old: &'a str,
-        new: &'a str,
-        session: Session,
-    ) -> Stored<'a, ()>;
+    fn exchange<'a>(&'a self, old: &'a str, new: &'a str, session: Session) -> Stored<'a, ()>;
 
     /// Forgets a session.
     fn remove<'a>(&'a self, secret: &'a str) -> Stored<'a, ()>;

@@ -1,0 +1,414 @@
+//! The road of a request, in the order it goes.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+    time::Instant as Clock,
+};
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
+    uri::Authority,
+};
+use hyper::body::Incoming;
+use tangelo_reflect::message;
+use tangelo_rpc::{
+    self as rpc, Reply, Status,
+    server::{Entry, Permit},
+};
+use tangelo_runtime::guard::Guarded;
+use tokio::time::{Instant, timeout_at};
+use tracing::error;
+
+use super::{
+    access_log::{AccessLine, shown},
+    connection::Peer,
+    content::{self, Held},
+    load::{RoutePlan, State},
+    problem::{Problem, allow_header},
+    sessions::Ticket,
+    shared::Shared,
+};
+use crate::{
+    Body, Client, Exchange, Output,
+    plugin::Step,
+    route::{Found, Methods},
+};
+
+/// What the access log wants to know of a request that is not in its head.
+#[derive(Default)]
+struct Seen {
+    plan: Option<Arc<RoutePlan>>,
+    ret_code: i32,
+    received: usize,
+}
+
+/// Why a request does not reach its service, or what is said has nothing of the service's.
+enum Stop {
+    Problem(Problem),
+    Answer(Box<Response<Body>>),
+}
+
+impl<P: Into<Problem>> From<P> for Stop {
+    fn from(problem: P) -> Self {
+        Self::Problem(problem.into())
+    }
+}
+
+/// Answers one request, whatever happens on its road.
+pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let (shared, begun) = (&peer.shared, Clock::now());
+    let (head, body) = request.into_parts();
+    if let Some(response) = health(shared, &head) {
+        return response;
+    }
+    let client = shared
+        .proxies
+        .client(peer.address, peer.safe, &head.headers);
+    let (method, uri, version) = (head.method.clone(), head.uri.clone(), head.version);
+    let accept = head.headers.get(header::ACCEPT_ENCODING).cloned();
+    let mut seen = Seen::default();
+    let road = Guarded::new(Box::pin(road(shared, client, head, body, &mut seen)));
+    let outcome = road.await.unwrap_or_else(|panicked| {
+        error!(gateway = shared.id, path = %shown(uri.path()), %panicked, "a request failed");
+        Err(Problem::internal())
+    });
+    let mut response = outcome.unwrap_or_else(|mut problem| {
+        problem.fill(|code| shared.text(code));
+        seen.ret_code = problem.code;
+        problem.response()
+    });
+    if version == Version::HTTP_2 {
+        // It closes streams, not connections.
+        response.headers_mut().remove(header::CONNECTION);
+    }
+    let response = shared.compression.apply(accept.as_ref(), response).await;
+    if let Some(log) = &shared.log {
+        let masked = seen.plan.as_ref().filter(|plan| {
+            let mut variables = plan.variables();
+            variables.any(|name| shared.masks.masks(name))
+        });
+        let path = match masked {
+            Some(plan) => Cow::Owned(shown(&plan.url.path).into_owned()),
+            None => shown(uri.path()),
+        };
+        log.write(&AccessLine {
+            client: client.address,
+            method: &method,
+            path,
+            query: shared.masks.query(uri.query().unwrap_or_default()),
+            message: seen.plan.map(|plan| (plan.url.service_id, plan.url.msg_id)),
+            status: response.status(),
+            ret_code: seen.ret_code,
+            received: seen.received,
+            took: begun.elapsed(),
+        });
+    }
+    response
+}
+
+async fn road(
+    shared: &Shared,
+    client: Client,
+    head: Parts,
+    body: Incoming,
+    seen: &mut Seen,
+) -> Result<Response<Body>, Problem> {
+    let host = host(&head)?;
+    let state = shared.state.load_full();
+    let found = state
+        .router
+        .find(host.as_deref(), head.uri.path(), &head.method);
+    let (plan, variables) = match found {
+        Found::Url(url, variables) => {
+            let variables = variables.iter();
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            (state.plan(url)?, variables.map(owned).collect())
+        }
+        Found::WrongMethod(allow) if head.method == Method::OPTIONS => {
+            return Ok(options(&state, client, head, host, allow));
+        }
+        Found::WrongMethod(allow) => return Err(Problem::wrong_method(allow)),
+        Found::Dir { allow, .. } if !allow.is_empty() => return Err(Problem::wrong_method(allow)),
+        Found::Dir { .. } | Found::Nothing => return Err(Problem::not_found()),
+        Found::BadPath(bad) => return Err(Problem::bad_request(bad.to_string())),
+    };
+    seen.plan = Some(Arc::clone(&plan));
+    let mut held = Held::none(&shared.room);
+    let content = content::read(body, &shared.limits, &mut held).await?;
+    seen.received = content.len();
+    let deadline = Instant::now() + shared.limits.request_time;
+    let _turn = turn(shared, deadline).await?;
+    let mut exchange = Exchange {
+        plan,
+        client,
+        head,
+        host,
+        content,
+        variables,
+        parameters: None,
+        own: None,
+        session: None,
+    };
+    let mut ticket = Ticket::default();
+    let asked = ask(shared, &mut exchange, &mut ticket, deadline).await;
+    let mut response = match asked {
+        Ok(output) => {
+            seen.ret_code = output.ret_code;
+            say(shared, &exchange, output, &mut ticket, deadline).await
+        }
+        Err(Stop::Answer(response)) => *response,
+        Err(Stop::Problem(mut problem)) => {
+            problem.fill(|code| shared.text(code));
+            seen.ret_code = problem.code;
+            let output = shared.output_of_problem(&exchange, &problem);
+            let mut response = say(shared, &exchange, output, &mut ticket, deadline).await;
+            problem.finish(&mut response);
+            response
+        }
+    };
+    ticket.tell(shared, client, response.headers_mut());
+    let plan = Arc::clone(&exchange.plan);
+    for plugin in &plan.plugins {
+        match pass(plugin.after_render(&exchange, &mut response), deadline).await {
+            Ok(()) => {}
+            Err(stop) => response = stop.response(shared),
+        }
+    }
+    Ok(response)
+}
+
+/// From the body to what the service says.
+async fn ask(
+    shared: &Shared,
+    exchange: &mut Exchange,
+    ticket: &mut Ticket,
+    deadline: Instant,
+) -> Result<Output, Stop> {
+    let plan = Arc::clone(&exchange.plan);
+    for plugin in &plan.plugins {
+        pass(plugin.before_parse(exchange), deadline).await?;
+    }
+    check_content(exchange)?;
+    for plugin in &plan.plugins {
+        pass(plugin.after_parse(exchange), deadline).await?;
+    }
+    ticket.load(shared, exchange, deadline).await?;
+    for plugin in &plan.plugins {
+        pass(plugin.after_session(exchange), deadline).await?;
+    }
+    let body = {
+        let variables = exchange.input_variables();
+        plan.request.encode(&exchange.input(&variables))?
+    };
+    let mut request = rpc::Request::new((plan.url.service_id, plan.url.msg_id), body);
+    request.deadline = Some(deadline);
+    let answer = timeout_at(deadline, plan.service.call(request)).await;
+    let reply = answer.map_err(|_| Problem::timeout())?;
+    let reply = reply.or_else(|status| own_words(&plan, &status).ok_or(Problem::from(&status)))?;
+    Ok(shared.output_of(exchange, reply))
+}
+
+/// From what is said to a response.
+async fn say(
+    shared: &Shared,
+    exchange: &Exchange,
+    mut output: Output,
+    ticket: &mut Ticket,
+    deadline: Instant,
+) -> Response<Body> {
+    let plan = Arc::clone(&exchange.plan);
+    for plugin in &plan.plugins {
+        if let Err(stop) = pass(plugin.before_render(exchange, &mut output), deadline).await {
+            return stop.response(shared);
+        }
+    }
+    let rendered = shared.render(exchange, output, ticket, deadline).await;
+    rendered.unwrap_or_else(|problem| Stop::Problem(problem).response(shared))
+}
+
+/// One plugin at one position.
+async fn pass(mut step: Step<'_>, deadline: Instant) -> Result<(), Stop> {
+    loop {
+        match step {
+            Step::Next => return Ok(()),
+            Step::Refuse(refusal) => return Err(Problem::from(refusal).into()),
+            Step::Answer(response) => return Err(Stop::Answer(response)),
+            Step::Wait(later) => {
+                let waited = timeout_at(deadline, later).await;
+                step = waited.map_err(|_| Problem::timeout())?;
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// What is sent where nobody renders it any more.
+    fn response(self, shared: &Shared) -> Response<Body> {
+        match self {
+            Self::Answer(response) => *response,
+            Self::Problem(mut problem) => {
+                problem.fill(|code| shared.text(code));
+                problem.response()
+            }
+        }
+    }
+}
+
+/// A request's turn among those that run.
+async fn turn(shared: &Shared, deadline: Instant) -> Result<Permit, Problem> {
+    match shared.executor.try_enter() {
+        Entry::Entered(permit) => Ok(permit),
+        Entry::Wait(waiting) => {
+            let turn = timeout_at(deadline, waiting).await;
+            turn.map_err(|_| Problem::unavailable(rpc::Code::QUEUE_TIMEOUT, ""))
+        }
+        Entry::Full => Err(Problem::unavailable(rpc::Code::QUEUE_FULL, "")),
+    }
+}
+
+/// Whether a body can be read at all.
+fn check_content(exchange: &Exchange) -> Result<(), Problem> {
+    let unsupported = |words| {
+        let code = rpc::Code::DECODE_REQ_ERROR;
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, words)
+    };
+    if exchange.content().is_empty() {
+        return Ok(());
+    }
+    let text = |name| {
+        let value: Option<&HeaderValue> = exchange.headers().get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
+    };
+    if text(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(unsupported("a compressed body is not understood"));
+    }
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
+    if kind.starts_with("multipart/") {
+        return Err(unsupported("a body of several parts is not understood"));
+    }
+    Ok(())
+}
+
+/// A status of the service's own, as the answer it would be if it came over a connection.
+fn own_words(plan: &RoutePlan, status: &Status) -> Option<Reply> {
+    let code = status.code();
+    if code.is_frameworks() {
+        return None;
+    }
+    let mut body = message::fill_int32(bytes::Bytes::new(), plan.method.ret_code, code.0);
+    if let Some(field) = plan.method.ret_msg {
+        body = message::fill_text(body, field, status.message());
+    }
+    Some(Reply::protobuf(code.0, body))
+}
+
+/// The host that a request is for. A name that two could read in two ways is refused.
+fn host(head: &Parts) -> Result<Option<String>, Problem> {
+    if let Some(authority) = head.uri.authority() {
+        return checked(authority.as_str()).map(Some);
+    }
+    let mut hosts = head.headers.get_all(header::HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => Err(Problem::bad_request("there are several headers Host")),
+        (Some(host), None) if host.is_empty() => Ok(None),
+        (Some(host), None) => {
+            let text = host.to_str();
+            let text = text.map_err(|_| Problem::bad_request("the header Host is no host"))?;
+            checked(text).map(Some)
+        }
+        (None, _) if head.version == Version::HTTP_11 => {
+            Err(Problem::bad_request("there is no header Host"))
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+fn checked(host: &str) -> Result<String, Problem> {
+    let is_host = !host.contains('@') && host.parse::<Authority>().is_ok();
+    is_host
+        .then(|| host.to_owned())
+        .ok_or_else(|| Problem::bad_request("the header Host is no host"))
+}
+
+/// `OPTIONS`: what a browser may do, if a plugin of the url it is about has something to say, or what there is.
+fn options(
+    state: &State,
+    client: Client,
+    head: Parts,
+    host: Option<String>,
+    allow: Methods,
+) -> Response<Body> {
+    preflight(state, client, head, host).unwrap_or_else(|| {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers: &mut HeaderMap = response.headers_mut();
+        headers.insert(header::ALLOW, allow_header(allow));
+        response
+    })
+}
+
+fn preflight(
+    state: &State,
+    client: Client,
+    head: Parts,
+    host: Option<String>,
+) -> Option<Response<Body>> {
+    if !head.headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let method = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let method = Method::from_bytes(method.as_bytes()).ok()?;
+    let uri = head.uri.clone();
+    let found = state.router.find(host.as_deref(), uri.path(), &method);
+    let Found::Url(url, _) = found else {
+        return None;
+    };
+    let exchange = Exchange {
+        plan: state.plan(url).ok()?,
+        client,
+        head,
+        host,
+        content: bytes::Bytes::new(),
+        variables: Vec::new(),
+        parameters: None,
+        own: None,
+        session: None,
+    };
+    let mut plugins = exchange.plan.plugins.iter();
+    plugins.find_map(|plugin| plugin.preflight(&exchange))
+}
+
+impl State {
+    fn plan(&self, url: usize) -> Result<Arc<RoutePlan>, Problem> {
+        let plan = self.plans.get(url).map(Arc::clone);
+        plan.ok_or_else(Problem::internal)
+    }
+}
+
+/// How the gateway is, if it is that what somebody asks.
+fn health(shared: &Shared, head: &Parts) -> Option<Response<Body>> {
+    let path = head.uri.path();
+    let is = |known: &Option<String>| known.as_deref() == Some(path);
+    let is_up = if is(&shared.health.live) {
+        true
+    } else if is(&shared.health.ready) {
+        let is_draining = shared.tasks.stop().is_draining();
+        shared.is_ready.load(Ordering::Relaxed) && !is_draining
+    } else {
+        return None;
+    };
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let (status, text) = match is_up {
+        true => (StatusCode::OK, r#"{"status":"up"}"#),
+        false => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"down"}"#),
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, super::problem::JSON);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Some(response)
+}
