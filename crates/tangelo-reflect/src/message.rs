@@ -116,8 +116,8 @@ pub fn field_text(body: &[u8], field: &FieldDescriptor) -> Option<String> {
     }
 }
 
-/// The text of a value; `None` if its form is not that of the kind.
-fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
+/// The text of a value, as of [`field_text`]; `None` if its form is not that of the kind.
+pub fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
     Some(match (kind, raw) {
         (Kind::Int32 | Kind::Enum(_), Raw::Varint(number)) => (number as i32).to_string(),
         (Kind::Int64, Raw::Varint(number)) => (number as i64).to_string(),
