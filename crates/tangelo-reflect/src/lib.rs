@@ -23,8 +23,8 @@ pub use prost_reflect::{FieldDescriptor, MessageDescriptor};
 
 pub use crate::{
     json::{
-        JsonError, JsonOptions, MAX_DEPTH, MAX_JSON, MAX_MESSAGE, body_to_json, json_to_body,
-        value_to_body,
+        JsonError, JsonOptions, MAX_DEPTH, MAX_JSON, MAX_MESSAGE, body_to_json, is_too_deep,
+        json_to_body, value_to_body, words,
     },
     pool::{
         FIRST_APPLICATION_ID, LoadError, LoadErrors, MAX_FILES, MAX_SET, MethodInfo, Pool,

@@ -17,12 +17,16 @@ impl Malformed {
 
 /// The value of a field, by its form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Raw<'a> {
+pub enum Raw<'a> {
+    /// A number in as many bytes as it needs.
     Varint(u64),
+    /// Eight bytes.
     Fixed64(u64),
+    /// A string, bytes, a message or a packed list.
     Bytes(&'a [u8]),
     /// The fields between its marks.
     Group(&'a [u8]),
+    /// Four bytes.
     Fixed32(u32),
 }
 
@@ -112,8 +116,8 @@ pub fn field_text(body: &[u8], field: &FieldDescriptor) -> Option<String> {
     }
 }
 
-/// The text of a value; `None` if its form is not that of the kind.
-fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
+/// The text of a value, as of [`field_text`]; `None` if its form is not that of the kind.
+pub fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
     Some(match (kind, raw) {
         (Kind::Int32 | Kind::Enum(_), Raw::Varint(number)) => (number as i32).to_string(),
         (Kind::Int64, Raw::Varint(number)) => (number as i64).to_string(),
@@ -135,7 +139,7 @@ fn text(kind: &Kind, raw: Raw<'_>) -> Option<String> {
 }
 
 /// What a number stands for that is written so that small negative ones are short.
-pub(crate) fn zigzag(number: u64) -> i64 {
+pub fn zigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
@@ -158,7 +162,10 @@ fn last<'a, T>(
 }
 
 /// The field at the front of `rest`, which is not empty.
-pub(crate) fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Raw<'a>), Malformed> {
+///
+/// # Errors
+/// Bytes that are none.
+pub fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Raw<'a>), Malformed> {
     let (number, wire_type) = encoding::decode_key(rest)?;
     let raw = match wire_type {
         WireType::Varint => varint(rest)?,
@@ -183,19 +190,28 @@ pub(crate) fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Raw<'a>), Malformed>
 }
 
 /// The number at the front of `rest`.
-pub(crate) fn varint<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+///
+/// # Errors
+/// Bytes that are none.
+pub fn varint<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
     Ok(Raw::Varint(encoding::decode_varint(rest)?))
 }
 
 /// The eight bytes at the front of `rest`.
-pub(crate) fn fixed64<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+///
+/// # Errors
+/// Bytes that are none.
+pub fn fixed64<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
     let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
     *rest = after;
     Ok(Raw::Fixed64(u64::from_le_bytes(*bytes)))
 }
 
 /// The four bytes at the front of `rest`.
-pub(crate) fn fixed32<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
+///
+/// # Errors
+/// Bytes that are none.
+pub fn fixed32<'a>(rest: &mut &'a [u8]) -> Result<Raw<'a>, Malformed> {
     let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
     *rest = after;
     Ok(Raw::Fixed32(u32::from_le_bytes(*bytes)))

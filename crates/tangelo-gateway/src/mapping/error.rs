@@ -6,7 +6,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {words}")]
 pub struct BadParameter {
-    /// As `users[2].age`, in the names that the client used; `the body`, `the query` where that as a whole is wrong.
+    /// As `users[2].age`, in the names of the .proto file; `the body`, `the form`, `the query` where that as a whole is wrong.
     pub path: String,
     /// What was expected.
     pub words: String,

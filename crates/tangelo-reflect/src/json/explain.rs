@@ -6,12 +6,10 @@ use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, M
 use serde_json::Value;
 use serde_path_to_error::{Deserializer, Segment, Track};
 
-use super::JsonError;
-
-/// Names that are listed, of fields or of an enum's values.
-const MAX_NAMES: usize = 20;
-/// Characters of a name that an error repeats.
-const MAX_NAME: usize = 64;
+use super::{
+    JsonError,
+    words::{self, list, push_name},
+};
 
 /// The mistake in a value that is no such message; `None` if it is one.
 pub(super) fn explain(descriptor: &MessageDescriptor, value: &Value) -> Option<JsonError> {
@@ -60,7 +58,7 @@ impl<'a> Place<'a> {
                 };
             }
             Segment::Map { key } => {
-                push(&mut self.path, key);
+                push_name(&mut self.path, key);
                 self.value = self.value.and_then(|value| value.get(key));
                 self.wanted = match self.wanted {
                     Wanted::Map(kind) => Wanted::One(kind),
@@ -83,24 +81,21 @@ impl<'a> Place<'a> {
         let found = self.value.map_or_else(|| "nothing".to_owned(), found);
         let problem = match &self.wanted {
             Wanted::List(kind) if !self.value.is_some_and(Value::is_array) => {
-                format!("expected a list of {}, found {found}", name(kind))
+                format!("expected a list of {kind:?}, found {found}")
             }
             Wanted::Map(kind) if !self.value.is_some_and(Value::is_object) => {
-                format!(
-                    "expected an object with values of {}, found {found}",
-                    name(kind)
-                )
+                format!("expected an object with values of {kind:?}, found {found}")
             }
             Wanted::One(Kind::Message(message)) if has_fields(message) => {
                 match self.value.and_then(Value::as_object) {
-                    None => format!(
-                        "expected an object ({}), found {found}",
-                        message.full_name()
-                    ),
+                    None => {
+                        let expected = words::expected(&Kind::Message(message.clone()));
+                        format!("expected {expected}, found {found}")
+                    }
                     Some(object) => match object.keys().find(|key| is_unknown(message, key)) {
                         None => words,
                         Some(key) => {
-                            push(&mut self.path, key);
+                            push_name(&mut self.path, key);
                             let fields = message.fields();
                             let fields = list(fields.map(|field| field.name().to_owned()));
                             format!("no such field; {} has {fields}", message.full_name())
@@ -111,12 +106,8 @@ impl<'a> Place<'a> {
             Wanted::One(Kind::Message(message)) => {
                 format!("expected {}: {words}", message.full_name())
             }
-            Wanted::One(Kind::Enum(kind)) => {
-                let values = list(kind.values().map(|value| value.name().to_owned()));
-                format!("expected one of {values}, found {found}")
-            }
             Wanted::One(Kind::Bytes) => format!("expected bytes in base64, found {found}"),
-            Wanted::One(kind) => format!("expected {}, found {found}", name(kind)),
+            Wanted::One(kind) => format!("expected {}, found {found}", words::expected(kind)),
             Wanted::List(_) | Wanted::Map(_) | Wanted::Unknown => words,
         };
         let path = if self.path.is_empty() {
@@ -153,11 +144,6 @@ fn wanted(field: &FieldDescriptor) -> Wanted {
     }
 }
 
-/// The kind as a .proto file writes it.
-fn name(kind: &Kind) -> String {
-    format!("{kind:?}")
-}
-
 fn found(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -167,27 +153,5 @@ fn found(value: &Value) -> String {
         Value::String(_) => "a string".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
-    }
-}
-
-fn list(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(MAX_NAMES);
-    let mut list: Vec<String> = names.take(MAX_NAMES).collect();
-    match (more, list.is_empty()) {
-        (0, true) => list.push("none".to_owned()),
-        (0, false) => {}
-        (more, _) => list.push(format!("{more} more")),
-    }
-    list.join(", ")
-}
-
-/// A name that came from outside: shortened, and without what would break a line of the log.
-fn push(path: &mut String, key: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.extend(key.chars().take(MAX_NAME).flat_map(char::escape_debug));
-    if key.chars().nth(MAX_NAME).is_some() {
-        path.push_str("...");
     }
 }
