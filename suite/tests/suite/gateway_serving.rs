@@ -22,9 +22,7 @@ use tangelo_gateway::{
 use tangelo_runtime::Tasks;
 
 use crate::{
-    gateway_world::{
-        Browser, SHORT, Site, WEB, WebServer, builder, gateway, pool, routes, start,
-    },
+    gateway_world::{Browser, SHORT, Site, WEB, WebServer, builder, gateway, pool, routes, start},
     world::until,
 };
 
@@ -38,20 +36,34 @@ async fn a_service_of_this_process_is_asked_with_a_query_a_form_and_json() {
     for said in [
         browser.get("/echo?text=a&number=7").await,
         browser.post("/echo", FORM, "text=a&number=7").await,
-        browser.post("/echo", JSON, r#"{"text":"a","number":7}"#).await,
+        browser
+            .post("/echo", JSON, r#"{"text":"a","number":7}"#)
+            .await,
         browser.get("/echo/a?number=7").await,
     ] {
         assert_eq!(said.status, 200, "{said:?}");
-        assert_eq!(said.header("content-type"), Some("application/json; charset=utf-8"));
+        assert_eq!(
+            said.header("content-type"),
+            Some("application/json; charset=utf-8")
+        );
         let json = said.json();
-        assert_eq!((&json["retCode"], &json["text"], &json["number"]), (&json!(0), &json!("a"), &json!(7)));
+        assert_eq!(
+            (&json["retCode"], &json["text"], &json["number"]),
+            (&json!(0), &json!("a"), &json!(7))
+        );
     }
 }
 
 /// A referer to the service at this address.
 fn referer(address: &str) -> Arc<Referer> {
     let home = Home::here(Tasks::default()).unwrap();
-    let client = Client::new(ClientConfig::default(), Services::new(), Codecs::new([]), vec![], home);
+    let client = Client::new(
+        ClientConfig::default(),
+        Services::new(),
+        Codecs::new([]),
+        vec![],
+        home,
+    );
     let settings = RefererSettings {
         key: None,
         mock: None,
@@ -94,14 +106,24 @@ async fn a_krpc_server_behind_a_referer_is_asked_as_one_in_this_process() {
 async fn what_is_not_there_is_told_by_status_and_code() {
     let gateway = gateway().await;
     let mut browser = Browser::of(&gateway).await;
-    assert_eq!(browser.get("/nothing").await.is_refused(404, -661), "url not found");
-    browser.send("DELETE /echo HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(
+        browser.get("/nothing").await.is_refused(404, -661),
+        "url not found"
+    );
+    browser
+        .send("DELETE /echo HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
     let said = browser.hear().await;
     assert_eq!(said.is_refused(405, -662), "method not allowed");
     assert_eq!(said.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
-    browser.send("OPTIONS /echo HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    browser
+        .send("OPTIONS /echo HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
     let said = browser.hear().await;
-    assert_eq!((said.status, said.header("allow")), (204, Some("GET, HEAD, POST, OPTIONS")));
+    assert_eq!(
+        (said.status, said.header("allow")),
+        (204, Some("GET, HEAD, POST, OPTIONS"))
+    );
     // The connection has stood all this.
     assert_eq!(browser.get("/echo").await.status, 200);
 }
@@ -115,19 +137,33 @@ async fn head_has_the_headers_of_get_and_no_body() {
     let said = browser.hear_of("HEAD").await;
     assert_eq!(said.status, 200);
     // It has `get` in it, as krpc's.
-    assert!(said.header("content-length").unwrap().parse::<usize>().unwrap() >= length - 8);
+    assert!(
+        said.header("content-length")
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            >= length - 8
+    );
     assert_eq!(browser.get("/echo").await.status, 200);
 }
 
 #[tokio::test]
 async fn an_answer_with_a_negative_code_is_200_unless_it_is_mapped() {
-    let gateway = builder(&Site::default())
-        .status_for(-140_404, StatusCode::NOT_FOUND);
+    let gateway = builder(&Site::default()).status_for(-140_404, StatusCode::NOT_FOUND);
     let gateway = start(gateway).await;
     let mut browser = Browser::of(&gateway).await;
-    browser.get("/answer?code=-140001&words=no").await.is_refused(200, -140_001);
-    browser.get("/answer?code=-140404&words=no").await.is_refused(404, -140_404);
-    browser.get("/answer?code=-140404&words=no&status=409").await.is_refused(409, -140_404);
+    browser
+        .get("/answer?code=-140001&words=no")
+        .await
+        .is_refused(200, -140_001);
+    browser
+        .get("/answer?code=-140404&words=no")
+        .await
+        .is_refused(404, -140_404);
+    browser
+        .get("/answer?code=-140404&words=no&status=409")
+        .await
+        .is_refused(409, -140_404);
     // As the method's error, too.
     let said = browser.get("/answer?code=-140404&words=no&how=fail").await;
     assert_eq!(said.is_refused(404, -140_404), "no");
@@ -135,7 +171,10 @@ async fn an_answer_with_a_negative_code_is_200_unless_it_is_mapped() {
     let strict = builder(&Site::default()).status_for_negative(StatusCode::BAD_REQUEST);
     let strict = start(strict).await;
     let mut browser = Browser::of(&strict).await;
-    browser.get("/answer?code=-140001").await.is_refused(400, -140_001);
+    browser
+        .get("/answer?code=-140001")
+        .await
+        .is_refused(400, -140_001);
     assert_eq!(browser.get("/answer?code=1").await.status, 200);
 }
 
@@ -148,7 +187,10 @@ async fn a_code_without_words_has_those_of_the_file() {
     assert_eq!(said.is_refused(200, -140_001), "not today");
     let said = browser.get("/answer?code=-140001&words=never").await;
     assert_eq!(said.is_refused(200, -140_001), "never");
-    assert_eq!(browser.get("/nothing").await.is_refused(404, -661), "nothing here");
+    assert_eq!(
+        browser.get("/nothing").await.is_refused(404, -661),
+        "nothing here"
+    );
 }
 
 #[tokio::test]
@@ -157,7 +199,10 @@ async fn a_panic_in_a_service_is_answered_with_500_and_the_connection_stays() {
     let mut browser = Browser::of(&gateway).await;
     let said = browser.get("/answer?how=panic&words=secret").await;
     assert_eq!(said.status, 500);
-    assert!(!String::from_utf8_lossy(&said.body).contains("secret"), "{said:?}");
+    assert!(
+        !String::from_utf8_lossy(&said.body).contains("secret"),
+        "{said:?}"
+    );
     assert_eq!(browser.get("/echo").await.status, 200);
 }
 
@@ -169,7 +214,10 @@ async fn a_service_that_does_not_answer_is_given_up_after_its_time() {
     };
     let gateway = start(builder(&Site::default()).limits(limits)).await;
     let mut browser = Browser::of(&gateway).await;
-    assert_eq!(browser.get("/hold").await.is_refused(504, -602), "rpc timeout");
+    assert_eq!(
+        browser.get("/hold").await.is_refused(504, -602),
+        "rpc timeout"
+    );
     assert_eq!(browser.get("/echo").await.status, 200);
 }
 
@@ -235,9 +283,18 @@ async fn routes_with_mistakes_change_nothing_and_all_mistakes_are_told() {
     let bad = Routes::new()
         .url(Url::new("/a").service(WEB).message(99))
         .url(Url::new("/b").service(WEB).message(1).plugins("nobody"))
-        .url(Url::new("/c").service(WEB).message(1).attribute("httpCode", "7"));
+        .url(
+            Url::new("/c")
+                .service(WEB)
+                .message(1)
+                .attribute("httpCode", "7"),
+        );
     let errors = gateway.reload(&bad, &pool()).unwrap_err().to_string();
-    for words in ["no message 99", "no plugin `nobody`", "httpCode: expected a status"] {
+    for words in [
+        "no message 99",
+        "no plugin `nobody`",
+        "httpCode: expected a status",
+    ] {
         assert!(errors.contains(words), "{errors}");
     }
     let mut browser = Browser::of(&gateway).await;
@@ -246,9 +303,15 @@ async fn routes_with_mistakes_change_nothing_and_all_mistakes_are_told() {
 
 #[tokio::test]
 async fn a_route_to_a_service_that_nobody_answers_for_is_a_mistake() {
-    let bound = builder(&Site::default()).backends(Backends::new()).bind().await;
+    let bound = builder(&Site::default())
+        .backends(Backends::new())
+        .bind()
+        .await;
     let error = bound.unwrap_err().to_string();
-    assert!(error.contains("neither a service 140 here nor a referer"), "{error}");
+    assert!(
+        error.contains("neither a service 140 here nor a referer"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -284,7 +347,12 @@ async fn every_request_has_its_line_and_secrets_are_masked_in_it() {
     browser.get("/echo?text=hunter2&number=1").await;
     browser.get("/echo/hunter2").await;
     browser.post("/echo", FORM, "text=hunter2").await;
-    browser.get_with("/nothing", "cookie: JSESSIONID=hunter2\r\nauthorization: hunter2\r\n").await;
+    browser
+        .get_with(
+            "/nothing",
+            "cookie: JSESSIONID=hunter2\r\nauthorization: hunter2\r\n",
+        )
+        .await;
     let lines = lines.0.lock().clone();
     assert_eq!(
         lines,
@@ -301,9 +369,21 @@ async fn every_request_has_its_line_and_secrets_are_masked_in_it() {
 async fn health_and_readiness_are_told_where_they_are_asked_for() {
     let gateway = start(builder(&Site::default()).health("/live", "/ready")).await;
     let mut browser = Browser::of(&gateway).await;
-    assert_eq!((browser.get("/live").await.status, browser.get("/ready").await.status), (200, 200));
+    assert_eq!(
+        (
+            browser.get("/live").await.status,
+            browser.get("/ready").await.status
+        ),
+        (200, 200)
+    );
     gateway.set_ready(false);
-    assert_eq!((browser.get("/live").await.status, browser.get("/ready").await.status), (200, 503));
+    assert_eq!(
+        (
+            browser.get("/live").await.status,
+            browser.get("/ready").await.status
+        ),
+        (200, 503)
+    );
     // It serves all the same.
     assert_eq!(browser.get("/echo").await.status, 200);
 }
@@ -321,7 +401,10 @@ async fn who_stops_answers_what_has_come_and_closes_what_is_idle() {
         idle.is_closed().await;
         site.go_on.add_permits(1);
         let said = busy.hear().await;
-        assert_eq!((said.status, said.header("connection")), (200, Some("close")));
+        assert_eq!(
+            (said.status, said.header("connection")),
+            (200, Some("close"))
+        );
         busy.is_closed().await;
         drop((idle, busy));
     };
@@ -333,10 +416,15 @@ async fn who_stops_answers_what_has_come_and_closes_what_is_idle() {
 
 #[tokio::test]
 async fn routes_of_an_unknown_host_are_not_found() {
-    let only = Url::new("/a").hosts("www.example.com").service(WEB).message(1);
+    let only = Url::new("/a")
+        .hosts("www.example.com")
+        .service(WEB)
+        .message(1);
     let gateway = start(builder(&Site::default()).routes(routes().url(only))).await;
     let mut browser = Browser::of(&gateway).await;
     browser.get("/a").await.is_refused(404, -661);
-    browser.send("GET /a HTTP/1.1\r\nhost: WWW.Example.com:80\r\n\r\n").await;
+    browser
+        .send("GET /a HTTP/1.1\r\nhost: WWW.Example.com:80\r\n\r\n")
+        .await;
     assert_eq!(browser.hear().await.status, 200);
 }

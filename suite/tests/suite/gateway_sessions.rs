@@ -26,7 +26,10 @@ async fn a_new_client_gets_a_secret_and_its_service_an_id_that_is_another() {
     assert!(id.len() == 32 && secret.len() == 32 && id != secret);
     // It stays, and is not set again.
     let said = with(&mut browser, &secret, "/echo1").await;
-    assert_eq!((said.cookie(), &said.json()["sessionId"]), (None, &json!(id)));
+    assert_eq!(
+        (said.cookie(), &said.json()["sessionId"]),
+        (None, &json!(id))
+    );
 }
 
 #[tokio::test]
@@ -56,7 +59,9 @@ async fn a_login_is_required_where_the_url_says_so() {
     assert_eq!(said.cookie(), None);
     // A session alone is no login.
     let secret = browser.get("/echo1").await.cookie().unwrap().to_owned();
-    with(&mut browser, &secret, "/echo3").await.is_refused(401, -664);
+    with(&mut browser, &secret, "/echo3")
+        .await
+        .is_refused(401, -664);
 }
 
 #[tokio::test]
@@ -64,15 +69,23 @@ async fn a_login_has_a_new_secret_and_the_same_id_and_the_old_secret_opens_nothi
     let gateway = gateway().await;
     let mut browser = Browser::of(&gateway).await;
     let said = browser.get("/echo1").await;
-    let (old, id) = (said.cookie().unwrap().to_owned(), said.json()["sessionId"].clone());
+    let (old, id) = (
+        said.cookie().unwrap().to_owned(),
+        said.json()["sessionId"].clone(),
+    );
     let said = with(&mut browser, &old, "/login1?name=ming&flag=1").await;
     let new = said.cookie().unwrap().to_owned();
     assert_ne!(new, old);
     // What goes to the session does not go to the client.
     assert_eq!(said.json().get("session"), None);
     let said = with(&mut browser, &new, "/echo3").await;
-    assert_eq!((&said.json()["userId"], &said.json()["sessionId"]), (&json!("ming"), &id));
-    with(&mut browser, &old, "/echo3").await.is_refused(401, -664);
+    assert_eq!(
+        (&said.json()["userId"], &said.json()["sessionId"]),
+        (&json!("ming"), &id)
+    );
+    with(&mut browser, &old, "/echo3")
+        .await
+        .is_refused(401, -664);
     // Who was overtaken by his login is a stranger, and keeps the cookie that he has got meanwhile.
     let said = with(&mut browser, &old, "/echo2").await;
     assert_eq!((said.cookie(), said.json().get("userId")), (None, None));
@@ -112,7 +125,9 @@ async fn a_session_ends_where_the_service_says_so() {
     let said = with(&mut browser, &secret, "/login?flag=0").await;
     let line = said.header("set-cookie").unwrap();
     assert_eq!(line, "JSESSIONID=; HttpOnly; SameSite=Lax; Max-Age=0");
-    with(&mut browser, &secret, "/echo3").await.is_refused(401, -664);
+    with(&mut browser, &secret, "/echo3")
+        .await
+        .is_refused(401, -664);
 }
 
 #[tokio::test]
@@ -169,5 +184,8 @@ async fn the_cookie_is_called_and_placed_as_the_settings_say() {
     let mut browser = Browser::of(&gateway).await;
     let said = browser.get("/echo1").await;
     let line = said.header("set-cookie").unwrap();
-    assert!(line.starts_with("SID=") && line.contains("Path=/"), "{line}");
+    assert!(
+        line.starts_with("SID=") && line.contains("Path=/"),
+        "{line}"
+    );
 }

@@ -169,7 +169,11 @@ impl Said {
     /// Holds it to this status and code, and returns its words.
     pub(crate) fn is_refused(&self, status: u16, code: i32) -> String {
         let json = self.json();
-        assert_eq!((self.status, &json["retCode"]), (status, &code.into()), "{self:?}");
+        assert_eq!(
+            (self.status, &json["retCode"]),
+            (status, &code.into()),
+            "{self:?}"
+        );
         json["retMsg"].as_str().unwrap().to_owned()
     }
 }
@@ -208,8 +212,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Browser<S> {
 
     /// With these lines among the headers.
     pub(crate) async fn get_with(&mut self, path: &str, lines: &str) -> Said {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n"))
-            .await;
+        self.send(format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n"
+        ))
+        .await;
         self.hear().await
     }
 
