@@ -245,6 +245,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_may_be_spoken_is_offered_whenever_the_files_are_read() {
+        let folder = Folder::new("protocols");
+        let certificate = folder.files().speaking(&["h2", "http/1.1"]);
+        let offered = [b"h2".to_vec(), b"http/1.1".to_vec()];
+        for _ in 0..2 {
+            assert_eq!(certificate.reload(), Ok(true));
+            assert_eq!(settings(&certificate).await.alpn_protocols, offered);
+            folder.renew();
+        }
+    }
+
+    #[tokio::test]
     async fn files_that_cannot_be_used_change_nothing() {
         let folder = Folder::new("bad");
         let certificate = folder.files();

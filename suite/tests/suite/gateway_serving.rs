@@ -180,7 +180,7 @@ async fn an_answer_with_a_negative_code_is_200_unless_it_is_mapped() {
 
 #[tokio::test]
 async fn a_code_without_words_has_those_of_the_file() {
-    let texts = Properties::parse(b"-140001=not today\n-661=nothing here\n").unwrap();
+    let texts = Properties::parse("-140001=not today\n-661=nothing here\n").unwrap();
     let gateway = start(builder(&Site::default()).error_texts(Arc::new(texts))).await;
     let mut browser = Browser::of(&gateway).await;
     let said = browser.get("/answer?code=-140001").await;

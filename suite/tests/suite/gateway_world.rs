@@ -174,7 +174,7 @@ impl Said {
             (status, &code.into()),
             "{self:?}"
         );
-        json["retMsg"].as_str().unwrap().to_owned()
+        json["retMsg"].as_str().unwrap_or_default().to_owned()
     }
 }
 

@@ -70,7 +70,10 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     let mut seen = Seen::default();
     let road = Guarded::new(Box::pin(road(shared, client, head, body, &mut seen)));
     let outcome = road.await.unwrap_or_else(|panicked| {
-        error!(gateway = shared.id, path = %shown(uri.path()), %panicked, "a request failed");
+        if let Some(left_out) = shared.line() {
+            let path = shown(uri.path());
+            error!(gateway = shared.id, %path, %panicked, left_out, "a request failed");
+        }
         Err(Problem::internal())
     });
     let mut response = outcome.unwrap_or_else(|mut problem| {
