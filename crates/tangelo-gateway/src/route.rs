@@ -15,6 +15,8 @@ mod place;
 mod request_path;
 mod router;
 mod routes;
+#[cfg(test)]
+mod tests;
 mod toml;
 mod url;
 mod xml;

@@ -54,7 +54,14 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
             }
             Event::End(_) => document.end(),
             Event::Text(text) if text.trim_ascii().is_empty() => {}
-            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
+            Event::Text(text) => {
+                let blank = text.len() - text.trim_ascii_start().len();
+                let place = document.reader.at(begin + blank);
+                document
+                    .reader
+                    .wrong(&place, "text that belongs to nothing");
+            }
+            Event::CData(_) | Event::GeneralRef(_) => {
                 let place = place();
                 document
                     .reader
@@ -156,7 +163,7 @@ impl Document<'_, '_> {
         place: &Place,
     ) -> Vec<(String, String)> {
         let mut attributes = Vec::new();
-        for attribute in tag.attributes() {
+        for attribute in tag.attributes().with_checks(false) {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => {
@@ -168,6 +175,11 @@ impl Document<'_, '_> {
             // Those of XML itself, which editors add.
             let is_of_xml = matches!(name.split(':').next(), Some("xml" | "xmlns" | "xsi"));
             if is_of_xml {
+                continue;
+            }
+            if attributes.iter().any(|(other, _)| other == name) {
+                let words = format!("<{element}>: {name} is there twice");
+                self.reader.wrong(place, words);
                 continue;
             }
             match attribute.normalized_value(XmlVersion::Implicit1_0) {
