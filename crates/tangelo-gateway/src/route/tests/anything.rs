@@ -119,9 +119,7 @@ proptest! {
         let routes = Routes::from_toml_text("/nowhere/routes.toml", &text);
         let _ = Router::compile(&routes, &known());
     }
-}
 
-proptest! {
     #[test]
     fn any_path_of_a_url_is_compiled_or_told(paths in prop::collection::vec(PATH, 1..5)) {
         let routes = paths.iter().fold(Routes::new(), |routes, path| {
@@ -133,7 +131,9 @@ proptest! {
             }
         }
     }
+}
 
+proptest! {
     #[test]
     fn any_request_is_answered_and_what_it_names_is_harmless(
         host in prop::option::of(r"[a\[\]:.A*]{0,6}|\PC{0,6}"),
