@@ -188,6 +188,35 @@ fn xml_and_toml_and_code_say_the_same() {
 }
 
 #[test]
+fn the_examples_of_our_manual_say_the_same() {
+    let manual = include_str!("../../../../../docs/gateway.md");
+    let example = |language: &str| {
+        let begin = format!("```{language}\n");
+        let (_, rest) = manual.split_once(&begin).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let in_xml = Routes::from_xml_text("/nowhere/r.xml", example("xml"));
+    let in_toml = Routes::from_toml_text("/nowhere/r.toml", example("toml"));
+    for routes in [&in_xml, &in_toml] {
+        let urls: Vec<_> = routes.urls.iter().map(said).collect();
+        assert_eq!(
+            urls,
+            [
+                "/user/{userId} 100:3 [GET]",
+                "/user/test1 100:1 [GET, POST] through dummy session Required",
+                "/user/test2 100:2 [GET, POST] through dummy template=hello.html",
+            ]
+        );
+        assert_eq!(routes.plugins[0].params, "a=1;b=2");
+        // Neither the folders nor the file are there.
+        let told = mistakes(routes);
+        let of = ["import", "staticDir", "uploadDir"];
+        let is_told = |name: &&str| told.iter().any(|told| told.contains(name));
+        assert!(told.len() == 3 && of.iter().all(is_told), "{told:?}");
+    }
+}
+
+#[test]
 fn each_session_mode_is_read_and_a_groups_is_its_urls() {
     for (text, mode) in [
         ("0", SessionMode::None),
