@@ -1,6 +1,12 @@
 //! Urls that have something in common.
 
-use super::{Matching, SessionMode, Url, attribute::Attribute, url::rooted};
+use std::sync::Arc;
+
+use super::{
+    Matching, SessionMode, Url,
+    attribute::Attribute,
+    url::{Origin, rooted},
+};
 
 /// Urls that have something in common: what a url says for itself counts, or else what its group says.
 #[derive(Clone, Debug, Default)]
@@ -86,8 +92,13 @@ impl Group {
             urls,
         } = self;
         let prefix = if prefix == "/" { String::new() } else { prefix };
+        let origin = Arc::new(Origin {
+            prefix: prefix.clone(),
+            place: common.place.clone(),
+        });
         urls.into_iter().map(move |mut url| {
             url.join(&prefix, &common);
+            url.group = Some(Arc::clone(&origin));
             url
         })
     }

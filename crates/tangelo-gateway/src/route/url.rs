@@ -1,6 +1,6 @@
 //! A message of a service, and where it is reachable.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Matching, Methods, Place, SessionMode,
@@ -35,7 +35,17 @@ pub struct Url {
     /// Where it is written; none if in code.
     pub place: Option<Place>,
     pub(super) given: Given,
+    /// The group it is from, and what it has of it.
+    pub(super) group: Option<Arc<Origin>>,
+    pub(super) inherited: Given,
     pub(super) mistakes: Vec<String>,
+}
+
+/// A group, for mistakes that are its own.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) prefix: String,
+    pub(super) place: Option<Place>,
 }
 
 impl Url {
@@ -159,6 +169,7 @@ impl Url {
                 _ => continue,
             }
             self.given.add(attribute);
+            self.inherited.add(attribute);
         }
         for (name, value) in &common.attributes {
             let own = self.attributes.entry(name.clone());

@@ -14,7 +14,7 @@ use super::{
 /// An element whose end has not been read.
 enum Open {
     Routes,
-    Group(Group),
+    Group(Box<Group>),
     /// One that has no elements within it.
     Leaf(&'static str),
 }
@@ -119,7 +119,7 @@ impl Document<'_, '_> {
             place,
         };
         if name == "group" {
-            self.open.push(Open::Group(element.into_group()));
+            self.open.push(Open::Group(Box::new(element.into_group())));
         } else {
             match self.open.last_mut() {
                 Some(Open::Group(group)) => group.urls.push(element.into_url()),
@@ -152,7 +152,7 @@ impl Document<'_, '_> {
 
     fn end(&mut self) {
         if let Some(Open::Group(group)) = self.open.pop() {
-            self.reader.routes.add_group(group);
+            self.reader.routes.add_group(*group);
         }
     }
 

@@ -201,16 +201,20 @@ fn head_is_found_where_get_is_unless_it_has_a_url_of_its_own() {
         "4 path='/b' methods='head'",
         "5 path='/c' methods='post'",
         "6 path='/p' methods='get' match='prefix'",
+        "7 path='/q' methods='get' match='prefix'",
+        "8 path='/q' methods='head'",
     ]);
     finds(
         &router,
         &[
             ("HEAD /a", "1"),
-            ("HEAD /q", "2 x=q"),
+            ("HEAD /z", "2 x=z"),
             ("HEAD /b", "4"),
             ("GET /b", "3"),
             ("HEAD /c", "2 x=c"),
             ("HEAD /p/q", "6"),
+            ("HEAD /q", "8"),
+            ("HEAD /q/r", "7"),
         ],
     );
 }

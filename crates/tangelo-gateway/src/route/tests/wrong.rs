@@ -115,6 +115,25 @@ fn a_group_has_neither_a_path_nor_a_message() {
 }
 
 #[test]
+fn what_a_group_says_wrong_is_told_once_and_where_the_group_is() {
+    let routes = xml("<routes>
+        <group prefix='/g' serviceId='99' plugins='nobody'>
+            <url path='/a' msgId='1'/>
+            <url path='/b' msgId='2' plugins='nobody'/>
+            <url path='/c' msgId='3' serviceId='98'/>
+        </group></routes>");
+    assert_eq!(
+        mistakes(&routes),
+        [
+            "routes.xml:2: group /g: serviceId: there is no service 99; there are: 100, 101",
+            "routes.xml:2: group /g: plugins: there is no plugin `nobody`; there are: dummy, other",
+            "routes.xml:4: url /g/b: plugins: there is no plugin `nobody`; there are: dummy, other",
+            "routes.xml:5: url /g/c: serviceId: there is no service 98; there are: 100, 101",
+        ]
+    );
+}
+
+#[test]
 fn elements_that_there_are_not_or_not_there_are_told_once() {
     told(
         "<urls><url/><b>text</b></urls>",
