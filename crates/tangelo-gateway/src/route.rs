@@ -8,6 +8,7 @@ mod choice;
 mod dir;
 mod element;
 mod file;
+mod group;
 mod known;
 mod methods;
 mod pattern;
@@ -15,6 +16,8 @@ mod place;
 mod request_path;
 mod router;
 mod routes;
+#[cfg(test)]
+mod tests;
 mod toml;
 mod url;
 mod xml;
@@ -22,11 +25,12 @@ mod xml;
 pub use self::{
     choice::{Matching, SessionMode},
     dir::Dir,
+    group::Group,
     known::Known,
     methods::Methods,
     place::{Place, RouteError, RouteErrors},
     request_path::BadPath,
     router::{Found, PathVariables, Router},
     routes::{PluginParams, Routes},
-    url::{Group, Url},
+    url::Url,
 };

@@ -20,19 +20,8 @@ pub(super) enum Attribute {
 
 use Attribute::*;
 
-/// Those of a url.
-pub(super) const OF_URL: &[Attribute] = &[
-    Hosts,
-    Path,
-    Methods,
-    ServiceId,
-    MsgId,
-    Plugins,
-    SessionMode,
-    Match,
-];
-/// Those of a group. It has neither a path nor a message; who writes them is told.
-pub(super) const OF_GROUP: &[Attribute] = &[
+/// Those of a url or a group. A url has no prefix, a group neither a path nor a message; who writes them is told.
+pub(super) const OF_URLS: &[Attribute] = &[
     Hosts,
     Path,
     Prefix,
@@ -82,7 +71,7 @@ impl Attribute {
 
     /// The name that `routes.xml` has for one of TOML: `service_id` is `serviceId` there.
     pub(super) fn in_xml(name: &str) -> &str {
-        let names = OF_GROUP.iter().chain(OF_DIR).map(|known| known.name());
+        let names = OF_URLS.iter().chain(OF_DIR).map(|known| known.name());
         let mut names = names.filter(|known| known.contains(char::is_uppercase));
         let found = names.find(|known| {
             let mut letters = name.chars();
@@ -134,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_name_is_known_or_a_mistake_or_the_applications_own() {
-        let read = |name| Attribute::read(name, OF_URL);
+        let read = |name| Attribute::read(name, OF_URLS);
         assert_eq!(read("serviceId"), Name::Known(ServiceId));
         for (name, meant) in [
             ("sessionmode", "sessionMode"),

@@ -51,7 +51,7 @@ impl Element {
     pub(super) fn into_url(self) -> Url {
         let mut url = Url::unsaid();
         for (name, value) in self.attributes {
-            match Attribute::read(&name, attribute::OF_URL) {
+            match Attribute::read(&name, attribute::OF_URLS) {
                 Name::Known(attribute) => url.set(attribute, &value),
                 Name::Own => {
                     url.attributes.insert(name, value);
@@ -66,7 +66,7 @@ impl Element {
     pub(super) fn into_group(self) -> Group {
         let mut group = Group::default();
         for (name, value) in self.attributes {
-            match Attribute::read(&name, attribute::OF_GROUP) {
+            match Attribute::read(&name, attribute::OF_URLS) {
                 Name::Known(attribute) => group.set(attribute, &value),
                 Name::Own => {
                     group.common.attributes.insert(name, value);

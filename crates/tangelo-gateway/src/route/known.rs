@@ -41,16 +41,19 @@ impl Known {
         self
     }
 
-    /// What is wrong with a service and its message.
-    pub(super) fn check(&self, service_id: i32, msg_id: Option<i32>) -> Result<(), String> {
-        let Some(messages) = self.services.get(&service_id) else {
-            let known = listed(self.services.keys());
-            return Err(format!(
-                "serviceId: there is no service {service_id}; {known}"
-            ));
-        };
-        match msg_id {
-            Some(msg_id) if !messages.contains(&msg_id) => {
+    /// What is wrong with a service.
+    pub(super) fn check_service(&self, id: i32) -> Result<(), String> {
+        if self.services.contains_key(&id) {
+            return Ok(());
+        }
+        let known = listed(self.services.keys());
+        Err(format!("serviceId: there is no service {id}; {known}"))
+    }
+
+    /// What is wrong with a message of a service, if there is the service.
+    pub(super) fn check_message(&self, service_id: i32, msg_id: i32) -> Result<(), String> {
+        match self.services.get(&service_id) {
+            Some(messages) if !messages.contains(&msg_id) => {
                 let known = listed(messages);
                 Err(format!(
                     "msgId: service {service_id} has no message {msg_id}; {known}"

@@ -129,7 +129,7 @@ impl Routes {
     }
 
     pub(super) fn add_group(&mut self, mut group: Group) {
-        let place = group.common.place.take();
+        let place = group.common.place.clone();
         for problem in std::mem::take(&mut group.common.mistakes) {
             let words = format!("group {}: {problem}", group.prefix);
             self.mistakes.push(RouteError::new(place.as_ref(), words));

@@ -1,10 +1,10 @@
-//! A path of a service's message, and a group of them.
+//! A message of a service, and where it is reachable.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Matching, Methods, Place, SessionMode,
-    attribute::{Attribute, Given},
+    attribute::{self, Attribute, Given},
 };
 
 /// One message of a service, and where it is reachable.
@@ -35,17 +35,17 @@ pub struct Url {
     /// Where it is written; none if in code.
     pub place: Option<Place>,
     pub(super) given: Given,
+    /// The group it is from, and what it has of it.
+    pub(super) group: Option<Arc<Origin>>,
+    pub(super) inherited: Given,
     pub(super) mistakes: Vec<String>,
 }
 
-/// Urls that have something in common: what a url says for itself counts, or else what its group says.
-#[derive(Clone, Debug, Default)]
-pub struct Group {
-    /// Stands before the paths of the urls; without a `/` at its end.
+/// A group, for mistakes that are its own.
+#[derive(Debug)]
+pub(super) struct Origin {
     pub(super) prefix: String,
-    /// What its urls have in common.
-    pub(super) common: Url,
-    pub(super) urls: Vec<Url>,
+    pub(super) place: Option<Place>,
 }
 
 impl Url {
@@ -131,7 +131,8 @@ impl Url {
     fn read(&mut self, attribute: Attribute, text: &str) -> Result<(), String> {
         match attribute {
             Attribute::Hosts => self.hosts = hosts(text)?,
-            Attribute::Path | Attribute::Prefix => self.path = rooted(text),
+            Attribute::Path => self.path = rooted(text),
+            Attribute::Prefix => return Err("belongs to a group".to_owned()),
             Attribute::Methods => self.methods = text.parse()?,
             Attribute::ServiceId => self.service_id = number(text)?,
             Attribute::MsgId => self.msg_id = number(text)?,
@@ -147,16 +148,14 @@ impl Url {
     }
 
     /// Takes from its group what it does not say itself.
-    fn join(&mut self, prefix: &str, common: &Self) {
+    pub(super) fn join(&mut self, prefix: &str, common: &Self) {
         if self.given.has(Attribute::Path) {
             // `/` in a group is the prefix itself.
             let below = if self.path == "/" { "" } else { &self.path };
             self.path = rooted(&format!("{prefix}{below}"));
         }
-        let from_group = |attribute| common.given.has(attribute);
-        for attribute in super::attribute::OF_URL {
-            let attribute = *attribute;
-            if self.given.has(attribute) || !from_group(attribute) {
+        for attribute in attribute::OF_URLS.iter().copied() {
+            if self.given.has(attribute) || !common.given.has(attribute) {
                 continue;
             }
             match attribute {
@@ -170,92 +169,12 @@ impl Url {
                 _ => continue,
             }
             self.given.add(attribute);
+            self.inherited.add(attribute);
         }
         for (name, value) in &common.attributes {
             let own = self.attributes.entry(name.clone());
             own.or_insert_with(|| value.clone());
         }
-    }
-}
-
-impl Group {
-    /// A group whose urls are below this prefix; with an empty one they are where they say.
-    pub fn new(prefix: impl AsRef<str>) -> Self {
-        let mut group = Self::default();
-        group.set(Attribute::Prefix, prefix.as_ref());
-        group
-    }
-
-    /// The hosts: `www.example.com,example.com`, or `*` for every host.
-    pub fn hosts(self, hosts: impl AsRef<str>) -> Self {
-        self.with(|common| common.hosts(hosts))
-    }
-
-    /// The methods: `get,post`.
-    pub fn methods(self, methods: impl AsRef<str>) -> Self {
-        self.with(|common| common.methods(methods))
-    }
-
-    /// The service.
-    pub fn service(self, service_id: i32) -> Self {
-        self.with(|common| common.service(service_id))
-    }
-
-    /// The plugins: `signature,jsonp`.
-    pub fn plugins(self, plugins: impl AsRef<str>) -> Self {
-        self.with(|common| common.plugins(plugins))
-    }
-
-    /// How much of a session they need.
-    pub fn session_mode(self, mode: SessionMode) -> Self {
-        self.with(|common| common.session_mode(mode))
-    }
-
-    /// How their paths are compared.
-    pub fn matching(self, matching: Matching) -> Self {
-        self.with(|common| common.matching(matching))
-    }
-
-    /// Something for plugins to read.
-    pub fn attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.with(|common| common.attribute(name, value))
-    }
-
-    /// One of its urls.
-    pub fn url(mut self, url: Url) -> Self {
-        self.urls.push(url);
-        self
-    }
-
-    fn with(mut self, change: impl FnOnce(Url) -> Url) -> Self {
-        self.common = change(self.common);
-        self
-    }
-
-    pub(super) fn set(&mut self, attribute: Attribute, text: &str) {
-        match attribute {
-            Attribute::Prefix => self.prefix = rooted(text.trim()),
-            Attribute::Path | Attribute::MsgId => {
-                let name = attribute.name();
-                let problem = format!("{name}: belongs to a url; a group has none");
-                self.common.mistakes.push(problem);
-            }
-            _ => self.common.set(attribute, text),
-        }
-    }
-
-    /// Its urls, each with all it needs to know.
-    pub(super) fn into_urls(self) -> impl Iterator<Item = Url> {
-        let Self {
-            prefix,
-            common,
-            urls,
-        } = self;
-        let prefix = if prefix == "/" { String::new() } else { prefix };
-        urls.into_iter().map(move |mut url| {
-            url.join(&prefix, &common);
-            url
-        })
     }
 }
 

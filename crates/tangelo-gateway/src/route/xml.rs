@@ -14,7 +14,7 @@ use super::{
 /// An element whose end has not been read.
 enum Open {
     Routes,
-    Group(Group),
+    Group(Box<Group>),
     /// One that has no elements within it.
     Leaf(&'static str),
 }
@@ -54,7 +54,14 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
             }
             Event::End(_) => document.end(),
             Event::Text(text) if text.trim_ascii().is_empty() => {}
-            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
+            Event::Text(text) => {
+                let blank = text.len() - text.trim_ascii_start().len();
+                let place = document.reader.at(begin + blank);
+                document
+                    .reader
+                    .wrong(&place, "text that belongs to nothing");
+            }
+            Event::CData(_) | Event::GeneralRef(_) => {
                 let place = place();
                 document
                     .reader
@@ -112,7 +119,7 @@ impl Document<'_, '_> {
             place,
         };
         if name == "group" {
-            self.open.push(Open::Group(element.into_group()));
+            self.open.push(Open::Group(Box::new(element.into_group())));
         } else {
             match self.open.last_mut() {
                 Some(Open::Group(group)) => group.urls.push(element.into_url()),
@@ -145,7 +152,7 @@ impl Document<'_, '_> {
 
     fn end(&mut self) {
         if let Some(Open::Group(group)) = self.open.pop() {
-            self.reader.routes.add_group(group);
+            self.reader.routes.add_group(*group);
         }
     }
 
@@ -156,7 +163,7 @@ impl Document<'_, '_> {
         place: &Place,
     ) -> Vec<(String, String)> {
         let mut attributes = Vec::new();
-        for attribute in tag.attributes() {
+        for attribute in tag.attributes().with_checks(false) {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => {
@@ -168,6 +175,11 @@ impl Document<'_, '_> {
             // Those of XML itself, which editors add.
             let is_of_xml = matches!(name.split(':').next(), Some("xml" | "xmlns" | "xsi"));
             if is_of_xml {
+                continue;
+            }
+            if attributes.iter().any(|(other, _)| other == name) {
+                let words = format!("<{element}>: {name} is there twice");
+                self.reader.wrong(place, words);
                 continue;
             }
             match attribute.normalized_value(XmlVersion::Implicit1_0) {

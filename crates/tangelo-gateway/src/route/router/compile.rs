@@ -14,6 +14,7 @@ use crate::route::{
     attribute::Attribute,
     methods::{self, slot},
     pattern,
+    url::Origin,
 };
 
 pub(super) fn compile(routes: &Routes, known: &Known) -> Result<Router, RouteErrors> {
@@ -23,6 +24,7 @@ pub(super) fn compile(routes: &Routes, known: &Known) -> Result<Router, RouteErr
         any: Table::default(),
         hosts: HashMap::new(),
         taken: HashMap::new(),
+        groups: HashSet::new(),
     };
     compiler.urls(&routes.urls);
     let dirs = compiler.dirs(&routes.dirs);
@@ -44,6 +46,8 @@ struct Compiler<'a> {
     hosts: HashMap<String, Table>,
     /// By host, method and shape of the path.
     taken: HashMap<(Option<&'a str>, usize, String), &'a Url>,
+    /// What has been told of groups.
+    groups: HashSet<(*const Origin, String)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -68,9 +72,16 @@ impl<'a> Compiler<'a> {
         for (number, url, shape) in sound().filter(|(_, url, _)| url.methods.has(get)) {
             for host in hosts(&url.hosts) {
                 let key = (host, head, shape.to_owned());
-                if let Entry::Vacant(free) = self.taken.entry(key) {
-                    free.insert(url);
-                    self.insert(host, head, number, url);
+                match self.taken.entry(key) {
+                    Entry::Vacant(free) => {
+                        free.insert(url);
+                        self.insert(host, head, number, url);
+                    }
+                    Entry::Occupied(other) if other.get().matching == Matching::Exact => {
+                        // The other is for exactly this path; what is below it is free.
+                        self.insert_below(host, head, number, url);
+                    }
+                    Entry::Occupied(_) => {}
                 }
             }
         }
@@ -84,12 +95,17 @@ impl<'a> Compiler<'a> {
             problems.push(format!("{} is missing", needed.name()));
         }
         if url.service_id > 0 {
-            let message = (url.msg_id > 0).then_some(url.msg_id);
-            problems.extend(self.known.check(url.service_id, message).err());
+            let problem = self.known.check_service(url.service_id).err();
+            problems.extend(self.unless_of_group(url, Attribute::ServiceId, problem));
+        }
+        if url.msg_id > 0 {
+            let problem = self.known.check_message(url.service_id, url.msg_id);
+            problems.extend(problem.err());
         }
         for name in &url.plugins {
             let problem = self.known.check_plugin(name).err();
-            problems.extend(problem.map(|problem| format!("plugins: {problem}")));
+            let problem = problem.map(|problem| format!("plugins: {problem}"));
+            problems.extend(self.unless_of_group(url, Attribute::Plugins, problem));
         }
         let mut shape = None;
         if url.given.has(Attribute::Path) {
@@ -100,6 +116,23 @@ impl<'a> Compiler<'a> {
         }
         self.tell("url", &url.path, url.place.as_ref(), problems);
         shape
+    }
+
+    /// What is wrong with an attribute; none if it is its group's, where it is told once.
+    fn unless_of_group(
+        &mut self,
+        url: &Url,
+        attribute: Attribute,
+        problem: Option<String>,
+    ) -> Option<String> {
+        let problem = problem?;
+        let Some(group) = url.group.as_ref().filter(|_| url.inherited.has(attribute)) else {
+            return Some(problem);
+        };
+        if self.groups.insert((Arc::as_ptr(group), problem.clone())) {
+            self.tell("group", &group.prefix, group.place.as_ref(), [problem]);
+        }
+        None
     }
 
     fn add_url(&mut self, number: usize, url: &'a Url, shape: &str) {
@@ -133,10 +166,15 @@ impl<'a> Compiler<'a> {
     }
 
     fn insert(&mut self, host: Option<&str>, slot: usize, number: usize, url: &Url) {
-        let is_prefix = url.matching == Matching::Prefix;
-        let table = self.table(host);
-        if let Err(error) = table.add_url(slot, &url.path, number, is_prefix) {
-            self.tell("url", &url.path, url.place.as_ref(), [error]);
+        let added = self.table(host).add_exact(slot, &url.path, number);
+        self.tell("url", &url.path, url.place.as_ref(), added.err());
+        self.insert_below(host, slot, number, url);
+    }
+
+    fn insert_below(&mut self, host: Option<&str>, slot: usize, number: usize, url: &Url) {
+        if url.matching == Matching::Prefix {
+            let added = self.table(host).add_prefix(slot, &url.path, number);
+            self.tell("url", &url.path, url.place.as_ref(), added.err());
         }
     }
 

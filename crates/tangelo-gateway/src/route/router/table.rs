@@ -22,23 +22,32 @@ struct Paths {
 }
 
 impl Table {
-    pub(super) fn add_url(
+    /// Adds the url for exactly this path.
+    pub(super) fn add_exact(
         &mut self,
         slot: usize,
         path: &str,
         url: usize,
-        is_prefix: bool,
+    ) -> Result<(), InsertError> {
+        match self.methods.get_mut(slot) {
+            Some(paths) => paths.exact.insert(path, url),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds the url for what is below this path.
+    pub(super) fn add_prefix(
+        &mut self,
+        slot: usize,
+        path: &str,
+        url: usize,
     ) -> Result<(), InsertError> {
         let Some(paths) = self.methods.get_mut(slot) else {
             return Ok(());
         };
-        paths.exact.insert(path, url)?;
-        if is_prefix {
-            paths.prefix.insert(path, url)?;
-            let segments = path.split('/').filter(|one| !one.is_empty()).count();
-            paths.deepest = paths.deepest.max(Some(segments));
-        }
-        Ok(())
+        let segments = path.split('/').filter(|one| !one.is_empty()).count();
+        paths.deepest = paths.deepest.max(Some(segments));
+        paths.prefix.insert(path, url)
     }
 
     pub(super) fn add_dir(&mut self, path: &str, dir: usize) {

@@ -20,6 +20,11 @@ impl PathVariables<'_> {
         self.0.iter().map(|(name, value)| (*name, &**value))
     }
 
+    /// Names and values, in the order of the path.
+    pub fn as_slice(&self) -> &[(&str, Cow<'_, str>)] {
+        &self.0
+    }
+
     /// Whether the path has no variables.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
