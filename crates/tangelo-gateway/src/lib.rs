@@ -21,3 +21,8 @@ pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
     StartError, TracingLog,
 };
+
+/// The code of the page that shows all this compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/gateway.md")]
+struct Pages;
