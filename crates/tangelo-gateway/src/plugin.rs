@@ -158,9 +158,9 @@ impl Plugins {
         &self,
         name: &str,
         params: &str,
-        before: &Loaded,
+        before: Option<&Loaded>,
     ) -> Result<Arc<dyn Plugin>, String> {
-        if let Some((known, plugin)) = before.get(name)
+        if let Some((known, plugin)) = before.and_then(|before| before.get(name))
             && known == params
         {
             return Ok(Arc::clone(plugin));

@@ -282,7 +282,6 @@ impl GatewayBuilder {
             plugins: std::mem::take(&mut self.plugins),
             json: self.json,
             cookie: self.cookie.name.clone(),
-            loaded: parking_lot::Mutex::default(),
         }
     }
 

@@ -50,11 +50,7 @@ impl Bound {
         executor: Executor,
     ) -> Result<Self, StartError> {
         let loader = builder.loader();
-        let mut state = None;
-        loader.load(&builder.routes, &builder.pool, |loaded| {
-            state = Some(loaded);
-        })?;
-        let state = state.ok_or_else(|| StartError::Setting("nothing was loaded".to_owned()))?;
+        let state = loader.load(&builder.routes, &builder.pool, None)?;
         let certificate = builder.certificate.take();
         let certificate = certificate.map(|it| it.speaking(&PROTOCOLS));
         if let Some(certificate) = &certificate {
@@ -139,7 +135,8 @@ impl Gateway {
         self.address
     }
 
-    /// Serves these routes and messages from now on, all at once. Requests under way end as they have begun.
+    /// Serves these routes and messages from now on, all at once. Requests under way end as they have begun. Of two
+    /// who do so at once the last one counts.
     ///
     /// Blocks while it looks for folders.
     ///
@@ -147,9 +144,9 @@ impl Gateway {
     /// All that is wrong with them; nothing has changed then.
     pub fn reload(&self, routes: &Routes, pool: &Pool) -> Result<(), LoadErrors> {
         let shared = &self.shared;
-        shared.loader.load(routes, pool, |state| {
-            shared.state.store(Arc::new(state));
-        })?;
+        let before = shared.state.load_full();
+        let state = shared.loader.load(routes, pool, Some(&before))?;
+        shared.state.store(Arc::new(state));
         info!(
             gateway = shared.id,
             urls = routes.urls.len(),

@@ -7,7 +7,6 @@ use std::{
 };
 
 use http::StatusCode;
-use parking_lot::Mutex;
 use tangelo_reflect::{MethodInfo, Pool};
 use tangelo_rpc::Service;
 
@@ -27,6 +26,8 @@ pub(super) struct State {
     pub(super) router: Router,
     /// As many as the router has urls, in their order.
     pub(super) plans: Vec<Arc<RoutePlan>>,
+    /// The plugins of all urls.
+    plugins: Loaded,
 }
 
 /// What is to be done with the requests of a url.
@@ -60,40 +61,45 @@ pub(super) struct Loader {
     pub(super) plugins: Plugins,
     pub(super) json: JsonForm,
     pub(super) cookie: String,
-    /// The plugins that there are; locked while something is loaded, so that two never do so at once.
-    pub(super) loaded: Mutex<Loaded>,
 }
 
 impl Loader {
-    /// Makes plans of all routes, or says all that is wrong. `accept` has them, while nobody else loads.
+    /// Makes plans of all routes, or says all that is wrong. Plugins that were there before may go on.
     ///
     /// Blocks while it looks for folders.
     pub(super) fn load(
         &self,
         routes: &Routes,
         pool: &Pool,
-        accept: impl FnOnce(State),
-    ) -> Result<(), LoadErrors> {
-        let mut before = self.loaded.lock();
+        before: Option<&State>,
+    ) -> Result<State, LoadErrors> {
         let known = Known::from(pool).plugins(self.plugins.names());
         let mut mistakes = Vec::new();
         let router = Router::compile(routes, &known);
         if let Err(errors) = &router {
             mistakes.extend(errors.iter().map(ToString::to_string));
         }
-        let loaded = self.plugins(routes, &before, &mut mistakes);
+        let before = before.map(|state| &state.plugins);
+        let loaded = self.plugins(routes, before, &mut mistakes);
         self.check(routes, pool, &loaded, &mut mistakes);
         let (Ok(router), true) = (router, mistakes.is_empty()) else {
             return Err(LoadErrors(mistakes));
         };
         let plans = self.plans(&router, pool, &loaded);
-        accept(State { router, plans });
-        *before = loaded;
-        Ok(())
+        Ok(State {
+            router,
+            plans,
+            plugins: loaded,
+        })
     }
 
     /// Every plugin that routes name, with its parameters.
-    fn plugins(&self, routes: &Routes, before: &Loaded, mistakes: &mut Vec<String>) -> Loaded {
+    fn plugins(
+        &self,
+        routes: &Routes,
+        before: Option<&Loaded>,
+        mistakes: &mut Vec<String>,
+    ) -> Loaded {
         let named: BTreeSet<&str> = routes
             .urls
             .iter()

@@ -16,9 +16,9 @@ use tangelo_rpc::{
     self as rpc, Reply, Status,
     server::{Entry, Permit},
 };
-use tangelo_runtime::guard::Guarded;
+use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::{Instant, timeout_at};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::{
     access_log::{AccessLine, shown},
@@ -95,7 +95,7 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
             Some(plan) => Cow::Owned(shown(&plan.url.path).into_owned()),
             None => shown(uri.path()),
         };
-        log.write(&AccessLine {
+        let line = AccessLine {
             client: client.address,
             method: &method,
             path,
@@ -105,7 +105,10 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
             ret_code: seen.ret_code,
             received: seen.received,
             took: begun.elapsed(),
-        });
+        };
+        if let Err(panicked) = guard::catch(|| log.write(&line)) {
+            debug!(gateway = shared.id, %panicked, "the access log has lost a line");
+        }
     }
     response
 }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use http::StatusCode;
 use parking_lot::Mutex;
 use tangelo_rpc::server::{ErrorTexts, Executor};
-use tangelo_runtime::{LogLines, Tasks};
+use tangelo_runtime::{LogLines, Tasks, guard};
 use tokio::time::Instant;
 
 use super::{
@@ -63,7 +63,8 @@ impl Shared {
     /// The words for a code that an answer has none for.
     pub(super) fn text(&self, code: i32) -> Option<String> {
         let texts = self.texts.as_deref()?;
-        texts.text(code).map(std::borrow::Cow::into_owned)
+        let text = || texts.text(code).map(std::borrow::Cow::into_owned);
+        guard::catch(text).ok().flatten()
     }
 
     /// Whether a line may be written now that clients can bring about; if so, how many were left out before it.
