@@ -206,6 +206,9 @@ impl Filling<'_> {
             Below::Message(at) if !is_map => parameters::session(self.plan.shapes.at(at), values)?,
             _ => serde_json::to_vec(values).unwrap_or_default(),
         };
+        if json == b"{}" {
+            return Ok(());
+        }
         self.alone(field, &json)
     }
 
