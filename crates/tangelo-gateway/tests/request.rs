@@ -600,7 +600,10 @@ fn what_has_no_place_is_refused_and_never_repeated() {
             query("user=a"),
             "user: expected an object (shop.User), found a string",
         ),
-        (query("counts=a"), "counts: expected int32, found a string"),
+        (
+            query("counts=a"),
+            "counts: expected an object with values of int32, found a string",
+        ),
         (query("name=%ff"), "the query: not UTF-8"),
         (
             query("road=a&rail=1"),

@@ -295,6 +295,10 @@ impl Filling<'_> {
                     .map_err(|fault| fault.within(&field.name))?;
                 true
             }
+            (_, Many::Map(_), kind) => {
+                let words = format!("expected an object with values of {kind:?}, found a string");
+                return Err(Fault::new(words).within(&field.name).into());
+            }
             _ => {
                 let fault = Fault::unfit(&field.kind, self.plan.reading, "a string");
                 return Err(fault.within(&field.name).into());
