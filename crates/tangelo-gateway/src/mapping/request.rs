@@ -206,6 +206,9 @@ impl Filling<'_> {
             Below::Message(at) if !is_map => parameters::session(self.plan.shapes.at(at), values)?,
             _ => serde_json::to_vec(values).unwrap_or_default(),
         };
+        if json == b"{}" {
+            return Ok(());
+        }
         self.alone(field, &json)
     }
 
@@ -291,6 +294,10 @@ impl Filling<'_> {
                 well_known::write(message, &value, field.number, &mut self.writer)
                     .map_err(|fault| fault.within(&field.name))?;
                 true
+            }
+            (_, Many::Map(_), kind) => {
+                let words = format!("expected an object with values of {kind:?}, found a string");
+                return Err(Fault::new(words).within(&field.name).into());
             }
             _ => {
                 let fault = Fault::unfit(&field.kind, self.plan.reading, "a string");

@@ -173,10 +173,26 @@ impl ResponsePlan {
     pub fn to_map(&self, body: &[u8]) -> Result<Map<String, Value>, RenderError> {
         let root = self.shapes.root();
         let mut writer = Writer::new(&self.shapes, self.form, self.max, body.len());
-        let written = writer.object(root, body, 1, |_, _| Ok(false));
-        written.map_err(|stop| stop.error(&root.descriptor, self.max))?;
-        serde_json::from_slice(&writer.done())
-            .map_err(|error| Stop::Malformed(error.to_string()).error(&root.descriptor, self.max))
+        // Whole: what it says by saying nothing counts there.
+        let mut session = None;
+        let written = writer.object(root, body, 1, |place, slot| {
+            let (Some(Some(Special::Session)), Some(field)) =
+                (self.specials.get(place), root.fields.get(place))
+            else {
+                return Ok(false);
+            };
+            if !matches!(slot, Slot::Nothing) {
+                let values = Value::Object(self.session(field, slot, body)?);
+                session = Some((field.written.to_string(), values));
+            }
+            Ok(true)
+        });
+        let error = |stop: Stop| stop.error(&root.descriptor, self.max);
+        written.map_err(error)?;
+        let map: Result<Map<String, Value>, _> = serde_json::from_slice(&writer.done());
+        let mut map = map.map_err(|problem| error(Stop::Malformed(problem.to_string())))?;
+        map.extend(session);
+        Ok(map)
     }
 
     /// As [`render`](Self::render), from what plugins have made of [`to_map`](Self::to_map).
