@@ -17,9 +17,10 @@ pub mod session;
 pub use backend::Backends;
 pub use body::Body;
 pub use exchange::{Client, Exchange, Output};
+pub use ipnet::IpNet;
 pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
-    StartError, TracingLog,
+    Loaded, StartError, TracingLog,
 };
 
 /// The code of the page that shows all this compiles.

@@ -49,6 +49,8 @@ pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
 pub use tangelo_connector as connector;
+#[cfg(feature = "gateway")]
+pub use tangelo_gateway as gateway;
 pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
