@@ -72,6 +72,8 @@ impl Resuming {
     pub(super) fn taken_over(resumes: &Resumes, received: u64, ring: Ring) -> Self {
         let until = Instant::now() + resumes.config.time;
         Self {
+            // What comes before its client is told anything is no more than what is to be told.
+            told: ring.first(),
             ring,
             received,
             lives: true,
