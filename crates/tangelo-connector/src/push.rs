@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tangelo_wire::pomelo::{
     message,
     package::{self, Kind},
+    pitaya::Flags,
 };
 
 use crate::{BodyError, Encoding};
@@ -104,20 +105,39 @@ impl Push {
     fn encode(&self, encoding: &Encoding) -> Result<Bytes, BodyError> {
         let dictionary = encoding.dictionary.as_ref();
         let code = dictionary.and_then(|dictionary| dictionary.code(&self.route));
+        let code = code.filter(|_| encoding.pitaya.is_none());
         let bodies = encoding.bodies.as_deref();
         let bodies = bodies.and_then(|bodies| Some((bodies, bodies.of_answers(&self.route)?)));
         let body = match bodies {
             Some((bodies, definition)) => Some(bodies.encode(definition, &self.body)?),
-            // The same as for everybody.
-            None if code.is_none() => return Ok(self.package().clone()),
             None => None,
         };
-        let body = body.as_deref().unwrap_or(&self.body);
+        let plain = match encoding.pitaya {
+            Some(pitaya) => pitaya.undefined(&self.body),
+            None => &self.body,
+        };
+        let deflated = encoding
+            .pitaya
+            .and_then(|pitaya| pitaya.deflate(body.as_deref().unwrap_or(plain)));
+        let flags = Flags {
+            compressed: deflated.is_some(),
+            failed: false,
+        };
+        let body = deflated.or(body);
+        if body.is_none() && code.is_none() && plain.len() == self.body.len() {
+            // The same as for everybody.
+            return Ok(self.package().clone());
+        }
+        let body = body.as_deref().unwrap_or(plain);
         let mut out = BytesMut::with_capacity(OVERHEAD + self.route.len() + body.len());
-        let written = package::encode_with(Kind::Data, &mut out, |out| match code {
-            Some(code) => message::encode_push_code(code, body, out),
-            None => message::encode_push(&self.route, body, out)
-                .expect("the route's length was checked"),
+        let written = package::encode_with(Kind::Data, &mut out, |out| {
+            let start = out.len();
+            match code {
+                Some(code) => message::encode_push_code(code, body, out),
+                None => message::encode_push(&self.route, body, out)
+                    .expect("the route's length was checked"),
+            }
+            flags.set(out.get_mut(start..).unwrap_or_default());
         });
         written.map_err(|error| BodyError(error.to_string()))?;
         Ok(out.freeze())
@@ -169,8 +189,8 @@ mod tests {
         let codec = Arc::<Counting>::default();
         let bodies = Arc::clone(&codec) as Arc<dyn BodyCodec>;
         let encoding = Encoding {
-            dictionary: None,
             bodies: Some(bodies),
+            ..Encoding::default()
         };
         (codec, Arc::new(encoding))
     }
