@@ -153,7 +153,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::{BodyCodec, Definition};
+    use crate::{BodyCodec, Definition, Pitaya, Serializer};
+    use tangelo_wire::pomelo::{dictionary::Dictionary, pitaya::inflate};
 
     /// Counts how often it encodes.
     #[derive(Debug, Default)]
@@ -212,6 +213,40 @@ mod tests {
         }
         let counts = [first.0, second.0].map(|codec| codec.0.load(Ordering::SeqCst));
         assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
+    fn clients_of_pitayas_are_told_routes_as_text_and_long_bodies_compressed() {
+        let pitaya = Pitaya {
+            serializer: Serializer::Protobuf,
+            compression: true,
+        };
+        let routes: [&str; 0] = [];
+        let dictionary = Dictionary::new(routes, ["on"]).expect("a dictionary");
+        let encoding = |pitaya| {
+            Arc::new(Encoding {
+                dictionary: Some(Arc::new(dictionary.clone())),
+                pitaya,
+                ..Encoding::default()
+            })
+        };
+        let (pomelo, pitaya) = (encoding(None), encoding(Some(pitaya)));
+        let short = Push::new("on", "xy").expect("a push");
+        let coded = short.package_in(&pomelo).expect("it fits");
+        assert_eq!(coded, &[4, 0, 0, 5, 7, 0, 1, b'x', b'y'][..]);
+        let package = short.package_in(&pitaya).expect("it fits");
+        assert_eq!(package.as_ptr(), short.package().as_ptr(), "as everybody's");
+        let empty = Push::new("on", "{}").expect("a push");
+        let package = empty.package_in(&pitaya).expect("it fits");
+        assert_eq!(package, &[4, 0, 0, 4, 6, 2, b'o', b'n'][..]);
+        let long = Push::new("on", vec![b'x'; 1000]).expect("a push");
+        let package = long.package_in(&pitaya).expect("it fits");
+        assert_eq!(&package[4..8], &[0x16, 2, b'o', b'n'][..]);
+        assert_eq!(inflate(&package[8..], 1000), Ok(long.body().clone()));
+        assert_eq!(
+            long.package_in(&pomelo).expect("it fits").len(),
+            4 + 3 + 1000
+        );
     }
 
     #[test]

@@ -156,7 +156,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Protobuf;
+    use crate::{Pitaya, Protobuf};
     use tangelo_wire::pomelo::protobuf::{Definitions, Dialect, ProtoMessage};
 
     fn translation() -> Box<Translation> {
@@ -215,6 +215,31 @@ mod tests {
         );
         assert_eq!(out, [4, 0, 0, 5, 4, 1, 8, 0xf4, 3][..]);
         assert!(translation.awaited.is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_told_to_a_client_of_pitayas_without_a_definition_and_ends_the_wait() {
+        let mut translation = translation();
+        let bodies = translation.encoding.bodies.clone();
+        translation.encoding = Arc::new(Encoding {
+            bodies,
+            pitaya: Some(Pitaya::default()),
+            ..Encoding::default()
+        });
+        let mut out = BytesMut::new();
+        for (failed, package) in [
+            (false, &[4, 0, 0, 5, 4, 1, 8, 0xf4, 3][..]),
+            (
+                true,
+                b"\x04\0\0\x1d\x24\x01{\"code\":\"PIT-500\",\"msg\":\"\"}",
+            ),
+        ] {
+            assert!(translation.hear(request(1, "a.b.c")).is_ok());
+            let told = translation.respond((1, failed), br#"{"code":500}"#, &mut out);
+            assert!(told.is_ok() && translation.awaited.is_empty());
+            assert_eq!(out.split(), package);
+        }
+        assert_eq!(translation.kick(b"{}"), b"");
     }
 
     #[test]
