@@ -160,6 +160,31 @@ async fn failures_are_flagged_past_a_push_scheduler_too() {
     }
 }
 
+/// Says more than is written at once, then fails.
+async fn flood(session: Session) -> Result<()> {
+    for _ in 0..PUSHES {
+        session.push("onFlood", &"x".repeat(2000))?;
+    }
+    Err(Status::new(777, "after all that").into())
+}
+
+const PUSHES: usize = 100;
+
+#[tokio::test]
+async fn a_failure_that_waits_behind_pushes_is_flagged_too() {
+    let blueprint = connector(Handlers::new().add("flood", flood));
+    let server = alone(blueprint.pitaya_compression(false)).await;
+    for over in DOORS {
+        let mut client = pitaya(&server, over).await;
+        client.request(0, 1, "connector.main.flood", b"{}").await;
+        for _ in 0..PUSHES {
+            assert_eq!(client.message().await.route, "onFlood");
+        }
+        let heard = client.message().await;
+        assert!(heard.failed && heard.json()["code"] == "777", "{heard:?}");
+    }
+}
+
 #[tokio::test]
 async fn clients_of_pomelos_meet_no_flag() {
     let server = with(|blueprint| blueprint).await;
