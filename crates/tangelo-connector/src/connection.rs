@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tangelo_wire::pomelo::{
     message::{self, Message},
     package,
+    pitaya::Inflating,
 };
 
 use crate::{Agreement, BodyError, Limits, Push};
@@ -109,6 +110,8 @@ pub enum Outgoing<'a> {
         id: u32,
         /// The answer's body.
         body: &'a [u8],
+        /// It tells of a failure, which not every protocol says beside the body.
+        failed: bool,
     },
     /// Something unasked.
     Push(&'a Push),
@@ -152,6 +155,9 @@ pub enum Error {
     /// What is said does not fit the definition that the client has of it.
     #[error("not as its definition says: {0}")]
     Body(#[from] BodyError),
+    /// What came is not compressed as it says, or is too long.
+    #[error("bad message: compressed: {0}")]
+    Compression(#[from] Inflating),
     /// The client waits for too many answers.
     #[error("the client waits for more than {} answers", Limits::AWAITED)]
     TooManyAwaited,

@@ -24,12 +24,13 @@ mod kcp;
 mod limits;
 mod listener;
 mod networks;
+mod pitaya;
 mod protobuf;
 mod push;
 mod translation;
 mod udp;
 
-pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding};
+pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding, Pitaya};
 pub use connection::{Connection, Error, Event, Outgoing};
 pub use custom::Custom;
 pub use entrance::{BadOrigin, Entrance, ForwardHeader, Origins};
@@ -45,4 +46,5 @@ pub use protobuf::Protobuf;
 pub use push::Push;
 #[cfg(feature = "tls")]
 pub use tangelo_tls::{BadCertificate, Certificate};
+pub use tangelo_wire::pomelo::pitaya::{Inflating, Serializer};
 pub use udp::{SessionLimits, Udp};

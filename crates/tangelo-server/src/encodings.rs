@@ -4,10 +4,11 @@ mod decode_io;
 
 use std::sync::Arc;
 
-use tangelo_connector::{BodyCodec, Encoding, Protobuf};
+use tangelo_connector::{BodyCodec, Encoding, Pitaya, Protobuf, Serializer};
 use tangelo_wire::pomelo::{
     dictionary::{self, Dictionary},
     handshake::{Hello, Told},
+    pitaya,
     protobuf::{Definitions, Dialect, ProtoMessage},
 };
 
@@ -26,6 +27,9 @@ pub(crate) struct Plan {
     client: Vec<ProtoMessage>,
     server: Vec<ProtoMessage>,
     decode_io: Option<DecodeIo>,
+    pitaya_serializer: Serializer,
+    /// None: it is.
+    pitaya_compression: Option<bool>,
 }
 
 impl Blueprint {
@@ -118,6 +122,26 @@ impl Blueprint {
         self
     }
 
+    /// How clients of Pitaya's write and read bodies; they are told so in the handshake. Default
+    /// [`Serializer::Json`].
+    ///
+    /// With [`Serializer::Protobuf`] the bodies that [`decode_io_protos`](Self::decode_io_protos) defines are JSON
+    /// here; others stay as they are, for handlers that read and write bytes. Failures are Pitaya's message `Error`.
+    #[must_use]
+    pub fn pitaya_serializer(mut self, serializer: Serializer) -> Self {
+        self.encodings.pitaya_serializer = serializer;
+        self
+    }
+
+    /// Whether clients of Pitaya's are told bodies of 128 bytes and more compressed, where that makes them shorter.
+    /// What they say may be compressed in any case. Default `true`; Pitaya's
+    /// `pitaya.handler.messages.compression`.
+    #[must_use]
+    pub fn pitaya_compression(mut self, whether: bool) -> Self {
+        self.encodings.pitaya_compression = Some(whether);
+        self
+    }
+
     /// Whether clients are told the codes of routes.
     pub fn uses_dict(&self) -> bool {
         self.encodings.uses_dict()
@@ -177,6 +201,23 @@ impl Plan {
         }
         let uses_protobuf = self.use_protobuf.unwrap_or(true);
         let decode_io = self.decode_io.filter(|_| uses_protobuf).map(Arc::new);
+        let serializer = self.pitaya_serializer;
+        let pitaya = Offered {
+            dictionary: None,
+            protos: None,
+            pitaya: Some(pitaya::Told::new(dictionary.as_deref(), serializer)),
+            encoding: Arc::new(Encoding {
+                dictionary: dictionary.clone(),
+                bodies: decode_io
+                    .clone()
+                    .filter(|_| serializer == Serializer::Protobuf)
+                    .map(|messages| messages as Arc<dyn BodyCodec>),
+                pitaya: Some(Pitaya {
+                    serializer,
+                    compression: self.pitaya_compression.unwrap_or(true),
+                }),
+            }),
+        };
         let offer = |dialect| {
             let mut protos = None;
             let mut bodies = None;
@@ -202,6 +243,7 @@ impl Plan {
         Ok(Encodings {
             pomelo: offer(Dialect::Pomelo),
             extended: offer(Dialect::Extended),
+            pitaya: Some(pitaya),
         })
     }
 }
@@ -212,6 +254,8 @@ pub(crate) struct Encodings {
     pomelo: Option<Offered>,
     /// For those that ask for it.
     extended: Option<Offered>,
+    /// For clients of Pitaya's; a front end always has it.
+    pitaya: Option<Offered>,
 }
 
 /// What one kind of client is offered, put together once.
@@ -220,6 +264,7 @@ pub(crate) struct Offered {
     pub(crate) encoding: Arc<Encoding>,
     pub(crate) dictionary: Option<Told>,
     pub(crate) protos: Option<Told>,
+    pub(crate) pitaya: Option<pitaya::Told>,
 }
 
 impl Offered {
@@ -234,7 +279,12 @@ impl Offered {
         Some(Self {
             dictionary: dictionary.as_deref().map(Told::dictionary),
             protos,
-            encoding: Arc::new(Encoding { dictionary, bodies }),
+            pitaya: None,
+            encoding: Arc::new(Encoding {
+                dictionary,
+                bodies,
+                pitaya: None,
+            }),
         })
     }
 }
@@ -242,6 +292,9 @@ impl Offered {
 impl Encodings {
     /// What this client is offered, if anything.
     pub(crate) fn of(&self, hello: &Hello) -> Option<&Offered> {
+        if hello.pitaya.is_some() {
+            return self.pitaya.as_ref();
+        }
         if !hello.takes_definitions() {
             return None;
         }

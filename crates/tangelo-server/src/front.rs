@@ -11,6 +11,7 @@ mod requests;
 mod resuming;
 mod running;
 mod taking;
+mod ticking;
 mod timer;
 
 use std::{
@@ -34,6 +35,7 @@ use self::{
     resuming::Resuming,
     running::{Next, Running},
     taking::Taking,
+    ticking::Ticking,
     timer::Timer,
 };
 use crate::{
@@ -72,6 +74,8 @@ pub(crate) struct Front {
     resuming: Option<Box<Resuming>>,
     /// The session that its client had on another front end, on its way here.
     taking: Option<Taking>,
+    /// For a client that expects heartbeats whether it sends some or not.
+    ticking: Option<Ticking>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -107,6 +111,7 @@ impl Front {
             owed: Owed::default(),
             resuming: None,
             taking: None,
+            ticking: None,
             context,
             session,
             connection: Some(connection),
@@ -200,6 +205,7 @@ impl Front {
                 self.refuse(id, &Status::new(Code::RPC_TIMEOUT, message))?;
             }
             self.release()?;
+            self.tick()?;
             if self.now >= self.patience {
                 if let Some(end) = self.kicked() {
                     return Err(end);
@@ -214,6 +220,7 @@ impl Front {
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
             let deadlines = deadlines.chain(self.leaves_at());
+            let deadlines = deadlines.chain(self.ticks_at());
             self.timer.set(deadlines.fold(patience, Instant::min));
             self.forget_old();
             self.release_buffers();
@@ -261,7 +268,7 @@ impl Front {
                     self.hand_on(place, entry, forward::answer(outcome))?;
                 }
             }
-            Item::Response { id, body } => self.respond(id, &body)?,
+            Item::Response { id, body, failed } => self.respond((id, failed), &body)?,
             Item::Scheduled { token } => {
                 if let Some(id) = self.running.scheduled(token) {
                     self.owe(token, id);
@@ -272,9 +279,13 @@ impl Front {
                     self.handed_on(place, entry, &outcome);
                 }
             }
-            Item::Answer { token, body } => {
+            Item::Answer {
+                token,
+                body,
+                failed,
+            } => {
                 if let Some(id) = self.owed.take(token) {
-                    self.respond(id, &body)?;
+                    self.respond((id, failed), &body)?;
                 }
             }
         }

@@ -96,5 +96,5 @@ pub use session::{
 };
 pub use state::States;
 pub use store::{StoreError, Stored};
-pub use tangelo_connector::BadNetwork;
+pub use tangelo_connector::{BadNetwork, Serializer};
 pub use tangelo_wire::pomelo::protobuf::{ProtoField, ProtoMessage, ProtoRule};

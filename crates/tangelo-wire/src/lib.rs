@@ -11,3 +11,4 @@
 pub mod krpc;
 pub mod pomelo;
 mod varint;
+mod zlib;

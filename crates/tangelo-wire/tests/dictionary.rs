@@ -124,6 +124,7 @@ fn a_client_is_told_everything_in_pomelos_own_order() {
         dictionary: Some(&dictionary),
         protos: Some(&protos),
         resume: None,
+        pitaya: None,
     };
     let version = dictionary.version();
     assert_eq!(

@@ -46,6 +46,7 @@ mod log;
 mod lost_back_ends;
 mod order;
 mod origins;
+mod pitaya;
 mod presence;
 mod process_log;
 #[cfg(target_os = "linux")]

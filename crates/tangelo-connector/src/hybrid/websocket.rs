@@ -184,7 +184,7 @@ impl<S: Socket> Connection for WebSocket<S> {
 
     /// A package is a message of its own here, so nobody has to be paced.
     fn agree(&mut self, agreement: &Agreement) {
-        self.translation = Translation::agreed(agreement);
+        self.translation = Translation::agreed(agreement, self.limits.package);
     }
 
     fn handshake_done(&mut self) {

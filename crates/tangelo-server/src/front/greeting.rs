@@ -6,7 +6,7 @@ use tangelo_connector::{Agreement, Outgoing};
 use tangelo_wire::pomelo::handshake::{self, Offer, State};
 use tracing::debug;
 
-use super::{End, Front, resuming::Greeted};
+use super::{End, Front, resuming::Greeted, ticking::Ticking};
 use crate::Limits;
 
 /// Time for what has arrived to be seen, when a process wakes up that has been stopped: its clocks may be
@@ -32,11 +32,15 @@ impl Front {
             Greeted::HandedOver => return Err(End::HandedOver),
             Greeted::Later => return Ok(()),
         };
+        if hello.pitaya.is_some() {
+            self.ticking = Some(Ticking::of(context.heartbeat));
+        }
         let offer = Offer {
-            heartbeat: context.heartbeat,
+            heartbeat: self.heartbeat(),
             dictionary: offered.and_then(|offered| offered.dictionary.as_ref()),
             protos: offered.and_then(|offered| offered.protos.as_ref()),
             resume: resume.as_ref(),
+            pitaya: offered.and_then(|offered| offered.pitaya.as_ref()),
         };
         self.queue(Outgoing::Hello(&handshake::accept(&hello, &offer)))?;
         self.state = State::WaitAck;
@@ -52,13 +56,17 @@ impl Front {
         // The handshake may have had longer than silence has.
         self.timer.at_latest(self.patience);
         self.show_presence()?;
-        self.beat()
+        match self.ticking {
+            Some(_) => self.begin_ticking(),
+            None => self.beat()?,
+        }
+        Ok(())
     }
 
     pub(super) fn beat(&mut self) -> Result<(), End> {
         match self.receipt() {
             Some(received) => self.queue(Outgoing::Receipt(received)),
-            None if self.context.heartbeat.is_some() => self.queue(Outgoing::Heartbeat),
+            None if self.heartbeat().is_some() => self.queue(Outgoing::Heartbeat),
             None => Ok(()),
         }
     }
@@ -74,7 +82,7 @@ impl Front {
     pub(super) fn patience_for_silence(&self) -> Duration {
         let of_connection = self.connection.as_ref().and_then(|open| open.patience());
         of_connection.unwrap_or_else(|| {
-            let heartbeat = self.context.heartbeat;
+            let heartbeat = self.heartbeat();
             heartbeat.map_or(Limits::IDLE, |interval| interval * 2)
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{dictionary::Dictionary, json, protobuf::Dialect, resume, version};
+use super::{dictionary::Dictionary, json, pitaya, protobuf::Dialect, resume, version};
 
 /// Where a connection stands. A package that does not fit the state is ignored without an error,
 /// as Pomelo does: a client may rely on it.
@@ -34,6 +34,8 @@ pub struct Hello {
     pub dialect: Dialect,
     /// Whether it wants a session that outlives its connection, or has one.
     pub resume: Option<resume::Ask>,
+    /// Who it is, if it speaks Pitaya's dialect.
+    pub pitaya: Option<pitaya::Client>,
     /// What the application's client added.
     pub user: Value,
 }
@@ -110,6 +112,8 @@ pub struct Offer<'a> {
     pub protos: Option<&'a Told>,
     /// What a client is told that asked for a session it can come back to.
     pub resume: Option<&'a resume::Answer>,
+    /// What a client is told that speaks Pitaya's dialect.
+    pub pitaya: Option<&'a pitaya::Told>,
 }
 
 /// Why a handshake is refused.
@@ -151,6 +155,7 @@ pub fn decode(body: &[u8]) -> Result<Hello, Refusal> {
             _ => Dialect::Pomelo,
         },
         resume: resume::asked(sys),
+        pitaya: pitaya::client(sys),
         user: hello.get_mut("user").map(Value::take).unwrap_or_default(),
     })
 }
@@ -175,8 +180,9 @@ pub fn accept(hello: &Hello, offer: &Offer<'_>) -> Vec<u8> {
     // The order of Pomelo's members, which a map would not keep.
     let resume = offer.resume;
     let resume = resume.map(|resume| format!(r#""resume":{}"#, resume.to_json()));
+    let pitaya = offer.pitaya.map(|told| told.members.as_str());
     let sys = heartbeat.as_deref().into_iter().chain(told);
-    let sys: Vec<&str> = sys.chain(resume.as_deref()).collect();
+    let sys: Vec<&str> = sys.chain(resume.as_deref()).chain(pitaya).collect();
     format!(r#"{{"code":200,"sys":{{{}}}}}"#, sys.join(",")).into_bytes()
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
-use tangelo_connector::{ForwardHeader, Networks, Origins};
+use tangelo_connector::{ForwardHeader, Networks, Origins, Serializer};
 use tangelo_rpc::config::FromSetting;
 use tangelo_server::Limits;
 
@@ -45,6 +45,8 @@ pub(crate) struct Tuning {
     pub(crate) resume_max_away: Option<usize>,
     pub(crate) use_dict: Option<bool>,
     pub(crate) use_protobuf: Option<bool>,
+    pub(crate) pitaya_serializer: Option<Serializer>,
+    pub(crate) pitaya_compression: Option<bool>,
     pub(crate) entry: Entry,
 }
 
@@ -101,7 +103,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 28] = [
+const KEYS: [Key; 30] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -244,6 +246,27 @@ const KEYS: [Key; 28] = [
         default: "",
         meaning: "Whether clients are told definitions of bodies. Without it: if there are some, in the code or in clientProtos.json and serverProtos.json.",
         take: |said, value| set(&mut said.tuning.use_protobuf, value),
+    },
+    Key {
+        name: "pitaya_serializer",
+        pomelo: "",
+        default: "\"json\"",
+        meaning: "`json` or `protobuf`: how clients of Pitaya's write and read bodies.",
+        take: |said, value| {
+            let name = String::from_setting(value)?;
+            let known = [Serializer::Json, Serializer::Protobuf];
+            let serializer = known.into_iter().find(|known| known.name() == name);
+            let wrong = || format!("expected json or protobuf, found `{name}`");
+            said.tuning.pitaya_serializer = Some(serializer.ok_or_else(wrong)?);
+            Ok(())
+        },
+    },
+    Key {
+        name: "pitaya_compression",
+        pomelo: "",
+        default: "true",
+        meaning: "Whether clients of Pitaya's are told long bodies compressed. What they say may be compressed in any case.",
+        take: |said, value| set(&mut said.tuning.pitaya_compression, value),
     },
     Key {
         name: "tls_cert",
