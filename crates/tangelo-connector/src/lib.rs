@@ -26,6 +26,8 @@ mod listener;
 mod networks;
 mod protobuf;
 mod push;
+#[cfg(feature = "signing")]
+mod signing;
 mod translation;
 mod udp;
 

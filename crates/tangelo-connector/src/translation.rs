@@ -7,6 +7,7 @@ use tangelo_wire::pomelo::{
     json,
     message::{self, Kind, Message, Route},
     package,
+    signing::RsaKey,
 };
 
 use crate::{
@@ -19,15 +20,22 @@ pub(crate) struct Translation {
     encoding: Arc<Encoding>,
     /// How the answers are written that the client waits for. Those in JSON are not here.
     awaited: HashMap<u32, Definition>,
+    signed_by: Option<RsaKey>,
 }
 
 impl Translation {
     /// None if there is nothing to translate.
     pub(crate) fn agreed(agreement: &Agreement) -> Option<Box<Self>> {
-        let encoding = Arc::clone(agreement.encoding.as_ref()?);
+        let signed_by = agreement.signed_by.clone();
+        let encoding = match &agreement.encoding {
+            Some(encoding) => Arc::clone(encoding),
+            None if signed_by.is_some() => Arc::default(),
+            None => return None,
+        };
         Some(Box::new(Self {
             encoding,
             awaited: HashMap::new(),
+            signed_by,
         }))
     }
 
@@ -37,7 +45,16 @@ impl Translation {
 
     /// What a client says. A code that stands for no route stays one: whoever answers says so.
     pub(crate) fn hear(&mut self, message: Message) -> Result<Event, Error> {
-        let Self { encoding, awaited } = self;
+        match (self.translate(message)?, &self.signed_by) {
+            (Event::Message(message), Some(key)) => check(message, key),
+            (event, _) => Ok(event),
+        }
+    }
+
+    fn translate(&mut self, message: Message) -> Result<Event, Error> {
+        let Self {
+            encoding, awaited, ..
+        } = self;
         let (route, is_code) = match message.route() {
             _ if message.kind() == Kind::Response => (None, false),
             Route::Name(name) => (std::str::from_utf8(name).ok(), false),
@@ -106,6 +123,33 @@ impl Translation {
     }
 }
 
+/// The message without its signature, if that is good.
+fn check(message: Message, key: &RsaKey) -> Result<Event, Error> {
+    let route = match message.route() {
+        Route::Name(route) if message.kind() != Kind::Response => route,
+        // Nobody takes it.
+        _ => return Ok(Event::Message(message)),
+    };
+    #[cfg(feature = "signing")]
+    let body = crate::signing::checked(key, message.body());
+    #[cfg(not(feature = "signing"))]
+    let body: Option<Vec<u8>> = {
+        let _ = key;
+        None
+    };
+    match body {
+        Some(body) => Ok(Event::Message(message.with(route, &body)?)),
+        None => Ok(Event::Unreadable {
+            id: match message.kind() {
+                Kind::Request => message.id(),
+                Kind::Notify | Kind::Response | Kind::Push => 0,
+            },
+            route: Bytes::copy_from_slice(route),
+            problem: "the signature is not good".to_owned(),
+        }),
+    }
+}
+
 /// An answer that tells of a failure is whole if its client can be told its code.
 fn answer(
     bodies: &dyn BodyCodec,
@@ -133,7 +177,7 @@ mod tests {
                 dictionary: None,
                 bodies: Some(Arc::new(Protobuf::new(Definitions::default(), server))),
             })),
-            paced: false,
+            ..Agreement::default()
         };
         Translation::agreed(&agreement).expect("something to translate")
     }

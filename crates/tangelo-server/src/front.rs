@@ -4,6 +4,7 @@
 mod choices;
 mod end;
 mod greeting;
+mod judging;
 mod owed;
 mod passing;
 mod replies;
@@ -30,6 +31,7 @@ use tracing::debug;
 use self::{
     choices::Choices,
     end::End,
+    judging::Judging,
     owed::Owed,
     resuming::Resuming,
     running::{Next, Running},
@@ -72,6 +74,8 @@ pub(crate) struct Front {
     resuming: Option<Box<Resuming>>,
     /// The session that its client had on another front end, on its way here.
     taking: Option<Taking>,
+    /// Whether the client is let in is not known yet.
+    judging: Option<Judging>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -107,6 +111,7 @@ impl Front {
             owed: Owed::default(),
             resuming: None,
             taking: None,
+            judging: None,
             context,
             session,
             connection: Some(connection),
@@ -142,6 +147,7 @@ impl Front {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.watch_arrival()?;
         self.watch_taking(task)?;
+        self.watch_judging(task)?;
         self.flush(task)?;
         self.watch_timer(task)?;
         self.tell_again()?;
@@ -363,7 +369,11 @@ impl Front {
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
     fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
-            (State::Inited, Event::Hello(body)) if self.taking.is_none() => self.shake_hands(&body),
+            (State::Inited, Event::Hello(body))
+                if self.taking.is_none() && self.judging.is_none() =>
+            {
+                self.shake_hands(&body)
+            }
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
             (State::Working, Event::Receipt(body)) => self.note_receipt(&body),
@@ -371,6 +381,11 @@ impl Front {
             (State::Working, Event::Unreadable { id, route, problem }) => {
                 let status = Status::new(Code::DECODE_REQ_ERROR, problem);
                 self.reply(id, &route, &Err(status))
+            }
+            // Nobody shall find one in a log.
+            (state, Event::Hello(_)) => {
+                debug!(session = %self.session.id(), ?state, "a handshake is ignored");
+                Ok(())
             }
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");

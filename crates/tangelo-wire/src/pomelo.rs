@@ -9,4 +9,5 @@ pub mod message;
 pub mod package;
 pub mod protobuf;
 pub mod resume;
+pub mod signing;
 mod version;

@@ -45,6 +45,7 @@ pub(crate) struct Tuning {
     pub(crate) resume_max_away: Option<usize>,
     pub(crate) use_dict: Option<bool>,
     pub(crate) use_protobuf: Option<bool>,
+    pub(crate) use_crypto: Option<bool>,
     pub(crate) entry: Entry,
 }
 
@@ -78,7 +79,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 17] = [
+pub(super) const OF_FRONT_ENDS: [&str; 18] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -86,6 +87,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "use_crypto",
     "tls_cert",
     "tls_key",
     "tls_only",
@@ -101,7 +103,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 28] = [
+const KEYS: [Key; 29] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -244,6 +246,13 @@ const KEYS: [Key; 28] = [
         default: "",
         meaning: "Whether clients are told definitions of bodies. Without it: if there are some, in the code or in clientProtos.json and serverProtos.json.",
         take: |said, value| set(&mut said.tuning.use_protobuf, value),
+    },
+    Key {
+        name: "use_crypto",
+        pomelo: "",
+        default: "false",
+        meaning: "Whether clients have to sign their messages, as old ones can. It needs the feature `signing`, and protects nothing that TLS does not.",
+        take: |said, value| set(&mut said.tuning.use_crypto, value),
     },
     Key {
         name: "tls_cert",

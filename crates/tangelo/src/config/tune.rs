@@ -30,6 +30,9 @@ impl Tuning {
         if let Some(whether) = self.use_protobuf {
             blueprint = blueprint.use_protobuf(whether);
         }
+        if let Some(whether) = self.use_crypto {
+            blueprint = blueprint.use_crypto(whether);
+        }
         blueprint = self.resume(blueprint);
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);
