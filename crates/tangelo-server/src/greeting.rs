@@ -223,17 +223,18 @@ impl Greeting {
         let token = match said {
             Some(Value::String(token)) => Some(token),
             Some(Value::Null) | None => token,
-            Some(_) => return Err(error(Refused::unauthorized("a token is text"))),
+            Some(_) => return Err(error(&Refused::unauthorized("a token is text"))),
         };
         let Some(token) = token else {
             return match self.plan.guests {
                 true => Ok(None),
-                false => Err(error(Refused::unauthorized("no token"))),
+                false => Err(error(&Refused::unauthorized("no token"))),
             };
         };
         // It is never closed.
         let _place = self.verifying.acquire().await;
-        let verified = verifier.verify(&token).await.map_err(error)?;
+        let verified = verifier.verify(&token).await;
+        let verified = verified.map_err(|refused| error(&refused))?;
         Ok(Some(verified))
     }
 }
@@ -261,7 +262,7 @@ impl From<Error> for Refused {
     }
 }
 
-fn error(refused: Refused) -> Error {
+fn error(refused: &Refused) -> Error {
     let status = Status::new(refused.code(), refused.message().to_owned());
     Error::of(match refused.reason() {
         Some(reason) => status.with_cause(reason.to_owned()),

@@ -106,6 +106,7 @@ fn told(dictionary: &Dictionary, sys: &str) -> Value {
     let offer = Offer {
         dictionary: Some(&dictionary),
         ..Offer::default()
+        user: None,
     };
     let answer = answer(&format!("{{\"sys\":{sys}}}"), &offer);
     serde_json::from_str::<Value>(&answer).unwrap()["sys"].take()
