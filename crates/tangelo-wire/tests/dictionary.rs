@@ -106,7 +106,6 @@ fn told(dictionary: &Dictionary, sys: &str) -> Value {
     let offer = Offer {
         dictionary: Some(&dictionary),
         ..Offer::default()
-        user: None,
     };
     let answer = answer(&format!("{{\"sys\":{sys}}}"), &offer);
     serde_json::from_str::<Value>(&answer).unwrap()["sys"].take()
@@ -124,7 +123,7 @@ fn a_client_is_told_everything_in_pomelos_own_order() {
         heartbeat: Some(std::time::Duration::from_secs(3)),
         dictionary: Some(&dictionary),
         protos: Some(&protos),
-        resume: None,
+        ..Offer::default()
     };
     let version = dictionary.version();
     assert_eq!(

@@ -199,8 +199,8 @@ mod tests {
             })
         };
         let body = r#"{"b":1.0,"a":{"x":[1, 2]},"é":"\u00e9"}"#;
-        let signed = |last: &str| body.replace('}', "}").trim_end_matches('}').to_owned() + last;
-        let with = signed(r#","__crypto__":"0a0b0c0d"}"#);
+        let (members, _) = body.split_at(body.len() - 1);
+        let with = format!(r#"{members},"__crypto__":"0a0b0c0d"}}"#);
         assert_eq!(said(&with), of(body, &[10, 11, 12, 13]));
         let first = r#"{"__crypto__":"A0B","b":1}"#;
         assert_eq!(said(first), of(r#"{"b":1}"#, &[0, 0, 10, 11]));
