@@ -6,6 +6,7 @@
 //   peer.close()
 //
 // All but our own are published packages that nobody here wrote, used as their users use them.
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -110,15 +111,16 @@ function protobuf(window) {
   window.module = {}
 }
 
-const jsWebsocket = new Kind(require.resolve('pomelo-jsclient-websocket/package.json'), async (port) => {
+async function openPage(port, params = {}, globals = {}) {
   const window = page()
+  Object.assign(window, globals)
   protobuf(window)
   scriptTag(window, 'pomelo-protocol/lib/protocol.js')
   scriptTag(window, 'pomelo-jsclient-websocket')
   const { pomelo } = window
   const socket = await new Promise((resolve, reject) => {
     pomelo.on('error', reject)
-    pomelo.init({ host: HOST, port }, resolve)
+    pomelo.init({ host: HOST, port, ...params }, resolve)
   })
   sockets.set(window, socket)
   return {
@@ -127,7 +129,24 @@ const jsWebsocket = new Kind(require.resolve('pomelo-jsclient-websocket/package.
     on: (route, listener) => pomelo.on(route, listener),
     close: () => pomelo.disconnect(),
   }
-})
+}
+
+const jsManifest = require.resolve('pomelo-jsclient-websocket/package.json')
+const jsWebsocket = new Kind(jsManifest, (port) => openPage(port))
+
+// The same, signing what it says. The page brings the library for that, as the client's demo did.
+const rsa = {
+  generate(bits, exponent) {
+    const keys = generateKeyPairSync('rsa', { modulusLength: bits, publicExponent: parseInt(exponent, 16) })
+    this.key = keys.privateKey
+    this.n = BigInt(`0x${Buffer.from(keys.publicKey.export({ format: 'jwk' }).n, 'base64url').toString('hex')}`)
+    this.e = parseInt(exponent, 16)
+  },
+  signString(text, hash) {
+    return sign(hash, Buffer.from(text), this.key).toString('hex')
+  },
+}
+const jsWebsocketSigning = new Kind(jsManifest, (port) => openPage(port, { encrypt: true }, { rsa: { ...rsa } }))
 
 // ------------------------------------------------------------------- pomelo-nodejsclient-websocket
 
@@ -180,5 +199,5 @@ const nodeTcp = new Kind(
   },
 )
 
-export { jsWebsocket, nodeWebsocket, tangelo }
+export { jsWebsocket, jsWebsocketSigning, nodeWebsocket, tangelo }
 export const everyClient = [tangelo, jsWebsocket, nodeWebsocket, nodeTcp]

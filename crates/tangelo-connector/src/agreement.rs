@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tangelo_wire::pomelo::{dictionary::Dictionary, pitaya::Serializer};
+use tangelo_wire::pomelo::{dictionary::Dictionary, pitaya::Serializer, signing::RsaKey};
 
 /// What both sides agreed on in the handshake. By default nothing: routes are text, bodies JSON.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,9 @@ pub struct Agreement {
     pub encoding: Option<Arc<Encoding>>,
     /// The client drops what it reads beside a package, so that it gets one at a time.
     pub paced: bool,
+    /// What the client signs its messages with: one whose signature is not good is
+    /// [unreadable](crate::Event::Unreadable). It needs the feature `signing`, without which none is.
+    pub signed_by: Option<RsaKey>,
 }
 
 /// How routes and bodies are written. Connections that have agreed on the same share one, and what is

@@ -53,13 +53,19 @@ pub trait Connection: Send {
     /// Writes what was queued, says goodbye as the protocol has it, and closes.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// The handshake was judged, and this is what both sides agreed on. From here on the connection
+    /// The handshake was read, and this is what both sides agreed on. From here on the connection
     /// translates: its events have routes and JSON where the client writes something else, and what is
     /// queued goes out as the client reads it. Called once, before the answer is queued.
     fn agree(&mut self, agreement: &Agreement);
 
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);
+
+    /// A token that says who its client is, where one came with the connection rather than in the handshake: of
+    /// HTTP the header `Authorization: Bearer`, or `token` in the query. It is asked for once. Default: none.
+    fn take_token(&mut self) -> Option<String> {
+        None
+    }
 
     /// How long its client may be silent, where that is not said by heartbeats of Pomelo's. Default: none,
     /// they say it.

@@ -27,6 +27,8 @@ mod networks;
 mod pitaya;
 mod protobuf;
 mod push;
+#[cfg(feature = "signing")]
+mod signing;
 mod translation;
 mod udp;
 

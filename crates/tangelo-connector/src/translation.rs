@@ -8,6 +8,7 @@ use tangelo_wire::pomelo::{
     message::{self, Kind, Message, Route},
     package,
     pitaya::{self, Flags},
+    signing::RsaKey,
 };
 
 use crate::{
@@ -22,16 +23,23 @@ pub(crate) struct Translation {
     awaited: HashMap<u32, Definition>,
     /// Bytes of a body that came compressed.
     longest: usize,
+    signed_by: Option<RsaKey>,
 }
 
 impl Translation {
     /// None if there is nothing to translate. A body that comes compressed has `longest` bytes at the most.
     pub(crate) fn agreed(agreement: &Agreement, longest: usize) -> Option<Box<Self>> {
-        let encoding = Arc::clone(agreement.encoding.as_ref()?);
+        let signed_by = agreement.signed_by.clone();
+        let encoding = match &agreement.encoding {
+            Some(encoding) => Arc::clone(encoding),
+            None if signed_by.is_some() => Arc::default(),
+            None => return None,
+        };
         Some(Box::new(Self {
             encoding,
             awaited: HashMap::new(),
             longest,
+            signed_by,
         }))
     }
 
@@ -41,10 +49,18 @@ impl Translation {
 
     /// What a client says. A code that stands for no route stays one: whoever answers says so.
     pub(crate) fn hear(&mut self, message: Message) -> Result<Event, Error> {
+        match (self.translate(message)?, &self.signed_by) {
+            (Event::Message(message), Some(key)) => check(message, key),
+            (event, _) => Ok(event),
+        }
+    }
+
+    fn translate(&mut self, message: Message) -> Result<Event, Error> {
         let Self {
             encoding,
             awaited,
             longest,
+            ..
         } = self;
         let message = match encoding.pitaya {
             Some(_) if message.is_compressed() => {
@@ -141,6 +157,33 @@ impl Translation {
     }
 }
 
+/// The message without its signature, if that is good.
+fn check(message: Message, key: &RsaKey) -> Result<Event, Error> {
+    let route = match message.route() {
+        Route::Name(route) if message.kind() != Kind::Response => route,
+        // Nobody takes it.
+        _ => return Ok(Event::Message(message)),
+    };
+    #[cfg(feature = "signing")]
+    let body = crate::signing::checked(key, message.body());
+    #[cfg(not(feature = "signing"))]
+    let body: Option<Vec<u8>> = {
+        let _ = key;
+        None
+    };
+    match body {
+        Some(body) => Ok(Event::Message(message.with(route, &body)?)),
+        None => Ok(Event::Unreadable {
+            id: match message.kind() {
+                Kind::Request => message.id(),
+                Kind::Notify | Kind::Response | Kind::Push => 0,
+            },
+            route: Bytes::copy_from_slice(route),
+            problem: "the signature is not good".to_owned(),
+        }),
+    }
+}
+
 /// An answer that tells of a failure is whole if its client can be told its code.
 fn answer(
     bodies: &dyn BodyCodec,
@@ -168,7 +211,7 @@ mod tests {
                 bodies: Some(Arc::new(Protobuf::new(Definitions::default(), server))),
                 ..Encoding::default()
             })),
-            paced: false,
+            ..Agreement::default()
         };
         Translation::agreed(&agreement, 100).expect("something to translate")
     }

@@ -4,6 +4,7 @@
 mod choices;
 mod end;
 mod greeting;
+mod judging;
 mod owed;
 mod passing;
 mod replies;
@@ -31,6 +32,7 @@ use tracing::debug;
 use self::{
     choices::Choices,
     end::End,
+    judging::Judging,
     owed::Owed,
     resuming::Resuming,
     running::{Next, Running},
@@ -76,6 +78,8 @@ pub(crate) struct Front {
     taking: Option<Taking>,
     /// For a client that expects heartbeats whether it sends some or not.
     ticking: Option<Ticking>,
+    /// Whether the client is let in is not known yet.
+    judging: Option<Judging>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -112,6 +116,7 @@ impl Front {
             resuming: None,
             taking: None,
             ticking: None,
+            judging: None,
             context,
             session,
             connection: Some(connection),
@@ -147,6 +152,7 @@ impl Front {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.watch_arrival()?;
         self.watch_taking(task)?;
+        self.watch_judging(task)?;
         self.flush(task)?;
         self.watch_timer(task)?;
         self.tell_again()?;
@@ -374,7 +380,11 @@ impl Front {
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
     fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
-            (State::Inited, Event::Hello(body)) if self.taking.is_none() => self.shake_hands(&body),
+            (State::Inited, Event::Hello(body))
+                if self.taking.is_none() && self.judging.is_none() =>
+            {
+                self.shake_hands(&body)
+            }
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
             (State::Working, Event::Receipt(body)) => self.note_receipt(&body),
@@ -382,6 +392,11 @@ impl Front {
             (State::Working, Event::Unreadable { id, route, problem }) => {
                 let status = Status::new(Code::DECODE_REQ_ERROR, problem);
                 self.reply(id, &route, &Err(status))
+            }
+            // Nobody shall find one in a log.
+            (state, Event::Hello(_)) => {
+                debug!(session = %self.session.id(), ?state, "a handshake is ignored");
+                Ok(())
             }
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");

@@ -10,4 +10,5 @@ pub mod package;
 pub mod pitaya;
 pub mod protobuf;
 pub mod resume;
+pub mod signing;
 mod version;

@@ -48,6 +48,7 @@ pub use mistakes::Mistakes;
 pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
+pub use tangelo_auth as auth;
 pub use tangelo_connector as connector;
 pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
@@ -67,10 +68,10 @@ pub mod prelude {
         server::{
             Answered, BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions,
             Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
-            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, HostFilter, IntoReply,
-            Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence, PushSchedulers,
-            Request, Resume, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId,
-            SessionState, Sessions, SingleSession, State, Uid,
+            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, Hello, HostFilter,
+            IntoReply, Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence,
+            PushSchedulers, Request, Resume, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session,
+            SessionId, SessionState, Sessions, SingleSession, State, Uid,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };

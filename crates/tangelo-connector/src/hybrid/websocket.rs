@@ -44,6 +44,8 @@ pub(super) struct WebSocket<S> {
     /// Bytes queued since none waited to be written.
     queued: usize,
     translation: Option<Box<Translation>>,
+    /// Until it is asked for.
+    token: Option<String>,
 }
 
 impl<S: Socket> WebSocket<S> {
@@ -73,6 +75,7 @@ impl<S: Socket> WebSocket<S> {
             scratch: BytesMut::new(),
             queued: 0,
             translation: None,
+            token: upgraded.token,
         }
     }
 }
@@ -187,7 +190,12 @@ impl<S: Socket> Connection for WebSocket<S> {
         self.translation = Translation::agreed(agreement, self.limits.package);
     }
 
+    fn take_token(&mut self) -> Option<String> {
+        self.token.take()
+    }
+
     fn handshake_done(&mut self) {
+        self.token = None;
         self.longest = self.limits.package;
     }
 
@@ -238,6 +246,7 @@ mod tests {
             stream,
             rest: BytesMut::new(),
             peer,
+            token: None,
         };
         let connection = WebSocket::new(upgraded, limits).await;
         (connection, client.unwrap())

@@ -47,6 +47,7 @@ pub(crate) struct Tuning {
     pub(crate) use_protobuf: Option<bool>,
     pub(crate) pitaya_serializer: Option<Serializer>,
     pub(crate) pitaya_compression: Option<bool>,
+    pub(crate) use_crypto: Option<bool>,
     pub(crate) entry: Entry,
 }
 
@@ -80,7 +81,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 17] = [
+pub(super) const OF_FRONT_ENDS: [&str; 18] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -88,6 +89,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "use_crypto",
     "tls_cert",
     "tls_key",
     "tls_only",
@@ -103,7 +105,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 30] = [
+const KEYS: [Key; 31] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -267,6 +269,13 @@ const KEYS: [Key; 30] = [
         default: "true",
         meaning: "Whether clients of Pitaya's are told long bodies compressed. What they say may be compressed in any case.",
         take: |said, value| set(&mut said.tuning.pitaya_compression, value),
+    },
+    Key {
+        name: "use_crypto",
+        pomelo: "",
+        default: "false",
+        meaning: "Whether clients have to sign their messages, as old ones can. It needs the feature `signing`, and protects nothing that TLS does not.",
+        take: |said, value| set(&mut said.tuning.use_crypto, value),
     },
     Key {
         name: "tls_cert",

@@ -36,6 +36,9 @@ impl Tuning {
         if let Some(whether) = self.pitaya_compression {
             blueprint = blueprint.pitaya_compression(whether);
         }
+        if let Some(whether) = self.use_crypto {
+            blueprint = blueprint.use_crypto(whether);
+        }
         blueprint = self.resume(blueprint);
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);
