@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 use tangelo::{
     App,
-    connector::{Certificate, Hybrid},
+    connector::{Certificate, Hybrid, Mqtt},
     registry::Memory,
     server::{Body, Handlers, Limits, Routes, Server},
 };
@@ -27,6 +27,7 @@ use tokio_rustls::{
 use crate::{
     client::{Client, DOORS, Door, Said, connect, hello, package, request},
     log::Log,
+    mqtt,
     world::{alone, connector, door, front, small_ears, soon, until},
 };
 
