@@ -49,6 +49,9 @@ async fn join(
     session: Session,
     channels: Channels,
 ) -> Result<Json<Vec<u8>>> {
+    if session.uid().is_err() {
+        session.bind(format!("watcher-{}", session.id())).await?;
+    }
     let mut granted = Vec::new();
     for Subscription { topic } in wanted.subscriptions {
         granted.push(match topic.strip_prefix("rooms/") {
@@ -69,6 +72,7 @@ async fn leave(Json(unwanted): Json<Unwanted>, session: Session, channels: Chann
     }
 }
 
+/// Answers with what it is told.
 async fn echo(Json(said): Json<Value>) -> Json<Value> {
     Json(said)
 }

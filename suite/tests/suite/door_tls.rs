@@ -112,6 +112,24 @@ async fn safe_client(files: &Files, over: Door, server: &Server) -> Client {
 }
 
 #[tokio::test]
+async fn mqtt_comes_through_one_port_in_the_open_and_safely() {
+    let files = Files::new("mqtt");
+    let of_both = Mqtt::new().tls(files.certificate());
+    let server = alone(connector(Handlers::new()).connector(of_both)).await;
+    let safe = mqtt::client::Client::over(safe(&files, door(&server)).await, 5);
+    let plain = mqtt::client::Client::silent(&server, 5).await;
+    for mut client in [safe, plain] {
+        client.enter(60, &[]).await;
+        client.hears_nothing().await;
+    }
+    let only_safe = Mqtt::new().tls(files.certificate()).only_tls();
+    let server = alone(connector(Handlers::new()).connector(only_safe)).await;
+    let mut plain = mqtt::client::Client::silent(&server, 5).await;
+    plain.send(&[0x10]).await;
+    plain.is_cut().await;
+}
+
+#[tokio::test]
 async fn one_port_serves_tcp_and_websocket_in_the_open_and_safely() {
     let files = Files::new("one-port");
     let server = serving(Hybrid::new().tls(files.certificate())).await;

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5: what clients of either version may expect.
 
 mod acknowledgements;
-mod client;
+pub(crate) mod client;
 mod ends;
 mod handshakes;
 mod limits;

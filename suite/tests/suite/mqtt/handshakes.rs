@@ -19,7 +19,7 @@ async fn a_client_is_let_in_and_one_of_mqtt_5_is_told_what_there_is() {
     // 32 messages under way, packets of 64 KiB; no sessions that last, QoS 1 at most, nothing retained, no
     // subscription identifiers, no shared subscriptions.
     let expected = [
-        &[20][..],
+        &[21][..],
         &[33, 0, 32],
         &[39, 0, 1, 0, 0],
         &[17, 0, 0, 0, 0],

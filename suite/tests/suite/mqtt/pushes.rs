@@ -105,6 +105,7 @@ async fn a_handler_grants_what_is_subscribed_to_and_joins_channels() {
     let join = move |Json(wanted): Json<Value>, session: Session, channels: Channels| {
         let tell = tell.clone();
         async move {
+            session.bind(format!("{}", session.id())).await.unwrap();
             let granted = wanted["subscriptions"]
                 .as_array()
                 .unwrap()

@@ -98,7 +98,7 @@ async fn a_request_of_mqtt_5_is_answered_under_its_response_topic() {
         .publish_with("nowhere/at/all", 0, &wanted("a", "x"), b"")
         .await;
     let answer: Value = serde_json::from_str(&client.published().await.payload).unwrap();
-    assert_eq!(answer["code"], 503);
+    assert_eq!(answer["code"], 404);
 }
 
 #[tokio::test]
