@@ -36,7 +36,8 @@ const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(u16::MAX as u64);
 /// * A topic is a route with slashes in place of dots: `chat/main/send` reaches `chat.main.send`, as
 ///   `chat.main.send` does.
 /// * PUBLISH with QoS 0 is a notify, with QoS 1 a request whose PUBACK says that it was handled, in MQTT 5 also
-///   how. With a response topic (MQTT 5) it is answered there, with its correlation data; published to
+///   how. MQTT 3.1.1 cannot be told that it was not: where it surely has not run, as too many run at once or its
+///   server is not there, the connection ends without PUBACK, so that the client publishes it again. With a response topic (MQTT 5) it is answered there, with its correlation data; published to
 ///   `$request/7/chat/main/send` (both versions), it is answered under `$response/7`. An answer has the QoS of its
 ///   request, and needs no subscription.
 /// * A push reaches its client if it has subscribed to its topic, with or without wildcards. Subscribing is

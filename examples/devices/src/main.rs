@@ -55,12 +55,13 @@ async fn join(
     let mut granted = Vec::new();
     for Subscription { topic } in wanted.subscriptions {
         granted.push(match topic.strip_prefix("rooms/") {
-            Some("secret" | "#") => REFUSED,
+            Some("secret" | "#" | "+") => REFUSED,
             Some(_) => {
                 channels.get_or_create(&topic).add(&session)?;
                 GRANTED
             }
-            None => REFUSED,
+            // Where answers are wanted.
+            None => GRANTED,
         });
     }
     Ok(Json(granted))

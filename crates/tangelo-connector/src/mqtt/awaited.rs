@@ -91,13 +91,22 @@ impl Awaited {
     }
 }
 
+/// Whether a request has surely not run, and may if it is published again.
+pub(super) fn has_not_run(answer: &[u8]) -> bool {
+    matches!(code(answer), Some(429 | 503))
+}
+
+fn code(answer: &[u8]) -> Option<i64> {
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    answer.get("code")?.as_i64()
+}
+
 /// What PUBACK of MQTT 5 says of an answer that its client is not told otherwise.
 pub(super) fn reason(answer: &[u8]) -> PubackReasonCode {
     if !tangelo_wire::pomelo::json::tells_of_failure(answer) {
         return PubackReasonCode::Success;
     }
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    match answer.get("code").and_then(Value::as_i64) {
+    match code(answer) {
         Some(401 | 403) => PubackReasonCode::NotAuthorized,
         Some(404) => PubackReasonCode::TopicNameInvalid,
         Some(429) => PubackReasonCode::QuotaExceeded,

@@ -245,6 +245,11 @@ impl<P: Pipe> Mqtt<P> {
                 };
                 let reason = match self.version {
                     Version::V5 if !published => awaited::reason(body),
+                    Version::V3 if !published && awaited::has_not_run(body) => {
+                        // As the standard has it: its client comes back and publishes it again.
+                        let problem = "what cannot be refused in MQTT 3.1.1 was refused";
+                        return Err(Error::Mqtt(problem.to_owned()));
+                    }
                     _ => PubackReasonCode::Success,
                 };
                 outgoing::acknowledge(self.version, packet, reason, &mut self.writing)?;

@@ -74,6 +74,29 @@ async fn an_acknowledgement_of_mqtt_5_tells_a_failure() {
 }
 
 #[tokio::test]
+async fn what_has_surely_not_run_is_not_acknowledged_as_if_it_had() {
+    let hold = Hold::new();
+    let handlers = Handlers::new().add("wait", hold.handler());
+    let blueprint = connector(handlers).connector(Mqtt::new());
+    let server = alone(blueprint.change_limits(|limits| limits.in_flight = 1)).await;
+    let mut client = Client::new(&server, 5).await;
+    client.publish("connector/main/wait", 0, b"{}").await;
+    hold.entered(1).await;
+    let id = client.publish(ECHO, 1, b"1").await;
+    assert_eq!(client.acknowledged(id).await, 0x97);
+    let mut client = Client::new(&server, 4).await;
+    client.publish("connector/main/wait", 0, b"{}").await;
+    hold.entered(1).await;
+    // Whose answer tells it is acknowledged.
+    let id = client.publish(&format!("$request/1/{ECHO}"), 1, b"1").await;
+    client.published().await;
+    assert_eq!(client.acknowledged(id).await, 0);
+    client.publish(ECHO, 1, b"1").await;
+    client.is_cut().await;
+    hold.release(2);
+}
+
+#[tokio::test]
 async fn a_request_of_mqtt_5_is_answered_under_its_response_topic() {
     let server = serve(Mqtt::new()).await;
     let mut client = Client::new(&server, 5).await;
