@@ -6,6 +6,7 @@
 mod asking;
 mod awaited;
 mod connection;
+mod entering;
 mod greeting;
 mod incoming;
 mod listening;
@@ -13,6 +14,7 @@ mod outgoing;
 mod pipe;
 mod publication;
 mod subscriptions;
+mod telling;
 mod topics;
 mod window;
 

@@ -94,7 +94,11 @@ impl<S: Socket> Pipe for WebSocket<S> {
         context: &mut Context<'_>,
         into: &mut BytesMut,
     ) -> Poll<Result<(), Error>> {
-        match ready!(self.poll_message(context)?) {
+        let message = self.poll_message(context)?;
+        if message.is_pending() && into.is_empty() {
+            buffers::leave(into);
+        }
+        match ready!(message) {
             Message::Binary(bytes) => into.extend_from_slice(&bytes),
             Message::Text(_) => {
                 let problem = "MQTT is told in binary messages".to_owned();
@@ -111,7 +115,7 @@ impl<S: Socket> Pipe for WebSocket<S> {
         from: &mut BytesMut,
     ) -> Poll<Result<(), Error>> {
         if !from.is_empty() {
-            self.queue_message(Message::Binary(from.split().freeze()))?;
+            self.queue_message(Message::Binary(std::mem::take(from).freeze()))?;
         }
         Connection::poll_flush(self, context)
     }
