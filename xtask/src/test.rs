@@ -219,6 +219,8 @@ fn e2e() -> Result<()> {
         "--package",
         "userservice",
         "--package",
+        "devices",
+        "--package",
         "tangelo-cli",
     ];
     run_command(cargo(&["build", "--locked"]).args(packages))?;
@@ -228,6 +230,7 @@ fn e2e() -> Result<()> {
             .arg("test")
             .env("CHAT_BIN", built.join("chat"))
             .env("USERSERVICE_BIN", built.join("userservice"))
+            .env("DEVICES_BIN", built.join("devices"))
             .env("TANGELO_BIN", built.join("tangelo"))
             .current_dir(root().join("e2e")),
     )

@@ -189,6 +189,9 @@ pub enum Error {
     /// The library that speaks the protocol has failed, mostly about what the client said.
     #[error("KCP: {0}")]
     Kcp(String),
+    /// What came is no MQTT, or something of it that is not offered.
+    #[error("MQTT: {0}")]
+    Mqtt(String),
     /// Code of the application failed or panicked: it accepts, receives, sends or decodes.
     #[error("custom connector: {0}")]
     Custom(String),

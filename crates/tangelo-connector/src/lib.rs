@@ -7,6 +7,7 @@
 //! * [`Hybrid`]: TCP and WebSocket on one port, speaking Pomelo's packages.
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
+//! * `Mqtt`, with the feature `mqtt`: MQTT 3.1.1 and 5 over TCP and WebSocket.
 //! * [`Custom`]: a connector of the application's own.
 //! * [`Entrance`]: what lies before them: TLS, proxies that speak for others, which pages may connect.
 //!
@@ -23,6 +24,8 @@ mod hybrid;
 mod kcp;
 mod limits;
 mod listener;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod networks;
 mod pitaya;
 mod protobuf;
@@ -43,6 +46,8 @@ pub use hybrid::echo::echo_websocket;
 pub use kcp::Kcp;
 pub use limits::Limits;
 pub use listener::{Connector, Listener, Opening, Options, Place};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{Mqtt, MqttLimits};
 pub use networks::{BadNetwork, Networks};
 pub use protobuf::Protobuf;
 pub use push::Push;

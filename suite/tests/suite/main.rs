@@ -47,6 +47,7 @@ mod life_cycle;
 mod limits;
 mod log;
 mod lost_back_ends;
+mod mqtt;
 mod order;
 mod origins;
 mod pitaya;

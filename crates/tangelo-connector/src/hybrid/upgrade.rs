@@ -10,19 +10,19 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::{Entrance, Error, Limits, entrance::Socket};
 
 /// A stream whose WebSocket has been opened.
-pub(super) struct Upgraded<S> {
-    pub(super) stream: S,
+pub(crate) struct Upgraded<S> {
+    pub(crate) stream: S,
     /// What the client sent after its request.
-    pub(super) rest: BytesMut,
+    pub(crate) rest: BytesMut,
     /// The client, if proxies that are trusted speak for it.
-    pub(super) peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
     /// What it shows to say who it is.
-    pub(super) token: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 /// Reads the request, of which there may be some `bytes` already, and answers it. Any path and sub-protocol
 /// is welcome, as in Pomelo. Extensions are none: what the client offers is not taken.
-pub(super) async fn answer<S: Socket>(
+pub(crate) async fn answer<S: Socket>(
     mut stream: S,
     mut bytes: BytesMut,
     peer: SocketAddr,

@@ -31,7 +31,7 @@ use crate::{
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
 
-pub(super) struct WebSocket<S> {
+pub(crate) struct WebSocket<S> {
     stream: WebSocketStream<Counted<S>>,
     peer: SocketAddr,
     limits: Limits,
@@ -49,7 +49,7 @@ pub(super) struct WebSocket<S> {
 }
 
 impl<S: Socket> WebSocket<S> {
-    pub(super) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
+    pub(crate) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
         let longest_message = (limits.package + package::HEADER) * Limits::PACKAGES_PER_MESSAGE;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -82,7 +82,7 @@ impl<S: Socket> WebSocket<S> {
 
 impl<S: Socket> WebSocket<S> {
     /// The next message, whatever it is.
-    pub(super) fn poll_message(
+    pub(crate) fn poll_message(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Message, Error>> {
@@ -98,7 +98,7 @@ impl<S: Socket> WebSocket<S> {
     }
 
     /// Adds a message to what will be written.
-    pub(super) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
+    pub(crate) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
         self.enqueue(message.len())?;
         Ok(Pin::new(&mut self.stream).start_send(message)?)
     }
