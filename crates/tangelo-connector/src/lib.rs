@@ -7,6 +7,7 @@
 //! * [`Hybrid`]: TCP and WebSocket on one port, speaking Pomelo's packages.
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
+//! * `SocketIo`, with the feature `socketio`: socket.io's events, and Pomelo's texts in them.
 //! * [`Custom`]: a connector of the application's own.
 //! * [`Entrance`]: what lies before them: TLS, proxies that speak for others, which pages may connect.
 //!
@@ -26,6 +27,8 @@ mod listener;
 mod networks;
 mod protobuf;
 mod push;
+#[cfg(feature = "socketio")]
+mod socketio;
 mod translation;
 mod udp;
 
@@ -43,6 +46,8 @@ pub use listener::{Connector, Listener, Opening, Options, Place};
 pub use networks::{BadNetwork, Networks};
 pub use protobuf::Protobuf;
 pub use push::Push;
+#[cfg(feature = "socketio")]
+pub use socketio::SocketIo;
 #[cfg(feature = "tls")]
 pub use tangelo_tls::{BadCertificate, Certificate};
 pub use udp::{SessionLimits, Udp};
