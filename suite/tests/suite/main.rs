@@ -67,6 +67,7 @@ mod sessions;
 mod shutdown;
 mod single_sessions;
 mod slow_clients;
+mod socketio;
 mod stores;
 mod thousands;
 mod udp;
