@@ -217,6 +217,8 @@ fn e2e() -> Result<()> {
         "--package",
         "chat",
         "--package",
+        "socketio",
+        "--package",
         "userservice",
         "--package",
         "devices",
@@ -229,6 +231,7 @@ fn e2e() -> Result<()> {
         command("npm")
             .arg("test")
             .env("CHAT_BIN", built.join("chat"))
+            .env("SOCKETIO_BIN", built.join("socketio"))
             .env("USERSERVICE_BIN", built.join("userservice"))
             .env("DEVICES_BIN", built.join("devices"))
             .env("TANGELO_BIN", built.join("tangelo"))

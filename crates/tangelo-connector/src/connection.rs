@@ -186,6 +186,12 @@ pub enum Error {
     /// What was sent is not acknowledged, however often it is sent again.
     #[error("the client acknowledges nothing")]
     Unacknowledged,
+    /// What came is not what a client of socket.io says, or not how.
+    #[error("socket.io: {0}")]
+    SocketIo(String),
+    /// The protocol's own heartbeat is not answered.
+    #[error("the client does not answer heartbeats")]
+    Silent,
     /// The library that speaks the protocol has failed, mostly about what the client said.
     #[error("KCP: {0}")]
     Kcp(String),

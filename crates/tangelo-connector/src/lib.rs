@@ -8,6 +8,7 @@
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
 //! * `Mqtt`, with the feature `mqtt`: MQTT 3.1.1 and 5 over TCP and WebSocket.
+//! * `SocketIo`, with the feature `socketio`: socket.io's events, and Pomelo's texts in them.
 //! * [`Custom`]: a connector of the application's own.
 //! * [`Entrance`]: what lies before them: TLS, proxies that speak for others, which pages may connect.
 //!
@@ -32,6 +33,8 @@ mod protobuf;
 mod push;
 #[cfg(feature = "signing")]
 mod signing;
+#[cfg(feature = "socketio")]
+mod socketio;
 mod translation;
 mod udp;
 
@@ -51,6 +54,8 @@ pub use mqtt::{Mqtt, MqttLimits};
 pub use networks::{BadNetwork, Networks};
 pub use protobuf::Protobuf;
 pub use push::Push;
+#[cfg(feature = "socketio")]
+pub use socketio::SocketIo;
 #[cfg(feature = "tls")]
 pub use tangelo_tls::{BadCertificate, Certificate};
 pub use tangelo_wire::pomelo::pitaya::{Inflating, Serializer};

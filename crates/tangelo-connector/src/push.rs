@@ -19,6 +19,8 @@ pub struct Push {
     body: Bytes,
     package: OnceLock<Bytes>,
     encoded: OnceLock<Box<Encoded>>,
+    #[cfg(feature = "socketio")]
+    is_json: OnceLock<bool>,
 }
 
 /// A push in one encoding, and behind it those in others: as many as there are encodings among
@@ -50,6 +52,8 @@ impl Push {
             body,
             package: OnceLock::new(),
             encoded: OnceLock::new(),
+            #[cfg(feature = "socketio")]
+            is_json: OnceLock::new(),
         })
     }
 
@@ -61,6 +65,15 @@ impl Push {
     /// What it says.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// What it says, if that is JSON; looked at once.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn json(&self) -> Option<&str> {
+        let is_json = *self
+            .is_json
+            .get_or_init(|| crate::socketio::json(&self.body).is_some());
+        is_json.then_some(std::str::from_utf8(&self.body).ok()?)
     }
 
     /// Bytes it takes in a queue.

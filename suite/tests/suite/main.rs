@@ -73,6 +73,7 @@ mod shutdown;
 mod signing;
 mod single_sessions;
 mod slow_clients;
+mod socketio;
 mod stores;
 mod thousands;
 mod udp;

@@ -53,13 +53,15 @@ impl End {
     pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
+            Self::HandshakeTimeout | Self::Silent(_) | Self::Connection(Error::Silent) => {
+                CloseReason::Silent
+            }
             Self::Connection(_)
             | Self::Refused(_)
             | Self::TurnedAway(_)
             | Self::Overtaken
             | Self::NotTaken
             | Self::BadCount => CloseReason::Failed(self.to_string()),
-            Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
             Self::Kicked(reason) => CloseReason::Kicked(Arc::clone(reason)),
             Self::Leaving => CloseReason::Leaving,
             Self::Away => CloseReason::Away,
