@@ -79,7 +79,7 @@ pub(crate) struct Front {
     /// For a client that expects heartbeats whether it sends some or not.
     ticking: Option<Ticking>,
     /// Whether the client is let in is not known yet.
-    judging: Option<Judging>,
+    judging: Option<Box<Judging>>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -166,7 +166,8 @@ impl Front {
         self.watch_leaving()?;
         self.watch_end()?;
         let may_tell = self.state == State::Working;
-        let has_rest = !self.session.queue().rest() || may_tell && !self.has_told_all();
+        let has_rest = !self.session.queue().rest() && !self.keeps_for_later();
+        let has_rest = has_rest || may_tell && !self.has_told_all();
         if more || has_rest && !self.unwritten {
             task.waker().wake_by_ref();
         }
@@ -248,6 +249,9 @@ impl Front {
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
     /// queue, which is bounded.
     fn tell_queued(&mut self) -> Result<(), End> {
+        if self.keeps_for_later() {
+            return Ok(());
+        }
         while self.session.queue().is_filled() && !self.unwritten && self.gathered < WRITE_AT {
             let mut items = std::mem::take(&mut self.items);
             let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
@@ -258,6 +262,14 @@ impl Front {
             self.items = items;
         }
         Ok(())
+    }
+
+    /// Whether what it is told waits until it has acknowledged the handshake: from when it is judged it may be
+    /// somebody who is spoken to.
+    fn keeps_for_later(&self) -> bool {
+        let is_let_in = self.judging.is_some() || self.state == State::WaitAck;
+        let ends = self.session.is_closed() || self.context.is_draining();
+        is_let_in && !self.outlives() && !ends
     }
 
     fn tell(&mut self, item: Item) -> Result<(), End> {

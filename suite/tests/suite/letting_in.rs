@@ -124,6 +124,63 @@ async fn the_application_sees_what_the_client_says_and_its_answer_is_told() {
 }
 
 #[tokio::test]
+async fn what_is_said_to_who_is_being_let_in_is_heard_behind_the_acknowledgement_in_order() {
+    let hold = Hold::new();
+    let holding = hold.clone();
+    let server = alone(greeting(move |_, session: Session| {
+        let hold = holding.clone();
+        async move {
+            session.bind("ann").await?;
+            session.push("onFirst", &1)?;
+            hold.pass().await;
+            Ok(())
+        }
+    }))
+    .await;
+    let ann = |route, number| {
+        let sessions = server.context().sessions();
+        assert_eq!(sessions.push_by_uid("ann", route, &number).unwrap(), 1);
+    };
+    for over in DOORS {
+        let mut client = Client::silent(over, door(&server)).await;
+        client.send(Kind::Handshake, hello().as_bytes()).await;
+        hold.entered(1).await;
+        ann("onJudged", 2);
+        hold.release(1);
+        assert!(matches!(client.hear().await, Said::Hello(_)));
+        ann("onAnswered", 3);
+        // It has been looked at meanwhile, and is not heard.
+        client.send(Kind::Heartbeat, b"").await;
+        client.send(Kind::HandshakeAck, b"").await;
+        assert_eq!(client.push("onFirst").await, 1);
+        assert_eq!(client.push("onJudged").await, 2);
+        assert_eq!(client.push("onAnswered").await, 3);
+        client.was_ignored(ECHO).await;
+        drop(client);
+        until("it has gone", || server.context().sessions().count() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_kicked_while_being_let_in_hears_why_and_nothing_else() {
+    let server = alone(greeting(async |_, session: Session| {
+        session.push("onFirst", &1)?;
+        session.kick("not you").await?;
+        std::future::pending::<Result<()>>().await
+    }))
+    .await;
+    for over in DOORS {
+        let mut client = Client::silent(over, door(&server)).await;
+        client.send(Kind::Handshake, hello().as_bytes()).await;
+        assert_eq!(
+            client.hear().await,
+            Said::Kick(json!({ "reason": "not you" }))
+        );
+        client.is_closed().await;
+    }
+}
+
+#[tokio::test]
 async fn nothing_and_null_add_nothing_to_the_answer() {
     let nothing = alone(greeting(async |_, _| Ok(()))).await;
     let null = alone(greeting(async |_, _| Ok(Value::Null))).await;

@@ -50,11 +50,11 @@ impl Front {
         let hello = handshake.hello.clone().into();
         let session = Session(Kind::Front(Arc::clone(&self.session)));
         let verdict = async move { context.greeting.judge(hello, token, session).await };
-        self.judging = Some(Judging {
+        self.judging = Some(Box::new(Judging {
             handshake,
             outcome,
             verdict: Guarded::new(Box::pin(verdict) as _),
-        });
+        }));
         // It ends before the client's time does, which may be almost over.
         let until = Instant::now() + Limits::GREETING + Limits::GOODBYE;
         self.patience = self.patience.max(until);
@@ -72,17 +72,14 @@ impl Front {
             return Ok(());
         };
         let verdict = verdict.unwrap_or_else(|panicked| Err(greeting::failed(panicked)));
-        let Some(Judging {
-            handshake, outcome, ..
-        }) = self.judging.take()
-        else {
+        let Some(judging) = self.judging.take() else {
             return Ok(());
         };
         let user = verdict.map_err(End::TurnedAway)?;
         // From here it has its time to acknowledge.
         self.patience = Instant::now() + Limits::HANDSHAKE;
         self.timer.at_latest(self.patience);
-        self.welcome(&handshake, outcome, &user)
+        self.welcome(&judging.handshake, judging.outcome, &user)
     }
 
     /// The answer that lets the client in.

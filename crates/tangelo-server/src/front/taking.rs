@@ -21,7 +21,7 @@ pub(super) struct Taking {
     coming: Guarded<dyn Future<Output = Result<Taken, &'static str>> + Send>,
     received: u64,
     /// For a session that is new, if it does not come.
-    handshake: Handshake,
+    handshake: Box<Handshake>,
 }
 
 impl Front {
@@ -32,7 +32,7 @@ impl Front {
         self.taking = Some(Taking {
             coming: Guarded::new(Box::pin(coming) as _),
             received,
-            handshake,
+            handshake: Box::new(handshake),
         });
         // It is asked for in the next turn.
         self.session.wake().wake();
@@ -61,7 +61,7 @@ impl Front {
         match taken.unwrap_or(Err(UNKNOWN)) {
             Ok(taken) => self.go_on_with(resumes, taken, received),
             Err(_) if self.connection.is_none() => Err(End::Bye),
-            Err(reason) => self.judge(handshake, Some(Outcome::Lost(reason))),
+            Err(reason) => self.judge(*handshake, Some(Outcome::Lost(reason))),
         }
     }
 
