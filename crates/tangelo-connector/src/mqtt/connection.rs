@@ -252,7 +252,7 @@ impl<P: Pipe> Connection for Mqtt<P> {
             Outgoing::Hello(answer) => self.greeted(answer),
             // Its own pings are answered.
             Outgoing::Heartbeat | Outgoing::Receipt(_) => Ok(()),
-            Outgoing::Response { id, body } => self.respond(id, body),
+            Outgoing::Response { id, body, .. } => self.respond(id, body),
             Outgoing::Push(push) => self.push(push),
             Outgoing::Kick(body) => {
                 let (_, reason) = greeting::read_answer(body);

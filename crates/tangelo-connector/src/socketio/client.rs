@@ -296,7 +296,7 @@ impl Connection for Client {
         match outgoing {
             Outgoing::Hello(answer) => self.greeted(answer),
             Outgoing::Heartbeat | Outgoing::Receipt(_) => Ok(()),
-            Outgoing::Response { id, body } => self.respond(id, body),
+            Outgoing::Response { id, body, .. } => self.respond(id, body),
             Outgoing::Push(push) => match (self.is_pomelos, push.json()) {
                 (false, Some(json)) => {
                     self.tell(Told::Text(socketio::write_event(push.route(), json)))

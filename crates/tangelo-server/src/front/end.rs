@@ -53,9 +53,9 @@ impl End {
     pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
-            Self::HandshakeTimeout | Self::Silent(_) | Self::Connection(Error::Silent) => {
-                CloseReason::Silent
-            }
+            Self::HandshakeTimeout
+            | Self::Silent(_)
+            | Self::Connection(ConnectionError::Silent) => CloseReason::Silent,
             Self::Connection(_)
             | Self::Refused(_)
             | Self::TurnedAway(_)
