@@ -10,7 +10,11 @@ use tangelo::{
 
 const LOBBY: &str = "lobby";
 
-async fn enter(Json(name): Json<String>, session: FrontendSession, channels: Channels) -> Result<()> {
+async fn enter(
+    Json(name): Json<String>,
+    session: FrontendSession,
+    channels: Channels,
+) -> Result<()> {
     session.bind(&name).await?;
     channels.get_or_create(LOBBY).add(&session)?;
     Ok(())
