@@ -1,7 +1,6 @@
 // Published clients of socket.io in one lobby: each version as its users use it, over WebSocket, by polling, and from
 // one to the other; and beside them what Pomelo's applications write into socket.io.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
@@ -84,7 +83,7 @@ for (const kind of VERSIONS) {
       assert.equal((await ask(socket, 'lobby.main.say', { no: 'text' })).code, 400)
 
       const kicked = new Promise((resolve) => socket.on('onKick', resolve))
-      const gone = once(socket, 'disconnect')
+      const gone = new Promise((resolve) => socket.on('disconnect', (reason) => resolve([reason])))
       socket.emit('lobby.main.leave')
       assert.deepEqual(await soon('why it has to go', kicked), { reason: 'as you asked' })
       const [reason] = await soon('it goes', gone)
@@ -108,8 +107,8 @@ for (const kind of VERSIONS) {
     write(0, 'lobby.main.say', text)
     await until('the push', () => heard.length === 1)
     assert.deepEqual(heard.shift(), { route: 'onSay', body: text })
-    const gone = once(socket, 'disconnect')
-    write(3, 'lobby.main.leave', {})
+    const gone = new Promise((resolve) => socket.on('disconnect', (reason) => resolve([reason])))
+    write(0, 'lobby.main.leave', {})
     await soon('it goes', gone)
     assert.deepEqual(heard, [{ route: 'onKick', reason: 'as you asked' }])
   })

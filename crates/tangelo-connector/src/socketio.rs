@@ -15,6 +15,7 @@ mod door;
 mod engine;
 mod hello;
 mod listening;
+mod payload;
 mod session;
 mod stream;
 

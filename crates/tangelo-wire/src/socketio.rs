@@ -154,6 +154,29 @@ pub fn is_first_attachment(argument: &str) -> bool {
 
 const FIRST_ATTACHMENT: &str = r#"{"_placeholder":true,"num":0}"#;
 
+/// A packet in ASCII: clients 1 take what they poll for UTF-8 that was encoded twice.
+pub fn ascii(packet: String) -> String {
+    if packet.is_ascii() {
+        return packet;
+    }
+    let mut out = String::with_capacity(packet.len() * 2);
+    push_escaped_above(&packet, 0x7f, &mut out);
+    out
+}
+
+/// What clients 1 encode twice when they poll. A text of another client is taken for such a one only where it
+/// has no character beyond `ÿ`, and those beyond ASCII happen to be UTF-8 once more.
+pub fn mend(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = text
+        .chars()
+        .map(|character| u8::try_from(u32::from(character)).ok())
+        .collect();
+    String::from_utf8(bytes?).ok()
+}
+
 /// An event with one argument, JSON.
 pub fn write_event(name: &str, argument: &str) -> String {
     told(format_args!("2"), Some(name), argument)
@@ -199,8 +222,12 @@ fn push_escaped(json: &str, out: &mut String) {
     if !json.bytes().any(|byte| byte >= 0xf0) {
         return out.push_str(json);
     }
+    push_escaped_above(json, 0xffff, out);
+}
+
+fn push_escaped_above(json: &str, highest: u32, out: &mut String) {
     for character in json.chars() {
-        if u32::from(character) <= 0xffff {
+        if u32::from(character) <= highest {
             out.push(character);
         } else {
             for half in character.encode_utf16(&mut [0; 2]) {
@@ -299,6 +326,16 @@ mod tests {
         ));
         for other in ["1", "{}", r#"{"_placeholder":true,"num":1}"#] {
             assert!(!is_first_attachment(other));
+        }
+    }
+
+    #[test]
+    fn clients_1_are_told_ascii_and_read_as_they_write() {
+        assert_eq!(ascii("2[\"é😀\"]".to_owned()), r#"2["\u00e9\ud83d\ude00"]"#);
+        let twice: String = "2[\"é大\"]".bytes().map(char::from).collect();
+        assert_eq!(mend(&twice).as_deref(), Some("2[\"é大\"]"));
+        for once in ["2[\"é\"]", "2[\"大\"]", "2[\"a\"]"] {
+            assert_eq!(mend(once), None);
         }
     }
 

@@ -195,7 +195,10 @@ impl Client {
         if waiting > self.limits.outgoing {
             return Err(Error::TooSlow(waiting));
         }
-        self.backlog.push(told);
+        self.backlog.push(match (told, self.socket.protocol) {
+            (Told::Text(text), ProtocolVersion::V3) => Told::Text(socketio::ascii(text)),
+            (told, _) => told,
+        });
         Ok(())
     }
 

@@ -4,8 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use engineioxide::service::{EngineIoService, NotFoundService};
-use http_body::Body as _;
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Collected, Full, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     engine::{Engine, From},
+    payload,
     session::Session,
 };
 use crate::Entrance;
@@ -120,10 +120,13 @@ impl Door {
             from.tie.to(&session);
             return self.engine_io(request).await;
         }
-        let answer = self.engine_io(request).await;
-        let polled = answer.body().size_hint().exact().unwrap_or_default();
-        session.wrote(usize::try_from(polled).unwrap_or(usize::MAX));
-        answer
+        let (head, body) = self.engine_io(request).await.into_parts();
+        // All of it is there already.
+        let Ok(body) = body.collect().await.map(Collected::to_bytes);
+        if head.status == StatusCode::OK {
+            session.wrote(payload::said(&body));
+        }
+        Response::from_parts(head, Full::from(body).boxed_unsync())
     }
 
     /// What a client says by polling, as soon as there is room for it.

@@ -8,8 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use engineioxide::{
-    DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler, socket::Sid,
+    DisconnectReason, ProtocolVersion, Socket, Str, TransportType, handler::EngineIoHandler,
+    socket::Sid,
 };
+use tangelo_wire::socketio;
 use tokio::sync::mpsc::Sender;
 
 use super::{
@@ -95,7 +97,12 @@ impl EngineIoHandler for Engine {
 
     fn on_message(self: &Arc<Self>, text: Str, socket: Arc<Socket<Data>>) {
         if let Some(session) = socket.data.get() {
-            session.receive(Frame::Text(text));
+            let polls = socket.transport_type() == TransportType::Polling;
+            let mended = match socket.protocol {
+                ProtocolVersion::V3 if polls => socketio::mend(&text),
+                _ => None,
+            };
+            session.receive(Frame::Text(mended.map_or(text, Str::from)));
         }
     }
 
