@@ -29,7 +29,7 @@ const CLIENTS = [
 ]
 
 /** In the room there is talk in all lengths: of one byte, of one piece, of many. */
-const LINES = ['a', '你好 😀', 'b'.repeat(130), '', 'é'.repeat(400), 'the last but one', 'c'.repeat(900), 'end']
+const LINES = ['a', '你好 😀', 'b'.repeat(130), '', 'é'.repeat(200), 'the last but one', 'c'.repeat(600), 'end']
 
 const layout = await Layout.free()
 const chat = new ChatProcess(layout)

@@ -183,10 +183,11 @@ class Pair {
 
   async #carry(direction, from, to, way, roll) {
     for await (const piece of way(arrivals(from), roll)) {
-      if (this.#ended) continue
+      // What is still here of a connection that is gone goes nowhere.
+      if (this.#ended || to.destroyed) return
       const isLast = this.#end.direction === direction && (this.#end.after -= piece.length) <= 0
       to.write(isLast && !this.#end.whole ? piece.subarray(0, piece.length + this.#end.after) : piece)
-      if (isLast) this.#endsHere(direction)
+      if (isLast) return this.#endsHere(direction)
       // Two turns of the loop: between them, who reads in this process has done so before there is more.
       await turn()
       await turn()
