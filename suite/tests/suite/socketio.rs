@@ -531,13 +531,24 @@ async fn who_does_not_read_is_cut() {
     // And its socket is closed, though it takes nothing.
     tokio::join!(cut, soon("nobody listens", speaks));
 
+    other.echoes().await;
+}
+
+#[tokio::test]
+async fn who_does_not_poll_is_cut() {
+    let mut reasons = Heard::new();
+    let tell = reasons.teller();
+    let watched = blueprint(SocketIo::new())
+        .change_limits(|limits| limits.queue = 64 << 10)
+        .on_close(move |_, reason| tell(reason.clone()));
+    let server = alone(watched).await;
+    let long = format!("420[\"{ECHO}\",{}]", json!("x".repeat(60_000)));
     let polling = Polling::new(&server).await;
     for _ in 0..4 {
         polling.says(&long).await;
     }
     let reason = reasons.next("it is cut").await;
     assert!(matches!(reason, CloseReason::Failed(_)), "{reason:?}");
-    other.echoes().await;
 }
 
 #[tokio::test]
