@@ -125,12 +125,9 @@ impl Running {
         self.tasks.spawn(Span::current(), async move {
             let accept = async {
                 loop {
-                    let (stream, peer) = match listener.accept().await {
-                        Ok(accepted) => accepted,
-                        Err(_) => {
-                            tokio::time::sleep(PAUSE).await;
-                            continue;
-                        }
+                    let Ok((stream, peer)) = listener.accept().await else {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
                     };
                     // Who has no place is closed.
                     if let Ok(place) = Arc::clone(&places).try_acquire_owned() {

@@ -118,10 +118,9 @@ impl<S: Socket> AsyncRead for Stream<S> {
         }
         let filled = buffer.filled().len();
         let read = ready!(Pin::new(&mut this.socket).poll_read(context, buffer));
-        if read.is_err() || buffer.filled().len() == filled {
-            if let Some(session) = this.tie.0.get() {
-                session.is_cut_off.store(true, Ordering::Release);
-            }
+        let has_ended = read.is_err() || buffer.filled().len() == filled;
+        if let Some(session) = this.tie.0.get().filter(|_| has_ended) {
+            session.is_cut_off.store(true, Ordering::Release);
         }
         Poll::Ready(read)
     }
