@@ -177,8 +177,8 @@ class Pair {
 
   reset() {
     this.#ended = true
-    this.#client.resetAndDestroy()
-    this.#door.resetAndDestroy()
+    reset(this.#client)
+    reset(this.#door)
   }
 
   async #carry(direction, from, to, way, roll) {
@@ -201,11 +201,14 @@ class Pair {
     this.#ended = true
     this.#cuts.push({ direction, how })
     for (const side of [this.#client, this.#door]) {
-      if (how === 'rst') side.resetAndDestroy()
+      if (how === 'rst') reset(side)
       else side.end()
     }
   }
 }
+
+/** One that says goodbye already, or is not yet there, cannot be reset: libuv refuses, and its handle is never closed. */
+const reset = (socket) => (socket.writableEnded || socket.connecting ? socket.destroy() : socket.resetAndDestroy())
 
 /** What a socket reads, to its end; a broken one has ended, too. */
 async function* arrivals(socket) {
