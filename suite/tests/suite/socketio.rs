@@ -21,7 +21,7 @@ const ECHO: &str = "connector.main.echo";
 
 fn blueprint(connector: SocketIo) -> Blueprint {
     async fn push(Json(body): Json<Value>, session: Session) -> Result<()> {
-        Ok(session.push("onPush", &body)?)
+        session.push("onPush", &body)
     }
     async fn kick(session: FrontendSession) -> Result<()> {
         session.kick("enough").await
@@ -669,15 +669,17 @@ async fn a_server_that_leaves_answers_what_is_under_way_and_takes_nobody_new() {
     polling.says("420[\"connector.main.wait\"]").await;
     hold.entered(2).await;
     let address = door(&server);
-    let leaves = tokio::spawn(async move { server.close_doors(DEADLINE).await });
-    let mut status = 200;
-    while status == 200 {
-        status = http(address, "GET", "EIO=4", "", "").await.status;
-    }
-    assert_eq!(status, 503);
-    hold.release(2);
-    client.hears("430[{}]").await;
-    client.ends().await;
-    assert_eq!(polling.polls().await, "430[{}]");
-    soon("the server has left", leaves).await.unwrap();
+    let clients = async {
+        let mut status = 200;
+        while status == 200 {
+            status = http(address, "GET", "EIO=4", "", "").await.status;
+        }
+        assert_eq!(status, 503);
+        hold.release(2);
+        client.hears("430[{}]").await;
+        client.ends().await;
+        assert_eq!(polling.polls().await, "430[{}]");
+    };
+    let leaves = soon("the doors close", server.close_doors(DEADLINE));
+    tokio::join!(leaves, clients);
 }
