@@ -669,8 +669,7 @@ async fn a_server_that_leaves_answers_what_is_under_way_and_takes_nobody_new() {
     polling.says("420[\"connector.main.wait\"]").await;
     hold.entered(2).await;
     let address = door(&server);
-    let leaves = soon("the server has left", server.close_doors(DEADLINE));
-    tokio::join!(leaves, async {
+    let clients = async {
         let mut status = 200;
         while status == 200 {
             status = http(address, "GET", "EIO=4", "", "").await.status;
@@ -680,5 +679,7 @@ async fn a_server_that_leaves_answers_what_is_under_way_and_takes_nobody_new() {
         client.hears("430[{}]").await;
         client.ends().await;
         assert_eq!(polling.polls().await, "430[{}]");
-    });
+    };
+    let leaves = soon("the doors close", server.close_doors(DEADLINE));
+    tokio::join!(leaves, clients);
 }
