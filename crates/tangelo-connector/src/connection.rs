@@ -62,7 +62,8 @@ pub trait Connection: Send {
     fn handshake_done(&mut self);
 
     /// A token that says who its client is, where one came with the connection rather than in the handshake: of
-    /// HTTP the header `Authorization: Bearer`, or `token` in the query. It is asked for once. Default: none.
+    /// HTTP the header `Authorization: Bearer`, or `token` in the query; of MQTT the password. It is asked for once.
+    /// Default: none.
     fn take_token(&mut self) -> Option<String> {
         None
     }

@@ -92,7 +92,7 @@ impl Blueprint {
 
     /// Clients have to show a token, and are bound to the user it is of. It is the `token` of the handshake's
     /// `user`; over a WebSocket it may as well be in the header `Authorization: Bearer` or in the query, as
-    /// `token`. The verifier is a `Jwt` (feature `jwt`), a [`bearer`](tangelo_auth::bearer) function, or a
+    /// `token`; over MQTT it may be the password. The verifier is a `Jwt` (feature `jwt`), a [`bearer`](tangelo_auth::bearer) function, or a
     /// [`Verifier`] of your own.
     ///
     /// Who shows none, or one that does not count, is refused with 401 and the reason. Then

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::result_code::MqttError;
 use tokio::time::Instant;
 
@@ -49,6 +49,8 @@ pub(super) struct Mqtt<P> {
     pub(super) unacknowledged: HashSet<u16>,
     pub(super) awaited: Awaited,
     pub(super) patience: Duration,
+    /// What it has shown to say who it is, until it is in.
+    pub(super) password: Option<Bytes>,
     heard: Instant,
 }
 
@@ -91,6 +93,7 @@ impl<P: Pipe> Mqtt<P> {
             unacknowledged: HashSet::new(),
             awaited: Awaited::default(),
             patience: settings.keep_alive,
+            password: None,
             heard: Instant::now(),
             settings,
         }
@@ -283,6 +286,12 @@ impl<P: Pipe> Connection for Mqtt<P> {
 
     fn handshake_done(&mut self) {
         self.longest = self.limits.package;
+        self.password = None;
+    }
+
+    fn take_token(&mut self) -> Option<String> {
+        let password = self.password.take()?;
+        String::from_utf8(password.into()).ok()
     }
 
     fn patience(&self) -> Option<Duration> {

@@ -37,7 +37,9 @@ impl<P> Mqtt<P> {
             keep_alive,
             client_id: made_up,
         });
-        Ok(Event::Hello(greeting::hello(&connect)))
+        let hello = greeting::hello(&connect);
+        self.password = connect.password;
+        Ok(Event::Hello(hello))
     }
 
     /// How long the client may be silent; what it is told if that is not what it has said.

@@ -1,12 +1,19 @@
 //! CONNECT, and what is answered.
 
-use tangelo::connector::Mqtt;
+use tangelo::{
+    Result,
+    auth::bearer,
+    connector::Mqtt,
+    rpc::Status,
+    server::{Body, Handlers, Session, Uid},
+};
 
 use super::{
-    VERSIONS,
+    VERSIONS, blueprint,
     client::{Client, connect, connect_with, packet, text},
     serve,
 };
+use crate::world::alone;
 
 #[tokio::test]
 async fn a_client_is_let_in_and_one_of_mqtt_5_is_told_what_there_is() {
@@ -128,5 +135,43 @@ async fn what_is_sent_right_behind_connect_is_handled_behind_it() {
         }
         client.welcomed().await;
         assert_eq!(client.acknowledged(7).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_a_token_and_one_that_does_not_count_is_refused() {
+    async fn of_our_own(token: String) -> Result<Uid> {
+        let uid = token.strip_prefix("device-");
+        Ok(Uid::from(uid.ok_or_else(|| Status::new(401, "no device"))?))
+    }
+    async fn who(session: Session) -> Result<Body> {
+        Ok(Body(session.uid()?.to_string().into()))
+    }
+    let who = Handlers::new().add("who", who);
+    let blueprint = blueprint(Mqtt::new()).handler("device", who);
+    let server = alone(blueprint.authenticate(bearer(of_our_own))).await;
+    let showing = |version, password: Option<&str>| {
+        let has_password = if password.is_some() { 0b1100_0000 } else { 0 };
+        let mut rest = [text("me"), vec![]].concat();
+        if let Some(password) = password {
+            rest.extend([text("name"), text(password)].concat());
+        }
+        connect_with(version, 2 | has_password, 60, &[], &rest)
+    };
+    for (version, bad) in [(4, 4), (5, 0x86)] {
+        let mut client = Client::silent(&server, version).await;
+        client.send(&showing(version, Some("device-7"))).await;
+        client.welcomed().await;
+        let topic = "$request/1/connector/device/who";
+        client.publish(topic, 0, b"").await;
+        let answer = client.published().await;
+        assert_eq!((&*answer.topic, &*answer.payload), ("$response/1", "7"));
+        for password in [Some("nonsense"), None] {
+            let mut client = Client::silent(&server, version).await;
+            client.send(&showing(version, password)).await;
+            let (kind, body) = client.hear().await;
+            assert_eq!((kind, body[1]), (0x20, bad), "{password:?}");
+            client.is_cut().await;
+        }
     }
 }
