@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { chromium } from 'playwright-core'
 import { freePorts } from './lib/ports.mjs'
 import { Program, ROOT, run } from './lib/program.mjs'
 
 const [port, users] = await freePorts(2)
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const site = `http://localhost:${port}`
 const gateway = new Program('gateway', ['--port', `${port}`, '--users', `127.0.0.1:${users}`], / ready$/)
 
@@ -72,6 +74,33 @@ test('a session by curl', async () => {
   const logout = await curl('-X', 'POST', '-H', `Cookie: ${secret}`, `${site}/account/sign-out`)
   assert.match(logout.status, / 200 /)
   assert.match((await curl('-H', `Cookie: ${secret}`, `${site}/account/me`)).status, / 401 /)
+})
+
+test('a session in a browser', async (t) => {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] })
+  t.after(() => browser.close())
+  const page = await (await browser.newContext()).newPage()
+  await page.goto(`${site}/health/live`)
+  const ask = (path, form) =>
+    page.evaluate(
+      async ([path, form]) => {
+        const options = form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }
+        const response = await fetch(path, options)
+        return { status: response.status, ...(await response.json()) }
+      },
+      [path, form],
+    )
+  assert.equal((await ask('/account/me')).status, 401)
+  assert.equal((await ask('/account/sign-in', { userName: 'ming', password: '' })).retCode, -101001)
+  assert.equal((await ask('/account/me')).retCode, -664)
+  assert.equal((await ask('/account/sign-in', { userName: '小明', password: 'x' })).retCode, 0)
+  const me = { status: 200, retCode: 0, userId: 'id of 小明', userName: '小明' }
+  assert.deepEqual(await ask('/account/me'), me)
+  await page.reload()
+  assert.deepEqual(await ask('/account/me'), me)
+  assert.equal(await page.evaluate('document.cookie'), '', 'no script sees the secret')
+  await ask('/account/sign-out', {})
+  assert.equal((await ask('/account/me')).status, 401)
 })
 
 test('nobody reads a password in its log', () => {

@@ -11,7 +11,11 @@ const [port] = await freePorts(1)
 const address = `127.0.0.1:${port}`
 const server = new Program('userservice', ['server', '--port', `${port}`], / ready$/)
 
-before(() => server.ready)
+before(async () => {
+  await server.ready
+  const { stdout } = await run('tangelo', ['--version'])
+  console.log(`client: userservice client, ${stdout.trim()}`)
+})
 after(() => server.kill())
 
 const client = () => run('userservice', ['client', '--to', address])

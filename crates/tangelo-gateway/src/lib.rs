@@ -22,8 +22,3 @@ pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
     Loaded, StartError, TracingLog,
 };
-
-/// The code of the page that shows all this compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/gateway.md")]
-struct Pages;

@@ -24,6 +24,7 @@ use tangelo::{
 use tangelo_reflect::compile::compile;
 
 use crate::{
+    gateway_protocols::{certificate, connect_safely},
     gateway_world::{
         AnswerReq, AnswerRes, Browser, EchoReq, EchoRes, HoldReq, HoldRes, LoginReq, LoginRes,
         Said, Site, WEB, Web, WebClient, WebServer, routes,
@@ -249,6 +250,31 @@ async fn settings_count() {
     let many = "a: b\r\n".repeat(5);
     let mut browser = self::browser(&app).await;
     assert_eq!(browser.get_with("/echo", &many).await.status, 431);
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls() {
+    let (certificate, key, trusted) = certificate("app");
+    let web = bare("web")
+        .tls_cert(certificate.display().to_string())
+        .tls_key(key.display().to_string());
+    let app = Bootstrap::new("safe")
+        .web_server(web.clone())
+        .routes("web", routes())
+        .service(WebServer::new(Site::default()));
+    let app = start(app).await;
+    let address = app.web_servers()[0].address();
+    let stream = connect_safely(address, trusted, "http/1.1").await;
+    let said = Browser::over(stream).get("/echo").await;
+    assert_eq!(said.json()["httpSchema"], "https");
+    let none = Bootstrap::new("safe")
+        .web_server(web.tls_cert("nowhere.pem"))
+        .routes("web", Routes::new());
+    let told = none.start().await.unwrap_err().to_string();
+    assert!(
+        told.starts_with("web_server.web.tls_cert: ") && told.contains("nowhere.pem"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
