@@ -19,7 +19,7 @@ pub use body::Body;
 pub use exchange::{Client, Exchange, Output};
 pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
-    StartError, TracingLog,
+    StartError, TracingLog, UploadLimits,
 };
 
 /// The code of the page that shows all this compiles.

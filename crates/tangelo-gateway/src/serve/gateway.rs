@@ -109,6 +109,7 @@ impl Bound {
             health: builder.health,
             proxies: builder.proxies,
             room: Arc::default(),
+            disk: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
             lines: parking_lot::Mutex::default(),
