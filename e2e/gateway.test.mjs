@@ -1,6 +1,6 @@
 // Services over HTTP: what curl and a browser see of the gateway.
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -76,31 +76,45 @@ test('a session by curl', async () => {
   assert.match((await curl('-H', `Cookie: ${secret}`, `${site}/account/me`)).status, / 401 /)
 })
 
-test('a session in a browser', async (t) => {
+test('a browser: login, session, upload, download', async (t) => {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] })
   t.after(() => browser.close())
-  const page = await (await browser.newContext()).newPage()
-  await page.goto(`${site}/health/live`)
-  const ask = (path, form) =>
-    page.evaluate(
-      async ([path, form]) => {
-        const options = form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }
-        const response = await fetch(path, options)
-        return { status: response.status, ...(await response.json()) }
-      },
-      [path, form],
-    )
-  assert.equal((await ask('/account/me')).status, 401)
-  assert.equal((await ask('/account/sign-in', { userName: 'ming', password: '' })).retCode, -101001)
-  assert.equal((await ask('/account/me')).retCode, -664)
-  assert.equal((await ask('/account/sign-in', { userName: '小明', password: 'x' })).retCode, 0)
-  const me = { status: 200, retCode: 0, userId: 'id of 小明', userName: '小明' }
-  assert.deepEqual(await ask('/account/me'), me)
+  const page = await (await browser.newContext({ acceptDownloads: true })).newPage()
+  page.setDefaultTimeout(10_000)
+  const faults = []
+  page.on('pageerror', (error) => faults.push(error.message))
+  const sees = (text) => page.getByText(text, { exact: true }).waitFor()
+
+  await page.goto(`${site}/`)
+  await sees('Nobody has signed in')
+  await page.getByLabel('Name').fill('小明')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await sees('user or password is wrong')
+  await page.getByLabel('Password').fill('x')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await sees('小明 is here')
   await page.reload()
-  assert.deepEqual(await ask('/account/me'), me)
+  await sees('小明 is here')
   assert.equal(await page.evaluate('document.cookie'), '', 'no script sees the secret')
-  await ask('/account/sign-out', {})
-  assert.equal((await ask('/account/me')).status, 401)
+
+  await page.getByLabel('Files').setInputFiles([
+    { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') },
+    { name: '图.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(200_000) },
+  ])
+  await page.getByRole('button', { name: 'Upload' }).click()
+  await sees('a.txt: 5 bytes')
+  await sees('图.bin: 200000 bytes')
+  const left = await readdir(join(ROOT, 'examples/gateway/incoming'))
+  assert.deepEqual(left, ['.gitignore'], 'nothing stays')
+
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Your card').click()])
+  assert.equal(download.suggestedFilename(), '小明.txt')
+  assert.equal(await readFile(await download.path(), 'utf8'), 'This is the card of 小明.\n')
+
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await sees('Nobody has signed in')
+  assert.match((await curl(`${site}/account/card`)).status, / 401 /)
+  assert.deepEqual(faults, [])
 })
 
 test('nobody reads a password in its log', () => {

@@ -1,6 +1,13 @@
 //! A request on its way, and what is said to it.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, request::Parts};
@@ -9,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::{
     mapping::{BadParameter, Body, Http, Input, RenderError, Session as InSession},
     route::Url,
-    serve::RoutePlan,
+    serve::{RoutePlan, State},
     session::Session,
 };
 
@@ -26,11 +33,14 @@ pub struct Client {
 
 /// A request on its way to a service.
 pub struct Exchange {
+    pub(crate) state: Arc<State>,
     pub(crate) plan: Arc<RoutePlan>,
     pub(crate) client: Client,
     pub(crate) head: Parts,
     pub(crate) host: Option<String>,
     pub(crate) content: Bytes,
+    /// What a body of several parts says that is no file.
+    pub(crate) parts: Option<Map<String, Value>>,
     pub(crate) variables: Vec<(String, String)>,
     /// What the client said, once a plugin has asked for it.
     pub(crate) parameters: Option<Map<String, Value>>,
@@ -81,7 +91,7 @@ impl Exchange {
         &mut self.head.headers
     }
 
-    /// The body as it came.
+    /// The body as it came; inflated, if it was compressed. Empty if it came in several parts.
     pub fn content(&self) -> &Bytes {
         &self.content
     }
@@ -128,6 +138,23 @@ impl Exchange {
         self.set_parameter(name, Value::Null);
     }
 
+    /// Where templates for its answer are: the `templateDir` of the nearest dir that has one.
+    pub fn template_dir(&self) -> Option<&Path> {
+        let router = &self.state.router;
+        router.template_dir(self.host(), self.path())
+    }
+
+    /// Where the files are that its answer may send: the `downloadDir` of the nearest dir that has one.
+    pub fn download_dir(&self) -> Option<&Path> {
+        let router = &self.state.router;
+        router.download_dir(self.host(), self.path())
+    }
+
+    /// What the client said, if a plugin has asked for it.
+    pub(crate) fn known_parameters(&self) -> Option<&Map<String, Value>> {
+        self.parameters.as_ref()
+    }
+
     /// The session's id as services see it; none if the url needs no session, or it is not known yet.
     pub fn session_id(&self) -> Option<&str> {
         self.session.as_ref().map(|session| session.id.as_str())
@@ -159,7 +186,10 @@ impl Exchange {
         Input {
             http,
             variables,
-            body: Body::of(&http),
+            body: match &self.parts {
+                Some(parts) => Body::Parts(parts),
+                None => Body::of(&http),
+            },
             plugins: self.own.as_ref(),
             session: InSession {
                 id: self.session_id(),

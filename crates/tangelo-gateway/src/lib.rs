@@ -20,5 +20,5 @@ pub use exchange::{Client, Exchange, Output};
 pub use ipnet::IpNet;
 pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
-    Loaded, StartError, TracingLog,
+    Loaded, StartError, TracingLog, UploadLimits,
 };

@@ -1,6 +1,15 @@
 //! How an application looks at requests and answers on their way.
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
+pub(crate) mod cors;
+mod flow_limit;
+mod jsonp;
+mod params;
+mod redirect;
+mod signature;
+mod template;
+mod text;
+
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Response, StatusCode};
 
@@ -110,6 +119,8 @@ pub struct Refusal {
     pub words: String,
     /// The response's status.
     pub status: StatusCode,
+    /// When the client may try again: the header `Retry-After`, in whole seconds. Default: it is not told.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -119,6 +130,7 @@ impl Refusal {
             code,
             words: words.into(),
             status: StatusCode::FORBIDDEN,
+            retry_after: None,
         }
     }
 
@@ -126,6 +138,15 @@ impl Refusal {
     #[must_use]
     pub fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The client may try again after this time.
+    #[must_use]
+    pub fn retry_after(self, time: Duration) -> Self {
+        Self {
+            retry_after: Some(time),
+            ..self
+        }
     }
 }
 
@@ -140,6 +161,37 @@ pub(crate) struct Plugins(BTreeMap<String, Arc<Load>>);
 pub(crate) type Loaded = BTreeMap<String, (String, Arc<dyn Plugin>)>;
 
 impl Plugins {
+    /// Those that are always there. One of an application's own with the same name takes its place.
+    pub(crate) fn shipped() -> Self {
+        let mut plugins = Self::default();
+        plugins.add(cors::NAME.to_owned(), |params| {
+            Ok(Arc::new(cors::Cors::new(params)?))
+        });
+        plugins.add("jsonp".to_owned(), |params| {
+            Ok(Arc::new(jsonp::Jsonp::new(params)?))
+        });
+        for kind in text::KINDS {
+            plugins.add(kind.name.to_owned(), |params| {
+                Ok(Arc::new(text::Text::new(kind, params)?))
+            });
+        }
+        for by in redirect::WAYS {
+            plugins.add(by.name().to_owned(), move |params| {
+                Ok(Arc::new(redirect::Redirect::new(by, params)?))
+            });
+        }
+        plugins.add("template".to_owned(), |params| {
+            Ok(Arc::new(template::Template::new(params)?))
+        });
+        plugins.add("signature".to_owned(), |params| {
+            Ok(Arc::new(signature::Signature::new(params)?))
+        });
+        plugins.add("flowlimit".to_owned(), |params| {
+            Ok(Arc::new(flow_limit::FlowLimit::new(params)?))
+        });
+        plugins
+    }
+
     pub(crate) fn add(
         &mut self,
         name: String,

@@ -10,6 +10,7 @@ mod builder;
 mod compress;
 mod connection;
 mod content;
+mod files;
 mod gateway;
 mod limits;
 mod load;
@@ -21,13 +22,16 @@ mod sessions;
 mod shared;
 mod watched;
 
-pub(crate) use self::load::RoutePlan;
 pub use self::{
     access_log::{AccessLine, AccessLog, TracingLog},
     builder::{GatewayBuilder, StartError},
     compress::Compression,
     gateway::{Bound, Gateway, Loaded},
-    limits::Limits,
+    limits::{Limits, UploadLimits},
     load::LoadErrors,
     problem::Code,
+};
+pub(crate) use self::{
+    files::{Place, is_hidden, look, off_thread},
+    load::{RoutePlan, State},
 };

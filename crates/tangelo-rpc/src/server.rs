@@ -13,7 +13,7 @@ pub use crate::policy::{
     error_texts::{ErrorTexts, Mistake, Properties, PropertiesError},
     execute::{Execute, Work},
     executor::{Entry, Executor, ExecutorConfig, InvalidThreads, Permit, Sender, Senders, Waiting},
-    flow::{FlowControl, FlowLimits, FlowLimitsError, MemoryFlowControl, Verdict},
+    flow::{FlowControl, FlowCounter, FlowLimits, FlowLimitsError, MemoryFlowControl, Verdict},
 };
 pub(crate) use line::log_refused;
 pub use listening::{Bound, Server};

@@ -13,7 +13,7 @@ use tangelo::rpc::{
 const PAGE: &str = include_str!("../../../docs/krpc.md");
 
 /// Keys that krpc does not have, or has under another name.
-const OURS: [(&str, &str, &str); 38] = [
+const OURS: [(&str, &str, &str); 42] = [
     ("application", "fallback_file", "fallbackPlugin"),
     ("client", "lazy", ""),
     ("client", "layout", ""),
@@ -44,6 +44,10 @@ const OURS: [(&str, &str, &str); 38] = [
     ("webserver", "reload_interval", ""),
     ("webserver", "session_id_cookie_same_site", ""),
     ("webserver", "session_seconds", ""),
+    ("webserver", "max_file_length", ""),
+    ("webserver", "max_files", ""),
+    ("webserver", "max_uploads_length", ""),
+    ("webserver", "upload_timeout", ""),
     ("webserver", "tls_cert", ""),
     ("webserver", "tls_key", ""),
     ("webserver", "trusted_proxies", ""),

@@ -1,5 +1,5 @@
 
-‡
+§
 accountservice.protoaccountservicekrpcext.proto"[
 Session
 	loginFlag (	R	loginFlag
@@ -26,8 +26,36 @@ SignOutRes
 retCode (RretCode
 retMsg (	RretMsg
 userId (	RuserId
-userName (	RuserName2ﬂ
+userName (	RuserName"l
+File
+filename (	Rfilename 
+contentType (	RcontentType
+size (Rsize
+file (	Rfile"O
+	UploadReq
+userId (	RuserId*
+files (2.accountservice.FileRfiles"≥
+	UploadRes
+retCode (RretCode
+retMsg (	RretMsg:
+sizes (2$.accountservice.UploadRes.SizesEntryRsizes8
+
+SizesEntry
+key (	Rkey
+value (Rvalue:8"%
+CardReq
+userName (	RuserName"ü
+CardRes
+retCode (RretCode
+retMsg (	RretMsg&
+downloadStream (RdownloadStream
+filename (	Rfilename
+
+attachment (R
+attachment2Â
 AccountServiceD
 signIn.accountservice.SignInReq.accountservice.SignInRes"êµG
 signOut.accountservice.SignOutReq.accountservice.SignOutRes"êµ8
-me.accountservice.MeReq.accountservice.MeRes"êµàµebproto3
+me.accountservice.MeReq.accountservice.MeRes"êµD
+upload.accountservice.UploadReq.accountservice.UploadRes"êµ>
+card.accountservice.CardReq.accountservice.CardRes"êµàµebproto3

@@ -24,6 +24,19 @@ element('sign-in').addEventListener('submit', async (event) => {
   await show()
 })
 
+element('upload').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const answer = await ask('/account/upload', { method: 'POST', body: new FormData(event.target) })
+  const lines = answer.retCode === 0 ? Object.entries(answer.sizes) : [[answer.retMsg, '']]
+  element('sizes').replaceChildren(
+    ...lines.map(([name, size]) => {
+      const line = document.createElement('li')
+      line.textContent = size === '' ? name : `${name}: ${size} bytes`
+      return line
+    }),
+  )
+})
+
 element('sign-out').addEventListener('click', async () => {
   await ask('/account/sign-out', { method: 'POST' })
   await show()

@@ -3,7 +3,8 @@
 use tangelo::rpc::Status;
 
 use crate::account::{
-    AccountService, MeReq, MeRes, Session, SignInReq, SignInRes, SignOutReq, SignOutRes,
+    AccountService, CardReq, CardRes, MeReq, MeRes, Session, SignInReq, SignInRes, SignOutReq,
+    SignOutRes, UploadReq, UploadRes,
 };
 
 /// No user of this name, or another password.
@@ -48,6 +49,27 @@ impl AccountService for Accounts {
             user_id: request.user_id,
             user_name: request.user_name,
             ..MeRes::default()
+        })
+    }
+
+    async fn upload(&self, request: UploadReq) -> Result<UploadRes, Status> {
+        // The gateway alone can say where a file lies: no client can.
+        let sizes = request.files.into_iter().filter_map(|file| {
+            let size = std::fs::metadata(&file.file).ok()?.len();
+            Some((file.filename, i64::try_from(size).ok()?))
+        });
+        Ok(UploadRes {
+            sizes: sizes.collect(),
+            ..UploadRes::default()
+        })
+    }
+
+    async fn card(&self, request: CardReq) -> Result<CardRes, Status> {
+        Ok(CardRes {
+            download_stream: format!("This is the card of {}.\n", request.user_name).into(),
+            filename: format!("{}.txt", request.user_name),
+            attachment: true,
+            ..CardRes::default()
         })
     }
 }

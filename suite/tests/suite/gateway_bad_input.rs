@@ -310,7 +310,11 @@ async fn line_breaks_in_what_a_service_answers_are_no_headers_of_the_response() 
 async fn a_body_in_a_form_that_nobody_understands_is_answered_with_415() {
     let gateway = gateway().await;
     let mut browser = Browser::of(&gateway).await;
-    browser.send("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx").await;
+    browser
+        .send(
+            "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx",
+        )
+        .await;
     browser.hear().await.is_refused(415, -625);
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -86,6 +87,40 @@ impl Web for Site {
             text: "x".repeat(usize::try_from(asked.length).unwrap()),
             header_x_note: asked.note.clone(),
             cookie_theme: asked.note,
+        })
+    }
+
+    async fn page(&self, asked: PageReq) -> Result<PageRes, Status> {
+        Ok(PageRes {
+            ret_code: asked.code,
+            plain_text: asked.text.clone(),
+            html: asked.text.clone(),
+            xml: asked.text.clone(),
+            text: asked.text,
+            redirect_url: asked.to,
+            template: asked.template,
+            download_file: asked.file,
+            download_stream: asked.stream,
+            attachment: asked.attachment,
+            filename: asked.name,
+            auto_delete: asked.auto_delete,
+            header_x_note: "noted".to_owned(),
+            http_code: asked.status,
+        })
+    }
+
+    async fn upload(&self, asked: UploadReq) -> Result<UploadRes, Status> {
+        if asked.how == "hold" {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            self.go_on.acquire().await.unwrap().forget();
+        }
+        let read = |file: &File| std::fs::read_to_string(&file.file).unwrap_or_default();
+        Ok(UploadRes {
+            ret_code: if asked.how == "fail" { -5 } else { 0 },
+            contents: asked.files.iter().map(read).collect(),
+            files: asked.files,
+            title: asked.title,
+            tags: asked.tags,
         })
     }
 
@@ -315,3 +350,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Browser<S> {
 
 /// As much time as a test gives to what is to be late.
 pub(crate) const SHORT: Duration = Duration::from_millis(50);
+
+/// A folder of a test's own, gone with it.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let (process, next) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("tangelo-gateway-{process}-{next}"));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// With this file, and the folders it lies in.
+    pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.write(name, content);
+        self
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Names of what lies in it.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

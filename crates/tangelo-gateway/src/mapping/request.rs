@@ -51,6 +51,8 @@ pub struct RequestPlan {
     special: Vec<usize>,
     /// Fields that the session alone fills where it is loaded.
     session_only: Vec<usize>,
+    /// Fields that no client fills.
+    own: Vec<usize>,
     reading: Reading,
 }
 
@@ -67,6 +69,7 @@ impl RequestPlan {
             sources,
             special,
             session_only: Vec::new(),
+            own: Vec::new(),
             reading: Reading {
                 base64: form.base64,
                 trim: false,
@@ -81,6 +84,17 @@ impl RequestPlan {
         for name in names {
             let field = self.shapes.root().declared(name);
             self.session_only.extend(field.map(|(place, _)| place));
+        }
+        self
+    }
+
+    /// Fields of these names are filled by plugins and the session alone: what the client says under such a name never
+    /// counts.
+    #[must_use]
+    pub fn closed_to_clients<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        for name in names {
+            let field = self.shapes.root().declared(name);
+            self.own.extend(field.map(|(place, _)| place));
         }
         self
     }
@@ -111,6 +125,9 @@ impl RequestPlan {
         }
         if let Some(set) = input.plugins {
             filling.object(&parameters::text(set)?, true)?;
+        }
+        for &place in &self.own {
+            filling.claims.reserve(place);
         }
         for (name, value) in input.variables {
             filling.said(name, value.as_ref().into())?;

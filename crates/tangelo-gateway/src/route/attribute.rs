@@ -16,6 +16,7 @@ pub(super) enum Attribute {
     StaticDir,
     UploadDir,
     TemplateDir,
+    DownloadDir,
 }
 
 use Attribute::*;
@@ -33,7 +34,15 @@ pub(super) const OF_URLS: &[Attribute] = &[
     Match,
 ];
 /// Those of a dir.
-pub(super) const OF_DIR: &[Attribute] = &[Hosts, Path, BaseDir, StaticDir, UploadDir, TemplateDir];
+pub(super) const OF_DIR: &[Attribute] = &[
+    Hosts,
+    Path,
+    BaseDir,
+    StaticDir,
+    UploadDir,
+    TemplateDir,
+    DownloadDir,
+];
 
 /// Attributes of one element: which of them were given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +75,7 @@ impl Attribute {
             StaticDir => "staticDir",
             UploadDir => "uploadDir",
             TemplateDir => "templateDir",
+            DownloadDir => "downloadDir",
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     url::{hosts, rooted},
 };
 
-/// Folders for what is below a path: files to serve, uploads, templates.
+/// Folders for what is below a path: files to serve, uploads, templates, downloads.
 ///
 /// One of them, at the least. Each must be there when the routes are loaded.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Dir {
     pub hosts: Vec<String>,
     /// The path it is below, whole segments of it.
     pub path: String,
-    /// A folder whose folders `static`, `upload` and `template` are meant, those that are there and for
+    /// A folder whose folders `static`, `upload`, `template` and `download` are meant, those that are there and for
     /// which nothing else is said.
     pub base_dir: Option<PathBuf>,
     /// The files that can be fetched.
@@ -30,6 +30,8 @@ pub struct Dir {
     pub upload_dir: Option<PathBuf>,
     /// The templates of answers.
     pub template_dir: Option<PathBuf>,
+    /// The files that services may send in answers.
+    pub download_dir: Option<PathBuf>,
     /// What else was said of it.
     pub attributes: BTreeMap<String, String>,
     /// Where it is written; none if in code.
@@ -51,7 +53,7 @@ impl Dir {
         self
     }
 
-    /// A folder with folders `static`, `upload` and `template`.
+    /// A folder with folders `static`, `upload`, `template` and `download`.
     pub fn base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.base_dir = Some(dir.into());
         self
@@ -72,6 +74,12 @@ impl Dir {
     /// The templates of answers.
     pub fn template_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.template_dir = Some(dir.into());
+        self
+    }
+
+    /// The files that services may send in answers.
+    pub fn download_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.download_dir = Some(dir.into());
         self
     }
 
@@ -98,6 +106,7 @@ impl Dir {
             Attribute::StaticDir => self.static_dir = path(),
             Attribute::UploadDir => self.upload_dir = path(),
             Attribute::TemplateDir => self.template_dir = path(),
+            Attribute::DownloadDir => self.download_dir = path(),
             other => {
                 let problem = format!("{}: belongs to a url", other.name());
                 self.mistakes.push(problem);
@@ -115,6 +124,7 @@ impl Dir {
             ("staticDir", "static", &mut dir.static_dir),
             ("uploadDir", "upload", &mut dir.upload_dir),
             ("templateDir", "template", &mut dir.template_dir),
+            ("downloadDir", "download", &mut dir.download_dir),
         ];
         for (name, _, path) in &folders {
             mistakes.extend(path.as_deref().and_then(|path| missing(name, path)));
@@ -129,14 +139,15 @@ impl Dir {
                 }
                 if folders.iter().all(|(_, _, path)| path.is_none()) {
                     mistakes.push(format!(
-                        "baseDir: {} has no folder static, upload or template",
+                        "baseDir: {} has no folder static, upload, template or download",
                         base.display()
                     ));
                 }
             }
             Some(base) => mistakes.extend(missing("baseDir", base)),
             None if folders.iter().all(|(_, _, path)| path.is_none()) => {
-                let problem = "one of baseDir, staticDir, uploadDir, templateDir is missing";
+                let problem =
+                    "one of baseDir, staticDir, uploadDir, templateDir, downloadDir is missing";
                 mistakes.push(problem.to_owned());
             }
             None => {}

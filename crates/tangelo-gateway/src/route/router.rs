@@ -107,6 +107,11 @@ impl Router {
         self.nearest(host, path, |dir| dir.template_dir.as_deref())
     }
 
+    /// Where the files are that answers at this raw path may send: the folder of the nearest dir that has one.
+    pub fn download_dir(&self, host: Option<&str>, path: &str) -> Option<&Path> {
+        self.nearest(host, path, |dir| dir.download_dir.as_deref())
+    }
+
     fn search<'a, 'p>(
         &'a self,
         host: Option<&str>,

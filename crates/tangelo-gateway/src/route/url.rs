@@ -142,7 +142,8 @@ impl Url {
             Attribute::BaseDir
             | Attribute::StaticDir
             | Attribute::UploadDir
-            | Attribute::TemplateDir => return Err("belongs to a dir".to_owned()),
+            | Attribute::TemplateDir
+            | Attribute::DownloadDir => return Err("belongs to a dir".to_owned()),
         }
         Ok(())
     }

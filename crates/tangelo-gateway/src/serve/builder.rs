@@ -106,7 +106,7 @@ impl GatewayBuilder {
             routes: Routes::new(),
             pool: Pool::new(),
             backends: Backends::new(),
-            plugins: Plugins::default(),
+            plugins: Plugins::shipped(),
             json: JsonForm::default(),
             limits: Limits::default(),
             certificate: None,
@@ -314,6 +314,7 @@ impl GatewayBuilder {
             plugins: std::mem::take(&mut self.plugins),
             json: self.json,
             cookie: self.cookie.name.clone(),
+            uploads: self.limits.uploads,
         }
     }
 

@@ -103,7 +103,18 @@ fn drop_doubles(headers: &mut HeaderMap, is_compressed: bool) {
     }
     headers.append(header::VARY, vary);
     if is_compressed {
+        weaken(headers);
         headers.remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The bytes are not those any more that a tag stands for.
+fn weaken(headers: &mut HeaderMap) {
+    let tag = headers.get(header::ETAG).map(HeaderValue::as_bytes);
+    let weak = tag.filter(|tag| !tag.starts_with(b"W/"));
+    let weak = weak.map(|tag| HeaderValue::try_from([b"W/", tag].concat()));
+    if let Some(Ok(weak)) = weak {
+        headers.insert(header::ETAG, weak);
     }
 }
 

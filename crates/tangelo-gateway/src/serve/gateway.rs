@@ -144,6 +144,7 @@ impl Bound {
             proxies: builder.proxies,
             sample_rate: builder.sample_rate,
             room: Arc::default(),
+            disk: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
             lines: parking_lot::Mutex::default(),

@@ -33,6 +33,39 @@ pub struct Limits {
     /// Requests at once, and those that wait for their turn; more are answered with 503. A request
     /// takes its turn when its body has come. Default: 1,024, and 10,000.
     pub requests: ExecutorConfig,
+    /// Bodies of several parts.
+    pub uploads: UploadLimits,
+}
+
+/// How much may come in bodies of several parts, whose files go to disk. Their texts are a body as any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// Bytes of a request; more is answered with 413. The attribute `maxUploadLength` of a url says it for that one.
+    /// Default: 5,000,000.
+    pub request_bytes: usize,
+    /// Bytes of a file; more is answered with 413. Default: 5,000,000.
+    pub file_bytes: usize,
+    /// Files of a request; more is answered with 413. Default: 16.
+    pub files: usize,
+    /// Parts of a request; more is answered with 413. Default: 1,024.
+    pub parts: usize,
+    /// From the end of its headers to the end of its body; longer is answered with 408. Default: 5 minutes.
+    pub time: Duration,
+    /// Bytes of the files of all requests that are not answered yet; more is answered with 503. Default: 1 GiB.
+    pub at_once_bytes: usize,
+}
+
+impl Default for UploadLimits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 5_000_000,
+            file_bytes: 5_000_000,
+            files: 16,
+            parts: 1024,
+            time: Duration::from_secs(5 * 60),
+            at_once_bytes: 1 << 30,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -49,6 +82,7 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             request_time: Duration::from_secs(30),
             requests: ExecutorConfig::default(),
+            uploads: UploadLimits::default(),
         }
     }
 }

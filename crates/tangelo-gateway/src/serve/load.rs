@@ -7,13 +7,18 @@ use std::{
 };
 
 use http::StatusCode;
-use tangelo_reflect::{MethodInfo, Pool};
+use prost_reflect::Kind;
+use tangelo_reflect::{MessageDescriptor, MethodInfo, Pool};
 use tangelo_rpc::Service;
 
+use super::{
+    UploadLimits,
+    files::{Site, sweep},
+};
 use crate::{
     Backends,
     mapping::{JsonForm, RequestPlan, ResponsePlan},
-    plugin::{Loaded, Plugin, Plugins},
+    plugin::{Loaded, Plugin, Plugins, cors},
     route::{Known, Place, Router, Routes, SessionMode, Url},
 };
 
@@ -22,10 +27,12 @@ use crate::{
 pub struct LoadErrors(Vec<String>);
 
 /// What is there to be served: exchanged as a whole.
-pub(super) struct State {
-    pub(super) router: Router,
+pub(crate) struct State {
+    pub(crate) router: Router,
     /// As many as the router has urls, in their order.
     pub(super) plans: Vec<Arc<RoutePlan>>,
+    /// As many as the router has dirs: those that have files to fetch.
+    pub(super) sites: Vec<Option<Site>>,
     /// The plugins of all urls.
     pub(super) plugins: Loaded,
 }
@@ -40,6 +47,11 @@ pub(crate) struct RoutePlan {
     pub(crate) plugins: Vec<Arc<dyn Plugin>>,
     /// The status of an answer that says nothing of it: `httpCode` of the url.
     pub(crate) status: Option<StatusCode>,
+    pub(super) uploads: UploadLimits,
+    /// Files that come stay where they are: `keepFiles` of the url.
+    pub(super) keeps_files: bool,
+    /// Its message says which files have come.
+    pub(super) tells_files: bool,
 }
 
 impl RoutePlan {
@@ -61,6 +73,7 @@ pub(super) struct Loader {
     pub(super) plugins: Plugins,
     pub(super) json: JsonForm,
     pub(super) cookie: String,
+    pub(super) uploads: UploadLimits,
 }
 
 impl Loader {
@@ -82,13 +95,28 @@ impl Loader {
         let before = before.map(|state| &state.plugins);
         let loaded = self.plugins(routes, before, &mut mistakes);
         self.check(routes, pool, &loaded, &mut mistakes);
+        for dir in &routes.dirs {
+            if let Err(problem) = Site::new(dir) {
+                let words = format!("dir {}: {problem}", dir.path);
+                mistakes.push(at(dir.place.as_ref(), &words));
+            }
+        }
         let (Ok(router), true) = (router, mistakes.is_empty()) else {
             return Err(LoadErrors(mistakes));
         };
+        for folder in router
+            .dirs()
+            .iter()
+            .filter_map(|dir| dir.upload_dir.as_deref())
+        {
+            sweep(folder);
+        }
         let plans = self.plans(&router, pool, &loaded);
+        let sites = router.dirs().iter();
         Ok(State {
-            router,
             plans,
+            sites: sites.map(|dir| Site::new(dir).ok().flatten()).collect(),
+            router,
             plugins: loaded,
         })
     }
@@ -103,7 +131,7 @@ impl Loader {
         let named: BTreeSet<&str> = routes
             .urls
             .iter()
-            .flat_map(|url| url.plugins.iter().map(String::as_str))
+            .flat_map(plugins_of)
             .filter(|name| self.plugins.names().any(|known| known == *name))
             .collect();
         let mut loaded = Loaded::new();
@@ -137,7 +165,13 @@ impl Loader {
             if let Err(problem) = status(url) {
                 wrong(problem);
             }
-            for (_, plugin) in url.plugins.iter().filter_map(|name| loaded.get(name)) {
+            if let Err(problem) = self.uploads(url) {
+                wrong(problem);
+            }
+            if let Err(problem) = keeps_files(url) {
+                wrong(problem);
+            }
+            for (_, plugin) in plugins_of(url).filter_map(|name| loaded.get(name)) {
                 let checked = tangelo_runtime::guard::catch(|| plugin.check(url));
                 match checked {
                     Ok(Ok(())) => {}
@@ -146,6 +180,23 @@ impl Loader {
                 }
             }
         }
+    }
+
+    /// How much may come for a url: `maxUploadLength` among its attributes.
+    fn uploads(&self, url: &Url) -> Result<UploadLimits, String> {
+        let Some(text) = url.attributes.get("maxUploadLength") else {
+            return Ok(self.uploads);
+        };
+        let bytes = text.trim().parse().ok();
+        let bytes = bytes.filter(|bytes: &usize| *bytes > 0);
+        let problem = || format!("maxUploadLength: expected bytes, but it is `{text}`");
+        let bytes = bytes.ok_or_else(problem)?;
+        Ok(UploadLimits {
+            request_bytes: bytes,
+            // For one file, mostly.
+            file_bytes: bytes,
+            ..self.uploads
+        })
     }
 
     /// The plans of urls of which each is sound.
@@ -178,9 +229,12 @@ impl Loader {
                 .entry(method.input.full_name().to_owned())
                 .or_insert_with(|| {
                     let plan = RequestPlan::compile(&method.input, self.json);
-                    Arc::new(plan.session_only(names.iter().copied()))
+                    let plan = plan.session_only(names.iter().copied());
+                    // Who could say where a file lies would be shown any.
+                    let closed = tells_files(&method.input).then_some(FILES);
+                    Arc::new(plan.closed_to_clients(closed))
                 });
-            let plugins = url.plugins.iter().filter_map(|name| loaded.get(name));
+            let plugins = plugins_of(url).filter_map(|name| loaded.get(name));
             Some(Arc::new(RoutePlan {
                 url: Arc::clone(url),
                 method: method.clone(),
@@ -189,9 +243,48 @@ impl Loader {
                 service: Arc::clone(self.backends.find(url.service_id)?),
                 plugins: plugins.map(|(_, plugin)| Arc::clone(plugin)).collect(),
                 status: status(url).ok().flatten(),
+                uploads: self.uploads(url).unwrap_or(self.uploads),
+                keeps_files: keeps_files(url).unwrap_or_default(),
+                tells_files: tells_files(&method.input),
             }))
         };
         router.urls().iter().filter_map(plan).collect()
+    }
+}
+
+/// The field that says which files have come.
+pub(super) const FILES: &str = "files";
+
+/// Whether a message says which files have come: it has a list `files` of messages with `file`, where it lies, and
+/// `filename`.
+fn tells_files(input: &MessageDescriptor) -> bool {
+    let field = input
+        .get_field_by_name(FILES)
+        .filter(|field| field.is_list());
+    let Some(Kind::Message(file)) = field.map(|field| field.kind()) else {
+        return false;
+    };
+    ["file", "filename"]
+        .iter()
+        .all(|name| file.get_field_by_name(name).is_some())
+}
+
+/// The plugins of a url. krpc's `origins` asks for `cors`, whether the url names it or not.
+fn plugins_of(url: &Url) -> impl Iterator<Item = &str> {
+    let has_origins = url.attributes.contains_key(cors::ORIGINS);
+    let asks = has_origins && !url.plugins.iter().any(|name| name == cors::NAME);
+    let named = url.plugins.iter().map(String::as_str);
+    asks.then_some(cors::NAME).into_iter().chain(named)
+}
+
+/// `keepFiles` among a url's attributes.
+fn keeps_files(url: &Url) -> Result<bool, String> {
+    match url.attributes.get("keepFiles").map(|text| text.trim()) {
+        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(text) => Err(format!(
+            "keepFiles: expected true or false, but it is `{text}`"
+        )),
     }
 }
 

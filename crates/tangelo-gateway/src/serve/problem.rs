@@ -1,6 +1,6 @@
 //! What goes wrong, as clients are told.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
 use tangelo_rpc::{self as rpc, Status};
 
@@ -58,6 +58,8 @@ pub(super) struct Problem {
     /// Empty: the code's own.
     pub(super) words: String,
     pub(super) allow: Option<Methods>,
+    /// What else its status has to say.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
     /// The rest of what the client sends is of no use.
     pub(super) closes: bool,
 }
@@ -69,6 +71,7 @@ impl Problem {
             code: code.into().0,
             words: words.into(),
             allow: None,
+            header: None,
             closes: false,
         }
     }
@@ -114,6 +117,14 @@ impl Problem {
         }
     }
 
+    /// With a header.
+    pub(super) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self {
+            header: Some((name, value)),
+            ..self
+        }
+    }
+
     /// Words for a code that has none yet.
     pub(super) fn fill(&mut self, text: impl FnOnce(i32) -> Option<String>) {
         if self.words.is_empty() {
@@ -146,6 +157,9 @@ impl Problem {
         let headers = response.headers_mut();
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, allow_header(allow));
+        }
+        if let Some((name, value)) = &self.header {
+            headers.insert(name, value.clone());
         }
         if self.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -181,7 +195,15 @@ impl From<&RenderError> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.status, Code(refusal.code), refusal.words)
+        let problem = Self::new(refusal.status, Code(refusal.code), refusal.words);
+        match refusal.retry_after {
+            // Up: who comes a moment too early comes for nothing.
+            Some(time) => {
+                let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+                problem.with(header::RETRY_AFTER, seconds.into())
+            }
+            None => problem,
+        }
     }
 }
 

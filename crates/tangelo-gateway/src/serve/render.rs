@@ -9,12 +9,17 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
+    files::{self, NoDownload, Wanted},
     load::RoutePlan,
     problem::{Code, JSON, Problem},
     sessions::Ticket,
     shared::Shared,
 };
-use crate::{Body, Exchange, Output, exchange::Said, mapping::Rendered};
+use crate::{
+    Body, Exchange, Output,
+    exchange::Said,
+    mapping::{Download, Rendered},
+};
 
 impl Shared {
     /// What a service has answered. Where a negative code has no words it gets some.
@@ -87,6 +92,20 @@ impl Shared {
                 .change(self, exchange.headers(), change, deadline)
                 .await?;
         }
+        let download = rendered.download.take();
+        if let Some(download) = download.filter(|_| rendered.ret_code >= 0 && output.body.is_none())
+        {
+            let mut response = self.download(exchange, download, &mut rendered).await?;
+            let headers = response.headers_mut();
+            for (name, value) in rendered.headers {
+                headers.insert(name, value);
+            }
+            for cookie in rendered.cookies {
+                headers.append(header::SET_COOKIE, cookie);
+            }
+            headers.extend(output.headers);
+            return Ok(response);
+        }
         let status = output.status.or(rendered.status);
         let status = status.unwrap_or_else(|| self.status(plan, rendered.ret_code));
         let mut response = Response::new(Body::empty());
@@ -103,6 +122,39 @@ impl Shared {
         }
         headers.extend(output.headers);
         *response.body_mut() = body.into();
+        Ok(response)
+    }
+
+    /// The file that an answer names, in place of its JSON.
+    async fn download(
+        &self,
+        exchange: &Exchange,
+        download: Download,
+        rendered: &mut Rendered,
+    ) -> Result<Response<Body>, Problem> {
+        let wanted = Wanted {
+            method: exchange.method(),
+            headers: exchange.headers(),
+            folder: exchange.download_dir(),
+            kind: rendered.content_type.take(),
+        };
+        let sent = files::download(download, wanted).await;
+        let mut response = sent.map_err(|error| {
+            if let Some(left_out) = self.line() {
+                let url = &exchange.plan.url.path;
+                warn!(gateway = self.id, url, %error, left_out, "a file cannot be sent");
+            }
+            match error {
+                // What is elsewhere is told apart from what is not there in the log alone.
+                NoDownload::Missing | NoDownload::Outside => Problem::not_found(),
+                NoDownload::NoFolder | NoDownload::Unreadable(_) => Problem::internal(),
+            }
+        })?;
+        if response.status() == StatusCode::OK
+            && let Some(status) = rendered.status
+        {
+            *response.status_mut() = status;
+        }
         Ok(response)
     }
 

@@ -7,6 +7,7 @@ use std::{
     time::Instant as Clock,
 };
 
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
     uri::Authority,
@@ -25,7 +26,8 @@ use super::{
     access_log::{AccessLine, shown},
     connection::Peer,
     content::{self, Held},
-    load::{RoutePlan, State},
+    files::{self, Fetch, Receiving, Refused, Site, Uploaded},
+    load::{FILES, RoutePlan, State},
     problem::{Problem, allow_header},
     sessions::Ticket,
     shared::Shared,
@@ -33,7 +35,7 @@ use super::{
 use crate::{
     Body, Client, Exchange, Output,
     plugin::Step,
-    route::{Found, Methods},
+    route::{Found, Methods, SessionMode},
 };
 
 /// What the access log wants to know of a request that is not in its head.
@@ -133,32 +135,49 @@ async fn road(
             (state.plan(url)?, variables.map(owned).collect())
         }
         Found::WrongMethod(allow) if head.method == Method::OPTIONS => {
-            return Ok(options(&state, client, head, host, allow));
+            return Ok(options(state.clone(), client, head, host, allow));
         }
         Found::WrongMethod(allow) => return Err(Problem::wrong_method(allow)),
-        Found::Dir { allow, .. } if !allow.is_empty() => return Err(Problem::wrong_method(allow)),
-        Found::Dir { .. } | Found::Nothing => return Err(Problem::not_found()),
+        Found::Dir { dir, file, allow } => {
+            let fetch = Fetch {
+                method: &head.method,
+                uri: &head.uri,
+                headers: &head.headers,
+            };
+            let found = send_file(shared, state.sites.get(dir), &file, &fetch).await?;
+            return found.ok_or_else(|| match allow.is_empty() {
+                true => Problem::not_found(),
+                false => Problem::wrong_method(allow),
+            });
+        }
+        Found::Nothing => return Err(Problem::not_found()),
         Found::BadPath(bad) => return Err(Problem::bad_request(bad.to_string())),
     };
     seen.plan = Some(Arc::clone(&plan));
-    let mut held = Held::none(&shared.room);
-    let content = content::read(body, &shared.limits, &mut held).await?;
-    seen.received = content.len();
-    let deadline = Instant::now() + shared.limits.request_time;
-    let _turn = turn(shared, deadline).await?;
     let mut exchange = Exchange {
+        state,
         plan,
         client,
         head,
         host,
-        content,
+        content: Bytes::new(),
+        parts: None,
         variables,
         parameters: None,
         own: None,
         session: None,
     };
     let mut ticket = Ticket::default();
-    let asked = ask(shared, &mut exchange, &mut ticket, deadline).await;
+    let mut luggage = Luggage::new(shared);
+    let taken = take_in(shared, body, &mut exchange, &mut ticket, &mut luggage).await;
+    seen.received = luggage.received;
+    let deadline = Instant::now() + shared.limits.request_time;
+    let _turn = turn(shared, deadline).await?;
+    let asked = match taken {
+        Ok(()) => ask(shared, &mut exchange, &mut ticket, deadline).await,
+        Err(problem) => Err(problem.into()),
+    };
+    let is_kept = exchange.plan.keeps_files && asked.as_ref().is_ok_and(|it| it.ret_code >= 0);
     let mut response = match asked {
         Ok(output) => {
             seen.ret_code = output.ret_code;
@@ -182,7 +201,113 @@ async fn road(
             Err(stop) => response = stop.response(shared),
         }
     }
+    match is_kept {
+        true => luggage.files.keep(),
+        false => luggage.files.remove().await,
+    }
     Ok(response)
+}
+
+/// What a request takes with it on its road.
+struct Luggage {
+    held: Held,
+    on_disk: Held,
+    files: Uploaded,
+    /// Bytes of its body.
+    received: usize,
+}
+
+impl Luggage {
+    fn new(shared: &Shared) -> Self {
+        Self {
+            held: Held::none(&shared.room),
+            on_disk: Held::none(&shared.disk),
+            files: Uploaded::default(),
+            received: 0,
+        }
+    }
+}
+
+/// Takes the body.
+async fn take_in(
+    shared: &Shared,
+    body: Incoming,
+    exchange: &mut Exchange,
+    ticket: &mut Ticket,
+    luggage: &mut Luggage,
+) -> Result<(), Problem> {
+    let limits = &shared.limits;
+    let Some(boundary) = files::boundary(exchange.headers()) else {
+        let held = &mut luggage.held;
+        let content = content::read(body, limits, held).await?;
+        luggage.received = content.len();
+        exchange.content = content::inflate(content, &mut exchange.head.headers, limits, held)?;
+        return Ok(());
+    };
+    if exchange.headers().contains_key(header::CONTENT_ENCODING) {
+        let words = "a body of several parts must not be compressed";
+        let code = rpc::Code::DECODE_REQ_ERROR;
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, words);
+        return Err(problem.closing());
+    }
+    let plan = Arc::clone(&exchange.plan);
+    if plan.url.session_mode == SessionMode::Required {
+        // Nobody fills a disk who has not logged in.
+        let deadline = Instant::now() + limits.request_time;
+        let loaded = ticket.load(shared, exchange, deadline).await;
+        loaded.map_err(Problem::closing)?;
+    }
+    let router = &exchange.state.router;
+    let receiving = Receiving {
+        limits: plan.uploads,
+        text_bytes: limits.content_bytes,
+        folder: router.upload_dir(exchange.host(), exchange.path()),
+        is_kept: plan.keeps_files,
+        held: &mut luggage.held,
+        held_bytes: limits.contents_bytes,
+        on_disk: &mut luggage.on_disk,
+        uploaded: &mut luggage.files,
+    };
+    let form = files::receive(body, boundary?, receiving).await;
+    let form = form.map_err(|refused| match refused {
+        Refused::Problem(problem) => problem,
+        Refused::Disk(error) => {
+            if let Some(left_out) = shared.line() {
+                error!(gateway = shared.id, %error, left_out, "a file cannot be stored");
+            }
+            Problem::internal().closing()
+        }
+    })?;
+    luggage.received = form.received;
+    exchange.parts = Some(form.texts);
+    if plan.tells_files {
+        exchange.set_parameter(FILES, form.files);
+    }
+    Ok(())
+}
+
+/// A file of a dir, if it is there.
+async fn send_file(
+    shared: &Shared,
+    site: Option<&Option<Site>>,
+    file: &str,
+    fetch: &Fetch<'_>,
+) -> Result<Option<Response<Body>>, Problem> {
+    let Some(Some(site)) = site else {
+        return Ok(None);
+    };
+    let deadline = Instant::now() + shared.limits.request_time;
+    // While it is looked for. How long it is sent is its client's affair.
+    let _turn = turn(shared, deadline).await?;
+    let fetched = timeout_at(deadline, site.fetch(file, fetch)).await;
+    let fetched = fetched.map_err(|_| Problem::timeout())?;
+    fetched.map_err(|error| {
+        if let Some(left_out) = shared.line() {
+            let path = shown(fetch.uri.path());
+            error!(gateway = shared.id, %path, %error, left_out, "a file cannot be read");
+        }
+        Problem::internal()
+    })
 }
 
 /// From the body to what the service says.
@@ -196,7 +321,6 @@ async fn ask(
     for plugin in &plan.plugins {
         pass(plugin.before_parse(exchange), deadline).await?;
     }
-    check_content(exchange)?;
     for plugin in &plan.plugins {
         pass(plugin.after_parse(exchange), deadline).await?;
     }
@@ -292,36 +416,13 @@ async fn turn(shared: &Shared, deadline: Instant) -> Result<Permit, Problem> {
     }
 }
 
-/// Whether a body can be read at all.
-fn check_content(exchange: &Exchange) -> Result<(), Problem> {
-    let unsupported = |words| {
-        let code = rpc::Code::DECODE_REQ_ERROR;
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, words)
-    };
-    if exchange.content().is_empty() {
-        return Ok(());
-    }
-    let text = |name| {
-        let value: Option<&HeaderValue> = exchange.headers().get(name);
-        value.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
-    };
-    if text(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(unsupported("a compressed body is not understood"));
-    }
-    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    if kind.starts_with("multipart/") {
-        return Err(unsupported("a body of several parts is not understood"));
-    }
-    Ok(())
-}
-
 /// A status of the service's own, as the answer it would be if it came over a connection.
 fn own_words(plan: &RoutePlan, status: &Status) -> Option<Reply> {
     let code = status.code();
     if code.is_frameworks() {
         return None;
     }
-    let mut body = message::fill_int32(bytes::Bytes::new(), plan.method.ret_code, code.0);
+    let mut body = message::fill_int32(Bytes::new(), plan.method.ret_code, code.0);
     if let Some(field) = plan.method.ret_msg {
         body = message::fill_text(body, field, status.message());
     }
@@ -358,7 +459,7 @@ fn checked(host: &str) -> Result<String, Problem> {
 
 /// `OPTIONS`: what a browser may do, if a plugin of the url it is about has something to say, or what there is.
 fn options(
-    state: &State,
+    state: Arc<State>,
     client: Client,
     head: Parts,
     host: Option<String>,
@@ -374,7 +475,7 @@ fn options(
 }
 
 fn preflight(
-    state: &State,
+    state: Arc<State>,
     client: Client,
     head: Parts,
     host: Option<String>,
@@ -389,12 +490,15 @@ fn preflight(
     let Found::Url(url, _) = found else {
         return None;
     };
+    let plan = state.plan(url).ok()?;
     let exchange = Exchange {
-        plan: state.plan(url).ok()?,
+        state,
+        plan,
         client,
         head,
         host,
-        content: bytes::Bytes::new(),
+        content: Bytes::new(),
+        parts: None,
         variables: Vec::new(),
         parameters: None,
         own: None,

@@ -40,7 +40,8 @@ impl Ticket {
         deadline: Instant,
     ) -> Result<(), Problem> {
         let mode = exchange.plan.url.session_mode;
-        if mode == SessionMode::None {
+        // Who sends files is asked for his login before they come.
+        if mode == SessionMode::None || exchange.session.is_some() {
             return Ok(());
         }
         let looked = match shared.cookie.secret(exchange.headers()) {

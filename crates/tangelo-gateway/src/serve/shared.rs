@@ -44,6 +44,8 @@ pub(super) struct Shared {
     pub(super) proxies: Proxies,
     pub(super) sample_rate: u32,
     pub(super) room: Arc<Room>,
+    /// Of files that have come.
+    pub(super) disk: Arc<Room>,
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,
     pub(super) lines: Mutex<LogLines>,

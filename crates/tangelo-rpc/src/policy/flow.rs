@@ -6,10 +6,12 @@ use tokio::time::Instant;
 
 use crate::Code;
 
+mod counter;
 mod limits;
 mod memory;
 mod window;
 
+pub use counter::FlowCounter;
 pub use limits::{FlowLimits, FlowLimitsError};
 pub use memory::MemoryFlowControl;
 

@@ -203,7 +203,7 @@ fn folders_that_are_not_there_are_told() {
     };
     assert_eq!(
         dir(""),
-        "one of baseDir, staticDir, uploadDir, templateDir is missing"
+        "one of baseDir, staticDir, uploadDir, templateDir, downloadDir is missing"
     );
     assert_eq!(
         dir("staticDir='no' uploadDir='file'"),
@@ -212,7 +212,7 @@ fn folders_that_are_not_there_are_told() {
     assert_eq!(dir("baseDir='no'"), "baseDir: there is no folder no");
     assert_eq!(
         dir("baseDir='empty'"),
-        "baseDir: empty has no folder static, upload or template"
+        "baseDir: empty has no folder static, upload, template or download"
     );
     assert_eq!(
         dir("StaticDir='empty' staticDir='empty'"),

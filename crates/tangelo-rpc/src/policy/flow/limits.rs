@@ -35,6 +35,12 @@ const LONGEST: u32 = 86_400;
 const MOST_LIMITS: usize = 16;
 
 impl FlowLimits {
+    /// The longest time that a limit is given for: what is older than that does not count for any.
+    pub fn longest(&self) -> Duration {
+        let times = self.iter().map(Limit::time);
+        times.max().unwrap_or_default()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Limit> {
         self.0.iter().copied()
     }

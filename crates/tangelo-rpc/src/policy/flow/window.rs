@@ -53,6 +53,13 @@ impl Window {
         self.total < self.allowed
     }
 
+    /// How long until one more call is allowed, if none comes before it.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        let free = self.counted.front().map(|oldest| oldest.last + self.length);
+        // With none allowed there is never any room.
+        free.map_or(self.length, |free| free.saturating_duration_since(now))
+    }
+
     /// Counts a call there was room for.
     pub(super) fn count(&mut self, now: Instant) {
         self.total += 1;

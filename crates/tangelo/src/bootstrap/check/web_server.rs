@@ -25,6 +25,7 @@ impl Check<'_> {
             ("content_timeout", web_server.content_timeout),
             ("header_timeout", web_server.header_timeout),
             ("max_timeout", web_server.max_timeout),
+            ("upload_timeout", web_server.upload_timeout),
         ] {
             self.time(place, key, time);
         }
