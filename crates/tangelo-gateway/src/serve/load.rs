@@ -34,7 +34,7 @@ pub(crate) struct State {
     /// As many as the router has dirs: those that have files to fetch.
     pub(super) sites: Vec<Option<Site>>,
     /// The plugins of all urls.
-    plugins: Loaded,
+    pub(super) plugins: Loaded,
 }
 
 /// What is to be done with the requests of a url.
@@ -200,7 +200,12 @@ impl Loader {
     }
 
     /// The plans of urls of which each is sound.
-    fn plans(&self, router: &Router, pool: &Pool, loaded: &Loaded) -> Vec<Arc<RoutePlan>> {
+    pub(super) fn plans(
+        &self,
+        router: &Router,
+        pool: &Pool,
+        loaded: &Loaded,
+    ) -> Vec<Arc<RoutePlan>> {
         let method = |url: &Url| pool.service(url.service_id)?.method(url.msg_id);
         let mut responses = HashMap::new();
         for method in router.urls().iter().filter_map(|url| method(url)) {
