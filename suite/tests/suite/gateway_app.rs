@@ -17,7 +17,7 @@ use tangelo::{
         session::{MemoryLimits, MemorySessions},
     },
     rpc::{
-        ServerContext, Status,
+        Answer, Definition, Message, Method, Reply, Request, Service,
         config::{RefererConfig, ServerConfig, ServiceConfig, WebServerConfig},
     },
 };
@@ -25,10 +25,7 @@ use tangelo_reflect::compile::compile;
 
 use crate::{
     gateway_protocols::{certificate, connect_safely},
-    gateway_world::{
-        AnswerReq, AnswerRes, Browser, EchoReq, EchoRes, HoldReq, HoldRes, LoginReq, LoginRes,
-        Said, Site, WEB, Web, WebClient, WebServer, routes,
-    },
+    gateway_world::{Browser, EchoReq, EchoRes, Said, Site, WEB, WebClient, WebServer, routes},
     world::{Heard, soon, until},
 };
 
@@ -391,41 +388,37 @@ async fn what_was_asked_is_answered_before_it_stops() {
 /// Says whom a request comes from, and as part of which trace.
 struct Asks;
 
-impl Web for Asks {
-    async fn echo(&self, _: EchoReq) -> Result<EchoRes, Status> {
-        let context = ServerContext::current().unwrap();
+impl Definition for Asks {
+    const SERVICE_ID: i32 = WEB;
+    const NAME: &'static str = <WebServer<Site> as Definition>::NAME;
+    const METHODS: &'static [Method] = <WebServer<Site> as Definition>::METHODS;
+    const DESCRIPTORS: &'static [u8] = <WebServer<Site> as Definition>::DESCRIPTORS;
+}
+
+impl Service for Asks {
+    fn call(&self, request: Request) -> Answer {
+        let context = request.context.unwrap();
         let trace = context.trace();
-        Ok(EchoRes {
-            text: format!("{:?} {}", context.client_ip().unwrap(), trace.trace_id),
+        let told = EchoRes {
+            text: format!("{} {}", context.client_ip().unwrap(), trace.trace_id),
             number: trace.sample_flag,
             user_id: trace.traceparent(),
             ..EchoRes::default()
-        })
-    }
-
-    async fn login(&self, _: LoginReq) -> Result<LoginRes, Status> {
-        Ok(LoginRes::default())
-    }
-
-    async fn answer(&self, _: AnswerReq) -> Result<AnswerRes, Status> {
-        Ok(AnswerRes::default())
-    }
-
-    async fn hold(&self, _: HoldReq) -> Result<HoldRes, Status> {
-        Ok(HoldRes::default())
+        };
+        Box::pin(async move { Ok(Reply::protobuf(0, told.encode_to_vec())) })
     }
 }
 
 #[tokio::test]
 async fn services_know_who_asks_and_the_trace_it_belongs_to() {
-    let (_behind, address) = behind(WebServer::new(Asks)).await;
+    let (_behind, address) = behind(Asks).await;
     let front = || {
         Bootstrap::new("front")
             .application(|it| it.sample_rate(0_u32))
             .web_server(bare("web").trusted_proxies(["127.0.0.1".to_owned()]))
             .routes("web", routes())
     };
-    let here = start(front().service(WebServer::new(Asks))).await;
+    let here = start(front().service(Asks)).await;
     let there = start(front().referer::<WebClient>("us", &address)).await;
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");

@@ -23,6 +23,17 @@ super::settings! {
         max_contents_length: usize = 268_435_456;
         /// Milliseconds that a content may take to come; longer is answered with 408.
         content_timeout: Duration = Duration::from_millis(30_000) => "30_000";
+        /// Bytes of a content of several parts, whose files go to disk; more is answered with 413. A url may say
+        /// its own: `maxUploadLength`.
+        max_upload_length: usize = 5_000_000;
+        /// Bytes of one such file; more is answered with 413.
+        max_file_length: usize = 5_000_000;
+        /// Such files of a request; more is answered with 413.
+        max_files: usize = 16;
+        /// Bytes of the files of all requests that are not answered yet; more is answered with 503.
+        max_uploads_length: usize = 1_073_741_824;
+        /// Milliseconds that such a content may take to come; longer is answered with 408.
+        upload_timeout: Duration = Duration::from_millis(300_000) => "300_000";
         /// Bytes of a request's first line and headers; more is answered with 431.
         max_header_size: usize = 16_384;
         /// Headers of a request; more is answered with 431.
@@ -101,6 +112,8 @@ super::settings! {
         "plugin_params" => "stand in the routes: <plugin name=\"\" params=\"\"/>";
         "max_initial_line_length" => "belongs to max_header_size, which counts the first line as well";
         "max_chunk_size" => "has no meaning here: contents are counted as a whole; leave it out";
+        "expire_seconds" => "stands in the routes: <dir path=\"/\" expireSeconds=\"3600\"/>";
+        "data_dir" => "stands in the routes: the uploadDir of a dir";
         "auto_trim" => "has no meaning here: strings stay as they are sent; leave it out";
         "case_sensitive" => "has no meaning here: the case of a path counts; leave it out";
         "allow_dynamic_urls" => "has no meaning here: routes are exchanged as a whole (reload_interval, Gateway::reload); leave it out";

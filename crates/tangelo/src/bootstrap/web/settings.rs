@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use tangelo_gateway::{
-    Compression, Gateway, IpNet, Limits,
+    Compression, Gateway, IpNet, Limits, UploadLimits,
     mapping::JsonForm,
     session::{MemoryLimits, MemorySessions, SameSite},
 };
@@ -69,6 +69,14 @@ fn limits(config: &WebServerConfig) -> Limits {
             threads: config.threads.max(-1),
             max_threads: config.max_threads,
             queue_size: config.queue_size,
+        },
+        uploads: UploadLimits {
+            request_bytes: config.max_upload_length,
+            file_bytes: config.max_file_length,
+            files: config.max_files,
+            time: config.upload_timeout,
+            at_once_bytes: config.max_uploads_length,
+            ..UploadLimits::default()
         },
     }
 }
