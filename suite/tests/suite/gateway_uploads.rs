@@ -443,9 +443,7 @@ async fn a_compressed_body_is_inflated_within_the_limit() {
         let said = send_packed(&mut browser, coding, &body).await;
         assert_eq!(said.json()["text"].as_str().unwrap().len(), 989, "{coding}");
     }
-    let bomb = packed("gzip", &vec![b' '; 1_000_000]);
-    assert!(bomb.len() < 1000 + 100, "{}", bomb.len());
-    let bomb = packed("gzip", &vec![b' '; 1001]);
+    let bomb = packed("gzip", &[b' '; 100_000]);
     send_packed(&mut browser, "gzip", &bomb)
         .await
         .is_refused(413, -663);

@@ -30,7 +30,7 @@ pub(super) struct Cors {
 
 /// Whose page it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Page {
     /// Anybody's.
     Anywhere,
     /// One's that is named, or our own.
@@ -80,16 +80,16 @@ impl Cors {
     }
 
     /// Whose page has sent it; none if it was none.
-    fn from(&self, exchange: &Exchange) -> Option<From> {
+    fn page(&self, exchange: &Exchange) -> Option<Page> {
         let origin = exchange.headers().get(header::ORIGIN)?;
         let origins = self.origins(exchange.url());
         let from = |origin| judge(origins, origin, exchange.host());
-        Some(origin.to_str().map_or(From::Stranger, from))
+        Some(origin.to_str().map_or(Page::Stranger, from))
     }
 
     /// What a browser is told with every response.
     fn tell(&self, exchange: &Exchange, response: &mut Response<Body>) {
-        let from = self.from(exchange);
+        let from = self.page(exchange);
         let is_for_all = names(self.origins(exchange.url())).any(|name| name == "*");
         let headers = response.headers_mut();
         if !is_for_all {
@@ -98,8 +98,8 @@ impl Cors {
         }
         let origin = exchange.headers().get(header::ORIGIN);
         let allowed = match (from, origin) {
-            (Some(From::Anywhere), _) => HeaderValue::from_static("*"),
-            (Some(From::Known), Some(origin)) => origin.clone(),
+            (Some(Page::Anywhere), _) => HeaderValue::from_static("*"),
+            (Some(Page::Known), Some(origin)) => origin.clone(),
             _ => return,
         };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
@@ -118,7 +118,7 @@ impl Plugin for Cors {
     fn preflight(&self, exchange: &Exchange) -> Option<Response<Body>> {
         let mut response = Response::new(Body::empty());
         self.tell(exchange, &mut response);
-        if self.from(exchange) == Some(From::Stranger) {
+        if self.page(exchange) == Some(Page::Stranger) {
             *response.status_mut() = StatusCode::FORBIDDEN;
             return Some(response);
         }
@@ -143,8 +143,8 @@ impl Plugin for Cors {
     }
 
     fn before_parse<'a>(&'a self, exchange: &'a mut Exchange) -> Step<'a> {
-        match self.from(exchange) {
-            Some(From::Stranger) => Step::refuse(
+        match self.page(exchange) {
+            Some(Page::Stranger) => Step::refuse(
                 Code::FORBIDDEN.0,
                 "pages of this origin are not allowed here",
             ),
@@ -174,7 +174,7 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whose page it is that says it is of this origin, where the request is for this host.
-fn judge(origins: &str, origin: &str, host: Option<&str>) -> From {
+fn judge(origins: &str, origin: &str, host: Option<&str>) -> Page {
     let (scheme, authority) = origin.split_once("://").unwrap_or_default();
     let name = without_port(authority);
     let is_ours = !authority.is_empty()
@@ -184,12 +184,12 @@ fn judge(origins: &str, origin: &str, host: Option<&str>) -> From {
             host.eq_ignore_ascii_case(authority)
         });
     if is_ours {
-        return From::Known;
+        return Page::Known;
     }
-    let mut from = From::Stranger;
+    let mut from = Page::Stranger;
     for known in names(origins) {
         let is_this = match known.strip_prefix("*.") {
-            _ if known == "*" => return From::Anywhere,
+            _ if known == "*" => return Page::Anywhere,
             Some(above) => {
                 let below = name.len().checked_sub(above.len() + 1);
                 let end = below
@@ -203,7 +203,7 @@ fn judge(origins: &str, origin: &str, host: Option<&str>) -> From {
             None => !name.is_empty() && known.eq_ignore_ascii_case(name),
         };
         if is_this {
-            from = From::Known;
+            from = Page::Known;
         }
     }
     from
@@ -219,7 +219,7 @@ fn without_port(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{From::*, *};
+    use super::{Page::*, *};
 
     #[test]
     fn an_origin_is_our_own_or_named_or_a_stranger() {

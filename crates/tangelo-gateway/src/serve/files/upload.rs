@@ -223,6 +223,10 @@ async fn save(
     let filename = base_name(field.file_name().unwrap_or_default());
     let kind = field.content_type().map(ToString::to_string);
     let mut chunk = field.chunk().await.map_err(problem)?;
+    // Nothing may come as a chunk of nothing.
+    while chunk.as_ref().is_some_and(Bytes::is_empty) {
+        chunk = field.chunk().await.map_err(problem)?;
+    }
     if chunk.is_none() && filename.is_empty() {
         return Ok(None);
     }
