@@ -25,6 +25,7 @@ mod error_handlers;
 mod fairness;
 mod filters;
 mod from_pomelo;
+mod gateway_api;
 mod gateway_bad_input;
 mod gateway_plugins;
 mod gateway_protocols;
