@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { after, before, test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { ChatProcess, Layout } from './lib/chat.mjs'
+import { tangelo } from './lib/clients.mjs'
 import { until } from './lib/wait.mjs'
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
@@ -30,7 +31,7 @@ before(async () => {
   mkdirSync(OUTPUT, { recursive: true })
   await chat.ready
   browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS })
-  console.log(`browser: chromium ${browser.version()}`)
+  console.log(`client: ${tangelo} in chromium ${browser.version()}`)
 })
 after(async () => {
   await browser?.close()

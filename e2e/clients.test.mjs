@@ -108,6 +108,16 @@ test('a route that is not there is answered', async (t) => {
   }
 })
 
+for (const kind of everyClient) {
+  test(`${kind}: a route of two parts is the front end's own, as nano's clients write it`, async (t) => {
+    const peer = await kind.open(layout.clientPort('connector-server-1'))
+    t.after(() => peer.close())
+    const username = nameOf(kind)
+    const { users } = plain(await peer.request('entryHandler.enter', { username, rid: `two ${kind.name}` }))
+    assert.deepEqual(users, [username])
+  })
+}
+
 test('heartbeats keep clients that say nothing', async (t) => {
   const rid = 'quiet'
   const peers = await Promise.all(everyClient.map((kind) => kind.open(layout.clientPort('connector-server-2'))))

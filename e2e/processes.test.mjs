@@ -12,6 +12,7 @@ const BACK_ENDS = ['chat-server-1', 'chat-server-2']
 
 const layout = await Layout.free()
 const processes = new Map()
+for (const kind of everyClient) console.log(`client: ${kind}`)
 
 async function start(id) {
   const started = new ChatProcess(layout, id)

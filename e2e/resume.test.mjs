@@ -1,12 +1,11 @@
 // Our client in a chat whose connections are cut again and again.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { connect as dial, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 import { connect } from '../clients/js/tangelo.js'
 import { ChatProcess, Layout } from './lib/chat.mjs'
 import { tangelo } from './lib/clients.mjs'
+import { mangler } from './lib/mangler.mjs'
 import { soon } from './lib/wait.mjs'
 
 const LINES = 60
@@ -17,43 +16,10 @@ before(() => chat.ready)
 after(() => chat.kill())
 console.log(`client: ${tangelo}`)
 
-/** Between a client and a port: every connection ends after some bytes to the client. */
-async function cutting(t, port, bytes) {
-  const cut = { count: 0 }
-  const server = createServer((client) => {
-    const upstream = dial(port, '127.0.0.1')
-    let left = bytes()
-    const end = () => (client.destroy(), upstream.destroy())
-    upstream.on('data', (data) => {
-      client.write(data.subarray(0, left))
-      left -= data.length
-      if (left > 0) return
-      cut.count += 1
-      client.end()
-      upstream.destroy()
-    })
-    client.on('data', (data) => upstream.write(data))
-    for (const side of [client, upstream]) side.on('error', end).on('close', end)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  cut.port = server.address().port
-  return cut
-}
-
-/** Numbers that look like chance and are the same each time. */
-function dice(seed) {
-  return (below) => {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31
-    return Math.floor((seed / 2 ** 31) * below)
-  }
-}
-
 test('a talk goes on over connections that are cut, and nobody misses or hears twice a word', async (t) => {
   const port = layout.clientPort('connector-server-1')
-  const roll = dice(5)
-  const proxy = await cutting(t, port, () => 900 + roll(1200))
+  const cut = (roll) => ({ direction: 'down', after: 900 + roll(1200), how: 'fin' })
+  const proxy = await mangler(t, port, { seed: 'shaky', cut })
   const open = async (port, name) => {
     const client = await connect(`ws://127.0.0.1:${port}`, { WebSocket, reconnect: { initialDelay: 5, maxDelay: 50 } })
     t.after(() => client.close())
@@ -80,7 +46,7 @@ test('a talk goes on over connections that are cut, and nobody misses or hears t
   })(), 30_000)
   assert.deepEqual(steady.heard, all)
   assert.deepEqual(shaky.heard, all)
-  assert.ok(proxy.count > 5, `${proxy.count} cuts`)
+  assert.ok(proxy.cuts.length > 5, `${proxy.cuts.length} cuts`)
   assert.ok(events.resumed > 5, JSON.stringify(events))
   assert.deepEqual([events.reconnect, events.gap], [0, 0])
 })

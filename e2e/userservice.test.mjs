@@ -11,7 +11,11 @@ const [port] = await freePorts(1)
 const address = `127.0.0.1:${port}`
 const server = new Program('userservice', ['server', '--port', `${port}`], / ready$/)
 
-before(() => server.ready)
+before(async () => {
+  await server.ready
+  const { stdout } = await run('tangelo', ['--version'])
+  console.log(`client: userservice client, ${stdout.trim()}`)
+})
 after(() => server.kill())
 
 const client = () => run('userservice', ['client', '--to', address])
@@ -45,7 +49,7 @@ test('without a client: tangelo descriptor, then tangelo call', async (t) => {
   await rm(join(folder, 'userservice.proto'))
 
   const login = await tangelo('call', address, 'UserService.login', '{"userName":"a","password":"b"}')
-  assert.deepEqual(login, { code: 0, stdout: '{\n  "userId": "id of a"\n}\n', stderr: '' })
+  assert.deepEqual(login, { code: 0, stdout: '{\n  "retMsg": "welcome",\n  "userId": "id of a"\n}\n', stderr: '' })
   const refused = await tangelo('call', address, 'UserService.login', '{"userName":"a"}', '--compact')
   assert.deepEqual(refused, { code: 2, stdout: '{"retCode":-100002,"retMsg":"user or password is wrong"}\n', stderr: '' })
   // It serves no PushService.

@@ -20,15 +20,22 @@ export interface ConnectOptions {
    * requests reject with `full`, and `notify` returns false. Default 1 MiB.
    */
   maxBuffered?: number
-  /** The class to use where there is no global `WebSocket` (Node before 22: pass that of the package `ws`). */
+  /**
+   * The class to use. Default: the platform's `WebSocket`, or else one made of the functions of the
+   * container (`wx`, `tt`, `qq`, `swan`, `ks`, `qg`, `my`, `dd`, `uni`) the client finds itself in. Where there
+   * is neither, pass one: in Node before 22 that of the package `ws`, in other containers `socketOf(...)`.
+   */
   WebSocket?: new (url: string) => any
 }
 
-/** Each delay is twice the one before, up to the longest, less a random part of up to one half. */
+/**
+ * Each delay is random, between nothing and a longest one that doubles with each failure in a row. After success it
+ * is the first again.
+ */
 export interface ReconnectOptions {
-  /** Milliseconds before the first attempt. Default 500. */
+  /** The longest delay before the first attempt, in milliseconds. Default 500. */
   initialDelay?: number
-  /** The longest delay in milliseconds. Default 10 000. */
+  /** The longest delay before any, in milliseconds. Default 10 000. */
   maxDelay?: number
   /** Attempts in a row before the client gives up and closes. Default: no limit. */
   attempts?: number
@@ -125,6 +132,15 @@ export class ConnectionError extends Error {
 
 /**
  * A `WebSocket` for containers that have none but a function that opens sockets, as mini-games have:
- * `connect(url, { WebSocket: socketOf(wx.connectSocket) })`.
+ * `connect(url, { WebSocket: socketOf(container) })`, or `socketOf(container.connectSocket)`.
+ *
+ * What that function returns may be a task (`onOpen`, `onMessage`, `onClose`, `onError`, `send({ data })`, `close`), a
+ * socket in the web's manner (`addEventListener`, `send(data)`), a promise of either, or nothing: then it is
+ * the container's only socket, and its functions are the container's own (`onSocketOpen` and so on).
+ *
+ * `base64`: whether binary messages are text there. Default: where `container` is `my` or `dd`.
  */
-export function socketOf(connectSocket: (options: { url: string }) => any): new (url: string) => any
+export function socketOf(
+  container: ((options: any) => any) | { connectSocket(options: any): any },
+  options?: { base64?: boolean },
+): new (url: string) => any

@@ -5,8 +5,9 @@
 // where the server can, a `Session` goes on from one to the next.
 // The first part turns packages and messages into bytes and back and knows nothing of sockets.
 //
-// Nothing here needs a page: timers, promises and a WebSocket are all it takes, and what else a
-// platform has is used if it is there.
+// Nothing here needs a page: timers, promises and something that opens sockets are all it takes, and
+// what else a platform has is used if it is there. `typeof` asks for it, as in some containers what
+// there is lies in no global object.
 
 // ---------------------------------------------------------------------------------------- errors
 
@@ -64,8 +65,8 @@ const MAX_ID = 2 ** 31 - 1
 const MAX_ID_BYTES = 5
 const EMPTY = new Uint8Array(0)
 
-const utf8 = globalThis.TextEncoder ? new TextEncoder() : { encode: encodeText }
-const text = globalThis.TextDecoder ? new TextDecoder('utf-8', { fatal: true }) : { decode: decodeUtf8 }
+const utf8 = typeof TextEncoder === 'undefined' ? { encode: encodeText } : new TextEncoder()
+const text = typeof TextDecoder === 'undefined' ? { decode: decodeUtf8 } : new TextDecoder('utf-8', { fatal: true })
 
 /** For platforms without a `TextEncoder`. */
 function encodeText(string) {
@@ -186,12 +187,167 @@ function nextId(last, waiting) {
 }
 
 /** @internal For this package's own tests; not part of the interface. */
-export const wire = { encodeText, decodeUtf8, VERSION, encodePackage, decodePackages, encodeMessage, decodeMessage, nextId, PackageType, MessageType, MAX_ID }
+export const wire = { encodeText, decodeUtf8, encodeBase64, decodeBase64, VERSION, encodePackage, decodePackages, encodeMessage, decodeMessage, nextId, PackageType, MessageType, MAX_ID }
+
+// ------------------------------------------------------------------------------- sockets of containers
+
+/** The platform's own, or one made of what a container for mini-games and mini-programs has instead. */
+function findWebSocket() {
+  if (typeof WebSocket !== 'undefined') return WebSocket
+  const containers = [
+    typeof wx !== 'undefined' && wx,
+    typeof tt !== 'undefined' && tt,
+    typeof qq !== 'undefined' && qq,
+    typeof swan !== 'undefined' && swan,
+    typeof ks !== 'undefined' && ks,
+    typeof qg !== 'undefined' && qg,
+    typeof my !== 'undefined' && my,
+    typeof dd !== 'undefined' && dd,
+    typeof uni !== 'undefined' && uni,
+  ]
+  const container = containers.find((api) => typeof api?.connectSocket === 'function')
+  return container && socketOf(container)
+}
+
+/** These take and give binary messages as text, in base64. */
+const takesBase64 = (container) => (typeof my !== 'undefined' && container === my) || (typeof dd !== 'undefined' && container === dd)
+
+/**
+ * A `WebSocket` for containers that have none but a function that opens sockets:
+ * `connect(url, { WebSocket: socketOf(wx) })`, or `socketOf(wx.connectSocket)`. What is called `wx`,
+ * `tt`, `qq`, `swan`, `ks`, `qg`, `my`, `dd` or `uni` is found without that.
+ */
+export function socketOf(container, { base64 = takesBase64(container) } = {}) {
+  const api = typeof container === 'function' ? { connectSocket: container } : container
+  return class {
+    #task
+    #isOver = false
+
+    constructor(url) {
+      const opened = api.connectSocket({
+        url,
+        tcpNoDelay: true,
+        // `my` gives a task to who asks for several sockets, `uni` to who gives it a function.
+        multiple: true,
+        success: () => {},
+        fail: () => this.#over(),
+      })
+      if (typeof opened?.then === 'function') opened.then((task) => this.#take(task), () => this.#over())
+      else this.#take(opened)
+    }
+
+    #take(opened) {
+      const task = taskOf(opened, api)
+      this.#task = task
+      if (this.#isOver) return task.close()
+      task.onOpen(() => this.onopen?.())
+      task.onMessage((message) => !this.#isOver && this.onmessage?.({ data: dataOf(message) }))
+      task.onClose(() => this.#over())
+      // Where opening fails, some containers tell the error and no close.
+      task.onError(() => this.#over())
+    }
+
+    /** Told once, and never before whoever has made the socket listens. */
+    #over() {
+      if (this.#isOver) return
+      this.#isOver = true
+      this.#task?.forget?.()
+      Promise.resolve().then(() => this.onclose?.())
+    }
+
+    send(buffer) {
+      const message = base64 ? { data: encodeBase64(new Uint8Array(buffer)), isBuffer: true } : { data: buffer }
+      this.#task.send({ ...message, fail: () => this.#over() })
+    }
+
+    close() {
+      this.#task?.close()
+      this.#over()
+    }
+  }
+}
+
+/** What was opened, as a task; containers have three manners of it. */
+function taskOf(opened, api) {
+  if (typeof opened?.onOpen === 'function') {
+    return {
+      onOpen: (call) => opened.onOpen(call),
+      onMessage: (call) => opened.onMessage(call),
+      onClose: (call) => opened.onClose(call),
+      onError: (call) => opened.onError(call),
+      send: (message) => opened.send(message),
+      close: () => opened.close({ fail: () => {} }),
+    }
+  }
+  return typeof opened?.addEventListener === 'function' ? listenedTo(opened) : theOnly(api)
+}
+
+/** A socket in the web's manner. */
+function listenedTo(socket) {
+  socket.binaryType = 'arraybuffer'
+  return {
+    onOpen: (call) => socket.addEventListener('open', call),
+    onMessage: (call) => socket.addEventListener('message', call),
+    onClose: (call) => socket.addEventListener('close', call),
+    onError: (call) => socket.addEventListener('error', call),
+    send: ({ data }) => socket.send(data),
+    close: () => socket.close(),
+  }
+}
+
+/** The one socket a container has at a time, whose functions are the container's own. */
+function theOnly(api) {
+  const listeners = []
+  const on = (event, call) => {
+    listeners.push([event, call])
+    api[`onSocket${event}`](call)
+  }
+  let isOpen = false
+  return {
+    onOpen: (call) => on('Open', () => ((isOpen = true), call())),
+    onMessage: (call) => on('Message', call),
+    // Before it is open, what closes is the one before it.
+    onClose: (call) => on('Close', () => isOpen && call()),
+    onError: (call) => on('Error', call),
+    send: (message) => api.sendSocketMessage(message),
+    close: () => api.closeSocket({ fail: () => {} }),
+    forget: () => listeners.forEach(([event, call]) => api[`offSocket${event}`]?.(call)),
+  }
+}
+
+/** The data of a message: a buffer, or text where the server has sent that. */
+function dataOf(message) {
+  // `my` puts the message of a task one level deeper.
+  const { data, isBuffer } = message.data?.data === undefined ? message : message.data
+  return isBuffer && typeof data === 'string' ? decodeBase64(data).buffer : data
+}
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+function encodeBase64(bytes) {
+  let encoded = ''
+  for (let at = 0; at < bytes.length; at += 3) {
+    const three = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2]
+    for (let i = 0; i < 4; i++) encoded += at + i > bytes.length ? '=' : BASE64[(three >> (18 - 6 * i)) & 63]
+  }
+  return encoded
+}
+
+function decodeBase64(encoded) {
+  const digits = encoded.replace(/=+$/, '')
+  const bytes = new Uint8Array(Math.floor((digits.length * 3) / 4))
+  for (let at = 0, bits = 0, next = 0; at < digits.length; at++) {
+    bits = (bits << 6) | BASE64.indexOf(digits[at])
+    if (at % 4 !== 0) bytes[next++] = bits >> (6 - 2 * (at % 4))
+  }
+  return bytes
+}
 
 // ------------------------------------------------------------------------------------ connection
 
 /** Runs `job` when all that waits for promises settled by now has run. */
-const afterPromises = globalThis.setImmediate ?? (globalThis.MessageChannel ? afterMessage : (job) => setTimeout(job, 0))
+const afterPromises =
+  typeof setImmediate !== 'undefined' ? setImmediate : typeof MessageChannel !== 'undefined' ? afterMessage : (job) => setTimeout(job, 0)
 
 function afterMessage(job) {
   const { port1, port2 } = new MessageChannel()
@@ -203,7 +359,7 @@ function afterMessage(job) {
 }
 
 /** Milliseconds; of use for differences alone. */
-const now = () => globalThis.performance?.now() ?? Date.now()
+const now = () => (typeof performance === 'undefined' ? Date : performance).now()
 
 /** What a client says in a heartbeat to leave for good. */
 const BYE = utf8.encode('bye')
@@ -232,13 +388,13 @@ class Connection {
 
   constructor(url, { WebSocket, user, connectTimeout, resume }, owner) {
     this.#owner = owner
+    const socket = new WebSocket(url)
+    this.#socket = socket
     this.ready = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.#connectTimer = setTimeout(() => {
       this.end(new ConnectionError('timeout', `no handshake with ${url} within ${connectTimeout} ms`))
     }, connectTimeout)
 
-    const socket = new WebSocket(url)
-    this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#sendJson(PackageType.HANDSHAKE, { sys: { type: 'tangelo-js', version: VERSION, resume }, user })
     socket.onmessage = (event) => this.#arrived(event.data)
@@ -248,7 +404,8 @@ class Connection {
   }
 
   send(type, body) {
-    if (!this.#ended) this.#socket.send(encodePackage(type, body))
+    // A buffer, which every container takes; not every one takes a view of it.
+    if (!this.#ended) this.#socket.send(encodePackage(type, body).buffer)
   }
 
   end(error) {
@@ -356,7 +513,12 @@ class Connection {
     const patience = 2 * this.#interval
     const silence = now() - this.#lastHeard
     if (silence >= patience) return this.end(new ConnectionError('silent', `nothing from the server for ${patience} ms`))
-    this.#watchdog = setTimeout(() => this.#watch(), patience - silence)
+    const due = now() + patience - silence
+    this.#watchdog = setTimeout(() => {
+      // A device that wakes up has its timers before its sockets: what came meanwhile is yet to be heard.
+      if (now() - due > this.#interval) this.#lastHeard = now() - this.#interval
+      this.#watch()
+    }, patience - silence)
   }
 }
 
@@ -489,7 +651,7 @@ export class Client {
   /** Use `connect`. */
   constructor(url, options) {
     this.#url = url
-    this.#options = { WebSocket: globalThis.WebSocket, resume: Boolean(options?.reconnect), ...DEFAULTS, ...options }
+    this.#options = { WebSocket: findWebSocket(), resume: Boolean(options?.reconnect), ...DEFAULTS, ...options }
     if (!this.#options.WebSocket) throw new TypeError('there is no WebSocket here: pass one as an option')
     const { reconnect } = this.#options
     this.#backoff = reconnect && { ...RECONNECT_DEFAULTS, ...(reconnect === true ? {} : reconnect) }
@@ -623,9 +785,8 @@ export class Client {
     if (this.#closed) return
     if (!this.#backoff || attempt > this.#backoff.attempts) return this.#finish('lost')
     const { initialDelay, maxDelay } = this.#backoff
-    const full = Math.min(maxDelay, initialDelay * 2 ** (attempt - 1))
-    // Jitter, so that the clients of a server that restarts do not all come back at once.
-    const delay = full * (0.5 + Math.random() / 2)
+    // Anywhere in a window that grows, so that the clients of a server that restarts do not all come back at once.
+    const delay = Math.random() * Math.min(maxDelay, initialDelay * 2 ** (attempt - 1))
     this.#retryTimer = setTimeout(() => this.#redial(attempt), delay)
     this.#events.call('reconnecting', { attempt, delay })
   }
@@ -683,30 +844,3 @@ export class Client {
  * stood once are tried again.
  */
 export const connect = (url, options) => Client.connect(url, options)
-
-/**
- * A `WebSocket` for containers that have none but a function that opens sockets, as mini-games have:
- * `connect(url, { WebSocket: socketOf(wx.connectSocket) })`.
- */
-export const socketOf = (connectSocket) =>
-  class {
-    #task
-
-    constructor(url) {
-      const task = connectSocket({ url })
-      this.#task = task
-      task.onOpen(() => this.onopen?.())
-      task.onMessage(({ data }) => this.onmessage?.({ data }))
-      task.onClose(() => this.onclose?.())
-      // Where opening fails, some containers tell the error and no close.
-      task.onError(() => this.onclose?.())
-    }
-
-    send({ buffer, byteOffset, byteLength }) {
-      this.#task.send({ data: buffer.slice(byteOffset, byteOffset + byteLength), fail: () => this.close() })
-    }
-
-    close() {
-      this.#task.close({ fail: () => {} })
-    }
-  }

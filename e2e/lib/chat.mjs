@@ -30,6 +30,11 @@ export class Layout {
     return this.clientPorts[`${id}.clientPort`]
   }
 
+  /** Where to go for a port that the gate has named. */
+  door(port) {
+    return port
+  }
+
   get gatePort() {
     return this.clientPort('gate-server-1')
   }

@@ -3,9 +3,13 @@
 //   const peer = await kind.open(port)     connected, hands shaken
 //   await peer.request(route, body)        the answer's body
 //   peer.pushes                            every push so far, as { route, body }
+//   peer.ended                             resolves when the client says that the connection is gone
 //   peer.close()
 //
+// A client that is told of the end before it was in rejects; so do requests that it leaves without an answer.
+//
 // All but our own are published packages that nobody here wrote, used as their users use them.
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -24,19 +28,23 @@ const require = createRequire(import.meta.url)
 class Peer {
   pushes = []
 
-  constructor(kind, { request, on, close, page }) {
+  constructor(kind, { request, on, ended, close, page, client }) {
     this.kind = kind
     this.page = page
-    this.request = (route, body) => soon(`${kind.name}: ${route}`, request(route, body))
+    this.client = client
+    this.ended = ended
+    const goes = ended.then(() => Promise.reject(gone()))
+    goes.catch(() => {})
+    this.request = (route, body) => soon(`${kind.name}: ${route}`, Promise.race([request(route, body), goes]))
     this.close = close
     for (const route of ROUTES) on(route, (body) => this.pushes.push({ route, body }))
   }
 }
 
 class Kind {
-  constructor(manifest, open) {
+  constructor(manifest, open, manner = '') {
     const { name, version } = JSON.parse(readFileSync(manifest))
-    this.name = name
+    this.name = name + manner
     this.version = version
     this.open = async (port) => new Peer(this, await soon(`${name} connects`, open(port)))
   }
@@ -46,16 +54,29 @@ class Kind {
   }
 }
 
+const gone = () => new Error('the connection is gone')
+const closes = (pomelo) => new Promise((resolve) => pomelo.on('close', resolve))
+
 // ---------------------------------------------------------------------------------- tangelo-client
 
-const tangelo = new Kind(new URL('../../clients/js/package.json', import.meta.url), async (port) => {
-  const client = await connect(`ws://${HOST}:${port}`, { WebSocket })
-  return {
-    request: (route, body) => client.request(route, body),
-    on: (route, listener) => client.on(route, listener),
-    close: () => client.close(),
-  }
-})
+const ours = (options, manner) =>
+  new Kind(
+    new URL('../../clients/js/package.json', import.meta.url),
+    async (port) => {
+      const client = await connect(`ws://${HOST}:${port}`, { WebSocket, ...options })
+      return {
+        client,
+        request: (route, body) => client.request(route, body),
+        on: (route, listener) => client.on(route, listener),
+        ended: new Promise((resolve) => client.when('close', resolve)),
+        close: () => client.close(),
+      }
+    },
+    manner,
+  )
+
+const tangelo = ours()
+const resuming = ours({ reconnect: { initialDelay: 5, maxDelay: 50 } }, ' (resuming)')
 
 // ----------------------------------------------------------------------- pomelo-jsclient-websocket
 
@@ -110,35 +131,63 @@ function protobuf(window) {
   window.module = {}
 }
 
-const jsWebsocket = new Kind(require.resolve('pomelo-jsclient-websocket/package.json'), async (port) => {
+async function openPage(port, params = {}, globals = {}) {
   const window = page()
+  Object.assign(window, globals)
   protobuf(window)
   scriptTag(window, 'pomelo-protocol/lib/protocol.js')
   scriptTag(window, 'pomelo-jsclient-websocket')
   const { pomelo } = window
+  const ended = closes(pomelo)
   const socket = await new Promise((resolve, reject) => {
     pomelo.on('error', reject)
-    pomelo.init({ host: HOST, port }, resolve)
+    ended.then(() => reject(gone()))
+    pomelo.init({ host: HOST, port, ...params }, resolve)
   })
   sockets.set(window, socket)
   return {
     page: window,
+    ended,
     request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
     on: (route, listener) => pomelo.on(route, listener),
     close: () => pomelo.disconnect(),
   }
-})
+}
+
+const jsManifest = require.resolve('pomelo-jsclient-websocket/package.json')
+const jsWebsocket = new Kind(jsManifest, (port) => openPage(port))
+
+// The same, signing what it says. The page brings the library for that, as the client's demo did.
+const rsa = {
+  generate(bits, exponent) {
+    const keys = generateKeyPairSync('rsa', { modulusLength: bits, publicExponent: parseInt(exponent, 16) })
+    this.key = keys.privateKey
+    this.n = BigInt(`0x${Buffer.from(keys.publicKey.export({ format: 'jwk' }).n, 'base64url').toString('hex')}`)
+    this.e = parseInt(exponent, 16)
+  },
+  signString(text, hash) {
+    return sign(hash, Buffer.from(text), this.key).toString('hex')
+  },
+}
+const jsWebsocketSigning = new Kind(jsManifest, (port) => openPage(port, { encrypt: true }, { rsa: { ...rsa } }))
 
 // ------------------------------------------------------------------- pomelo-nodejsclient-websocket
 
 const nodeWebsocket = new Kind(require.resolve('pomelo-nodejsclient-websocket/package.json'), async (port) => {
   const Pomelo = require('pomelo-nodejsclient-websocket')
   const pomelo = new Pomelo({ logger: quiet })
+  const ended = closes(pomelo)
+  // Its heartbeat goes on without a socket and throws, unless it is disconnected then.
+  ended.then(() => pomelo.disconnect())
   await new Promise((resolve, reject) => {
     pomelo.on('error', reject)
+    // All that it says where its socket does not open.
+    pomelo.on('io-error', () => reject(gone()))
+    ended.then(() => reject(gone()))
     pomelo.init({ host: HOST, port }, resolve)
   })
   return {
+    ended,
     request: (route, body) => new Promise((resolve) => pomelo.request(route, body, (_, reply) => resolve(reply))),
     on: (route, listener) => pomelo.on(route, listener),
     close: () => pomelo.disconnect(),
@@ -163,6 +212,13 @@ function mendTcpClient() {
   }
 }
 
+function* packagesOf(read) {
+  for (let at = 0, end; at < read.length; at = end) {
+    end = at + 4 + read.readUIntBE(at + 1, 3)
+    yield read.subarray(at, end)
+  }
+}
+
 const nodeTcp = new Kind(
   require.resolve('pomelo-node-tcp-client/package.json'),
   async (port) => {
@@ -170,8 +226,19 @@ const nodeTcp = new Kind(
     const Pomelo = require('pomelo-node-tcp-client')
     const pomelo = new Pomelo()
     pomelo.consoleLogs = false
-    await new Promise((resolve) => pomelo.init(HOST, port, {}, resolve))
+    const ended = new Promise((resolve) => (pomelo.onClose = resolve))
+    // It drops all but the first package of what it reads at once. The server leaves time between packages, but a
+    // machine that is busy enough joins two nevertheless.
+    const { onData } = pomelo
+    pomelo.onData = (read) => {
+      for (const whole of packagesOf(read)) onData.call(pomelo, whole)
+    }
+    await new Promise((resolve, reject) => {
+      ended.then(() => reject(gone()))
+      pomelo.init(HOST, port, {}, resolve)
+    })
     return {
+      ended,
       request: (route, body) => new Promise((resolve) => pomelo.request(route, body, resolve)),
       on: (route, listener) => pomelo.on(route, listener),
       // Its `disconnect` looks for a property that sockets do not have, and closes nothing.
@@ -180,5 +247,5 @@ const nodeTcp = new Kind(
   },
 )
 
-export { jsWebsocket, nodeWebsocket, tangelo }
+export { jsWebsocket, jsWebsocketSigning, nodeTcp, nodeWebsocket, resuming, tangelo }
 export const everyClient = [tangelo, jsWebsocket, nodeWebsocket, nodeTcp]

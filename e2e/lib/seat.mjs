@@ -16,7 +16,7 @@ export class Seat {
   /** Waits until this push has come, with this body. */
   sees(route, body) {
     const what = `${this.name} (${this.peer.kind.name}) sees ${route} ${JSON.stringify(body)}`
-    return until(what, () => this.count(route, body) > 0, 5_000)
+    return until(what, () => this.count(route, body) > 0)
   }
 
   /** How often this push has come. */
@@ -41,7 +41,7 @@ export async function queryEntry(kind, gatePort, body) {
 /** Goes the whole way in: gate, connector, room. Resolves with the seat and the answer to `enter`. */
 export async function enter(t, kind, layout, name, rid) {
   const { port } = await queryEntry(kind, layout.gatePort, { uid: name })
-  const peer = await kind.open(port)
+  const peer = await kind.open(layout.door(port))
   t.after(() => peer.close())
   const reply = plain(await peer.request('connector.entryHandler.enter', { username: name, rid }))
   return { seat: new Seat(peer, name, rid), reply }

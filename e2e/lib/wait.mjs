@@ -15,7 +15,7 @@ export async function until(what, question, within = 10_000) {
 }
 
 /** `promise`, or a failure after `within` milliseconds: nothing in these tests may wait for ever. */
-export async function soon(what, promise, within = 5_000) {
+export async function soon(what, promise, within = 10_000) {
   let timer
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${within} ms`)), within)

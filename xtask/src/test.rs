@@ -217,7 +217,13 @@ fn e2e() -> Result<()> {
         "--package",
         "chat",
         "--package",
+        "socketio",
+        "--package",
         "userservice",
+        "--package",
+        "gateway",
+        "--package",
+        "devices",
         "--package",
         "tangelo-cli",
     ];
@@ -227,7 +233,10 @@ fn e2e() -> Result<()> {
         command("npm")
             .arg("test")
             .env("CHAT_BIN", built.join("chat"))
+            .env("SOCKETIO_BIN", built.join("socketio"))
             .env("USERSERVICE_BIN", built.join("userservice"))
+            .env("GATEWAY_BIN", built.join("gateway"))
+            .env("DEVICES_BIN", built.join("devices"))
             .env("TANGELO_BIN", built.join("tangelo"))
             .current_dir(root().join("e2e")),
     )

@@ -134,7 +134,7 @@ test('nobody listening is unreachable', async () => {
   await assert.rejects(connect(`ws://127.0.0.1:${port}`, { WebSocket }), { code: 'unreachable' })
 })
 
-test('without a WebSocket it says what to do', { skip: 'WebSocket' in globalThis }, async () => {
+test('without a WebSocket and outside of a container it says what to do', { skip: 'WebSocket' in globalThis }, async () => {
   await assert.rejects(connect('ws://127.0.0.1:1'), /pass one as an option/)
 })
 
@@ -163,6 +163,18 @@ test('a silent server is given up after two intervals', async (t) => {
   const closed = next(client, 'close')
   assert.equal((await error).code, 'silent')
   assert.deepEqual(await closed, { reason: 'lost' })
+})
+
+test('a device that was asleep listens before it gives the server up', async (t) => {
+  const server = await serve(t, { handshake: { code: 200, sys: { heartbeat: 0.2 } } })
+  const client = await connected(t, server)
+  const errors = []
+  client.when('error', ({ code }) => errors.push(code))
+  const until = performance.now() + 1000
+  while (performance.now() < until);
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  assert.deepEqual(errors, [])
+  assert.equal(client.connected, true)
 })
 
 test('data alone keeps a server alive', async (t) => {
@@ -239,24 +251,84 @@ test('a lost connection ends what waits on it, and comes back as a new session',
   assert.equal(server.handshakes.length, 2)
 })
 
-test('attempts to come back are limited and spread', async (t) => {
-  const server = await serve(t)
-  // Every WebSocket after the first goes where nobody listens.
-  let first = true
-  class Fickle extends WebSocket {
+/** A WebSocket that reaches the server only where `reaches` says so of its turn. */
+const fickle = (reaches) => {
+  let turn = 0
+  return class extends WebSocket {
     constructor(url) {
-      super(first ? url : 'ws://127.0.0.1:1')
-      first = false
+      super(reaches(turn++) ? url : 'ws://127.0.0.1:1')
     }
   }
-  const client = await connected(t, server, { WebSocket: Fickle, reconnect: { initialDelay: 8, maxDelay: 16, attempts: 3 } })
-  const delays = []
-  client.when('reconnecting', ({ delay }) => delays.push(delay))
+}
+
+/** Chance that is known beforehand. */
+function seeded(t, seed) {
+  const drawn = []
+  const { mock } = t
+  mock.method(Math, 'random', () => {
+    seed = (seed * 48271) % 2147483647
+    drawn.push(seed / 2147483647)
+    return drawn.at(-1)
+  })
+  return drawn
+}
+
+test('attempts to come back lie anywhere in a window that doubles up to the longest delay', async (t) => {
+  const server = await serve(t)
+  const client = await connected(t, server, {
+    WebSocket: fickle((turn) => turn === 0),
+    reconnect: { initialDelay: 4, maxDelay: 20, attempts: 6 },
+  })
+  const drawn = seeded(t, 20)
+  const attempts = []
+  client.when('reconnecting', (detail) => attempts.push(detail))
   const closed = next(client, 'close')
   server.peers[0].socket.terminate()
   assert.deepEqual(await closed, { reason: 'lost' })
-  assert.equal(delays.length, 3)
-  for (const [i, most] of [8, 16, 16].entries()) assert.ok(delays[i] >= most / 2 && delays[i] <= most, `${delays}`)
+  const delays = drawn.filter((_, i) => i < 6).map((random, i) => random * [4, 8, 16, 20, 20, 20][i])
+  assert.deepEqual(attempts, delays.map((delay, i) => ({ attempt: i + 1, delay })))
+  assert.ok(drawn.some((random) => random < 0.5) && drawn.some((random) => random > 0.5), 'both halves of it')
+})
+
+test('the window is the first again after coming back', async (t) => {
+  const server = await serve(t)
+  // Lost, two failures, back; lost, one failure, back.
+  const client = await connected(t, server, {
+    WebSocket: fickle((turn) => [0, 3, 5].includes(turn)),
+    reconnect: { initialDelay: 4, maxDelay: 1000 },
+  })
+  const drawn = seeded(t, 5)
+  const delays = []
+  client.when('reconnecting', ({ delay }) => delays.push(delay))
+  for (const i of [0, 1]) {
+    const back = next(client, 'reconnect')
+    server.peers[i].socket.terminate()
+    await back
+  }
+  const windows = [4, 8, 16, 4, 8]
+  assert.deepEqual(delays, windows.map((most, i) => drawn[i] * most))
+})
+
+test('two clients of one server do not come back at the same time', async (t) => {
+  const server = await serve(t)
+  const delays = []
+  for (let i = 0; i < 8; i++) {
+    const client = await connected(t, server, { reconnect: true })
+    client.when('reconnecting', ({ delay }) => delays.push(delay))
+  }
+  for (const { socket } of server.peers) socket.terminate()
+  for (let i = 0; delays.length < 8 && i < 1000; i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  assert.equal(new Set(delays).size, 8)
+})
+
+test('a WebSocket that cannot be made rejects, and nothing is left of it', async () => {
+  class Broken {
+    constructor() {
+      throw new SyntaxError('no such address')
+    }
+  }
+  await assert.rejects(connect('nowhere', { WebSocket: Broken, connectTimeout: 1 }), SyntaxError)
+  await new Promise((resolve) => setTimeout(resolve, 20))
 })
 
 test('who is refused on coming back stays away', async (t) => {

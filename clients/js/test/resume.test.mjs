@@ -1,8 +1,6 @@
 // A client whose session outlives its connections.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import vm from 'node:vm'
 import WebSocket from 'ws'
 import { connect } from '../tangelo.js'
 import { HEARTBEAT, pkg, push, response, serve } from './server.mjs'
@@ -170,38 +168,4 @@ test('bad bytes are not asked for again', async (t) => {
   await assert.rejects(waiting, { code: 'lost' })
   await next(client, 'reconnect')
   assert.equal(server.handshakes[1].sys.resume, true)
-})
-
-test('runs where there is nothing but timers and a function that opens sockets', async (t) => {
-  const server = await serve(t, {
-    handshake: answers(fresh('one'), fresh('two', { received: 1 })),
-    onmessage: ({ id, body }, peer) => peer.send(response(id, body)),
-  })
-  // A container's own socket, which is none of the web's.
-  const connectSocket = ({ url }) => {
-    const socket = new WebSocket(url)
-    const task = {
-      onOpen: (call) => socket.on('open', () => call({})),
-      onMessage: (call) => socket.on('message', (data) => call({ data: inside.copy(data) })),
-      onClose: (call) => socket.on('close', () => call({})),
-      onError: (call) => socket.on('error', () => call({})),
-      send: ({ data }) => socket.send(new Uint8Array(data)),
-      close: () => socket.close(),
-    }
-    return task
-  }
-  const inside = vm.createContext({ setTimeout, clearTimeout })
-  const source = readFileSync(new URL('../tangelo.js', import.meta.url), 'utf8').replaceAll(/^export /gm, '')
-  vm.runInContext(`${source}; globalThis.api = { connect, socketOf }; globalThis.copy = (data) => new Uint8Array(data).buffer`, inside)
-  for (const missing of ['window', 'document', 'TextEncoder', 'performance', 'MessageChannel', 'console']) {
-    assert.equal(vm.runInContext(`typeof ${missing}`, inside), missing === 'console' ? 'object' : 'undefined')
-  }
-  const { connect, socketOf } = inside.api
-  const client = await connect(server.url, { WebSocket: socketOf(connectSocket), reconnect: { initialDelay: 1 } })
-  t.after(() => client.close())
-  assert.equal(await client.request('r', '你好 😀 é'), '你好 😀 é')
-  const resumed = next(client, 'resumed')
-  server.peers[0].socket.terminate()
-  await resumed
-  assert.equal(await client.request('r', 'again'), 'again')
 })

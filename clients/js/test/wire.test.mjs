@@ -80,3 +80,12 @@ test('text is encoded alike where the platform has nothing for it', () => {
   }
   for (const bad of [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80]]) assert.throws(() => wire.decodeUtf8(new Uint8Array(bad)))
 })
+
+test('binary messages as text, where a container has them so', () => {
+  for (let length = 0; length < 70; length++) {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 37 + length) % 256)
+    const text = Buffer.from(bytes).toString('base64')
+    assert.equal(wire.encodeBase64(bytes), text)
+    assert.deepEqual(wire.decodeBase64(text), bytes)
+  }
+})

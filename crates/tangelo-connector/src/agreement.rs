@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use tangelo_wire::pomelo::dictionary::Dictionary;
+use tangelo_wire::pomelo::{dictionary::Dictionary, pitaya::Serializer, signing::RsaKey};
 
 /// What both sides agreed on in the handshake. By default nothing: routes are text, bodies JSON.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,9 @@ pub struct Agreement {
     pub encoding: Option<Arc<Encoding>>,
     /// The client drops what it reads beside a package, so that it gets one at a time.
     pub paced: bool,
+    /// What the client signs its messages with: one whose signature is not good is
+    /// [unreadable](crate::Event::Unreadable). It needs the feature `signing`, without which none is.
+    pub signed_by: Option<RsaKey>,
 }
 
 /// How routes and bodies are written. Connections that have agreed on the same share one, and what is
@@ -21,6 +24,19 @@ pub struct Encoding {
     pub dictionary: Option<Arc<Dictionary>>,
     /// The bodies of some routes; none: JSON.
     pub bodies: Option<Arc<dyn BodyCodec>>,
+    /// Pitaya's dialect; none: Pomelo's.
+    pub pitaya: Option<Pitaya>,
+}
+
+/// What clients of Pitaya's read and write otherwise than those of Pomelo: bodies may be compressed, answers say
+/// whether they tell of a failure, and a kick has no body. They are told of routes as text: the codes are for
+/// what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pitaya {
+    /// How they read failures, and bodies that have no codec.
+    pub serializer: Serializer,
+    /// Whether they are told long bodies compressed. What they say may be in any case.
+    pub compression: bool,
 }
 
 /// How the bodies of some routes are written: JSON on this side, something else towards clients.

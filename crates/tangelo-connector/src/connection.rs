@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tangelo_wire::pomelo::{
     message::{self, Message},
     package,
+    pitaya::Inflating,
 };
 
 use crate::{Agreement, BodyError, Limits, Push};
@@ -52,13 +53,20 @@ pub trait Connection: Send {
     /// Writes what was queued, says goodbye as the protocol has it, and closes.
     fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// The handshake was judged, and this is what both sides agreed on. From here on the connection
+    /// The handshake was read, and this is what both sides agreed on. From here on the connection
     /// translates: its events have routes and JSON where the client writes something else, and what is
     /// queued goes out as the client reads it. Called once, before the answer is queued.
     fn agree(&mut self, agreement: &Agreement);
 
     /// The handshake is done: packages may be as long as configured.
     fn handshake_done(&mut self);
+
+    /// A token that says who its client is, where one came with the connection rather than in the handshake: of
+    /// HTTP the header `Authorization: Bearer`, or `token` in the query; of MQTT the password. It is asked for once.
+    /// Default: none.
+    fn take_token(&mut self) -> Option<String> {
+        None
+    }
 
     /// How long its client may be silent, where that is not said by heartbeats of Pomelo's. Default: none,
     /// they say it.
@@ -109,6 +117,8 @@ pub enum Outgoing<'a> {
         id: u32,
         /// The answer's body.
         body: &'a [u8],
+        /// It tells of a failure, which not every protocol says beside the body.
+        failed: bool,
     },
     /// Something unasked.
     Push(&'a Push),
@@ -152,6 +162,9 @@ pub enum Error {
     /// What is said does not fit the definition that the client has of it.
     #[error("not as its definition says: {0}")]
     Body(#[from] BodyError),
+    /// What came is not compressed as it says, or is too long.
+    #[error("bad message: compressed: {0}")]
+    Compression(#[from] Inflating),
     /// The client waits for too many answers.
     #[error("the client waits for more than {} answers", Limits::AWAITED)]
     TooManyAwaited,
@@ -174,9 +187,18 @@ pub enum Error {
     /// What was sent is not acknowledged, however often it is sent again.
     #[error("the client acknowledges nothing")]
     Unacknowledged,
+    /// What came is not what a client of socket.io says, or not how.
+    #[error("socket.io: {0}")]
+    SocketIo(String),
+    /// The protocol's own heartbeat is not answered.
+    #[error("the client does not answer heartbeats")]
+    Silent,
     /// The library that speaks the protocol has failed, mostly about what the client said.
     #[error("KCP: {0}")]
     Kcp(String),
+    /// What came is no MQTT, or something of it that is not offered.
+    #[error("MQTT: {0}")]
+    Mqtt(String),
     /// Code of the application failed or panicked: it accepts, receives, sends or decodes.
     #[error("custom connector: {0}")]
     Custom(String),

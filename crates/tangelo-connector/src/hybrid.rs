@@ -3,15 +3,15 @@
 //! The first byte tells them apart: a Pomelo package begins with its kind, 1 to 5, an HTTP request
 //! with a letter, TLS with 22. So the first bytes may come as slowly as they like.
 
-mod buffers;
+pub(crate) mod buffers;
 mod counted;
 #[cfg(feature = "echo")]
 pub(crate) mod echo;
 mod pace;
 pub(crate) mod package;
 mod tcp;
-mod upgrade;
-mod websocket;
+pub(crate) mod upgrade;
+pub(crate) mod websocket;
 
 use std::{
     io,
@@ -117,23 +117,14 @@ impl Connector for Hybrid {
     fn listen<'a>(&'a self, place: Place<'a>) -> Boxed<'a, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
             self.entrance.prepare()?;
-            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            for address in tokio::net::lookup_host((place.host, place.port)).await? {
-                match bind(address) {
-                    Ok(listener) => {
-                        let address = listener.local_addr()?;
-                        let listening = Listening {
-                            listener,
-                            address,
-                            limits: self.limits,
-                            entrance: Arc::new(self.entrance.clone()),
-                        };
-                        return Ok(Box::new(listening) as Box<dyn Listener>);
-                    }
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
+            let listener = bind_first(place).await?;
+            let listening = Listening {
+                address: listener.local_addr()?,
+                listener,
+                limits: self.limits,
+                entrance: Arc::new(self.entrance.clone()),
+            };
+            Ok(Box::new(listening) as Box<dyn Listener>)
         })
     }
 
@@ -144,6 +135,18 @@ impl Connector for Hybrid {
     fn entrance_mut(&mut self) -> Option<&mut Entrance> {
         Some(&mut self.entrance)
     }
+}
+
+/// Listens on the first address of a place that can be.
+pub(crate) async fn bind_first(place: Place<'_>) -> io::Result<TcpListener> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in tokio::net::lookup_host((place.host, place.port)).await? {
+        match bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

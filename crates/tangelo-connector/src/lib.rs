@@ -7,6 +7,8 @@
 //! * [`Hybrid`]: TCP and WebSocket on one port, speaking Pomelo's packages.
 //! * [`Udp`]: the same packages in datagrams.
 //! * `Kcp`, with the feature `kcp`: the same packages in a reliable stream over datagrams.
+//! * `Mqtt`, with the feature `mqtt`: MQTT 3.1.1 and 5 over TCP and WebSocket.
+//! * `SocketIo`, with the feature `socketio`: socket.io's events, and Pomelo's texts in them.
 //! * [`Custom`]: a connector of the application's own.
 //! * [`Entrance`]: what lies before them: TLS, proxies that speak for others, which pages may connect.
 //!
@@ -23,13 +25,20 @@ mod hybrid;
 mod kcp;
 mod limits;
 mod listener;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod networks;
+mod pitaya;
 mod protobuf;
 mod push;
+#[cfg(feature = "signing")]
+mod signing;
+#[cfg(feature = "socketio")]
+mod socketio;
 mod translation;
 mod udp;
 
-pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding};
+pub use agreement::{Agreement, BodyCodec, BodyError, Definition, Encoding, Pitaya};
 pub use connection::{Connection, Error, Event, Outgoing};
 pub use custom::Custom;
 pub use entrance::{BadOrigin, Entrance, ForwardHeader, Origins};
@@ -40,9 +49,14 @@ pub use hybrid::echo::echo_websocket;
 pub use kcp::Kcp;
 pub use limits::Limits;
 pub use listener::{Connector, Listener, Opening, Options, Place};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{Mqtt, MqttLimits};
 pub use networks::{BadNetwork, Networks};
 pub use protobuf::Protobuf;
 pub use push::Push;
+#[cfg(feature = "socketio")]
+pub use socketio::SocketIo;
 #[cfg(feature = "tls")]
 pub use tangelo_tls::{BadCertificate, Certificate};
+pub use tangelo_wire::pomelo::pitaya::{Inflating, Serializer};
 pub use udp::{SessionLimits, Udp};

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tangelo_wire::pomelo::{
     message,
     package::{self, Kind},
+    pitaya::Flags,
 };
 
 use crate::{BodyError, Encoding};
@@ -18,6 +19,8 @@ pub struct Push {
     body: Bytes,
     package: OnceLock<Bytes>,
     encoded: OnceLock<Box<Encoded>>,
+    #[cfg(feature = "socketio")]
+    is_json: OnceLock<bool>,
 }
 
 /// A push in one encoding, and behind it those in others: as many as there are encodings among
@@ -49,6 +52,8 @@ impl Push {
             body,
             package: OnceLock::new(),
             encoded: OnceLock::new(),
+            #[cfg(feature = "socketio")]
+            is_json: OnceLock::new(),
         })
     }
 
@@ -60,6 +65,15 @@ impl Push {
     /// What it says.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    /// What it says, if that is JSON; looked at once.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn json(&self) -> Option<&str> {
+        let is_json = *self
+            .is_json
+            .get_or_init(|| crate::socketio::json(&self.body).is_some());
+        is_json.then_some(std::str::from_utf8(&self.body).ok()?)
     }
 
     /// Bytes it takes in a queue.
@@ -104,20 +118,39 @@ impl Push {
     fn encode(&self, encoding: &Encoding) -> Result<Bytes, BodyError> {
         let dictionary = encoding.dictionary.as_ref();
         let code = dictionary.and_then(|dictionary| dictionary.code(&self.route));
+        let code = code.filter(|_| encoding.pitaya.is_none());
         let bodies = encoding.bodies.as_deref();
         let bodies = bodies.and_then(|bodies| Some((bodies, bodies.of_answers(&self.route)?)));
         let body = match bodies {
             Some((bodies, definition)) => Some(bodies.encode(definition, &self.body)?),
-            // The same as for everybody.
-            None if code.is_none() => return Ok(self.package().clone()),
             None => None,
         };
-        let body = body.as_deref().unwrap_or(&self.body);
+        let plain = match encoding.pitaya {
+            Some(pitaya) => pitaya.undefined(&self.body),
+            None => &self.body,
+        };
+        let deflated = encoding
+            .pitaya
+            .and_then(|pitaya| pitaya.deflate(body.as_deref().unwrap_or(plain)));
+        let flags = Flags {
+            compressed: deflated.is_some(),
+            failed: false,
+        };
+        let body = deflated.or(body);
+        if body.is_none() && code.is_none() && plain.len() == self.body.len() {
+            // The same as for everybody.
+            return Ok(self.package().clone());
+        }
+        let body = body.as_deref().unwrap_or(plain);
         let mut out = BytesMut::with_capacity(OVERHEAD + self.route.len() + body.len());
-        let written = package::encode_with(Kind::Data, &mut out, |out| match code {
-            Some(code) => message::encode_push_code(code, body, out),
-            None => message::encode_push(&self.route, body, out)
-                .expect("the route's length was checked"),
+        let written = package::encode_with(Kind::Data, &mut out, |out| {
+            let start = out.len();
+            match code {
+                Some(code) => message::encode_push_code(code, body, out),
+                None => message::encode_push(&self.route, body, out)
+                    .expect("the route's length was checked"),
+            }
+            flags.set(out.get_mut(start..).unwrap_or_default());
         });
         written.map_err(|error| BodyError(error.to_string()))?;
         Ok(out.freeze())
@@ -133,7 +166,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::{BodyCodec, Definition};
+    use crate::{BodyCodec, Definition, Pitaya, Serializer};
+    use tangelo_wire::pomelo::{dictionary::Dictionary, pitaya::inflate};
 
     /// Counts how often it encodes.
     #[derive(Debug, Default)]
@@ -169,8 +203,8 @@ mod tests {
         let codec = Arc::<Counting>::default();
         let bodies = Arc::clone(&codec) as Arc<dyn BodyCodec>;
         let encoding = Encoding {
-            dictionary: None,
             bodies: Some(bodies),
+            ..Encoding::default()
         };
         (codec, Arc::new(encoding))
     }
@@ -192,6 +226,40 @@ mod tests {
         }
         let counts = [first.0, second.0].map(|codec| codec.0.load(Ordering::SeqCst));
         assert_eq!(counts, [2, 1]);
+    }
+
+    #[test]
+    fn clients_of_pitayas_are_told_routes_as_text_and_long_bodies_compressed() {
+        let pitaya = Pitaya {
+            serializer: Serializer::Protobuf,
+            compression: true,
+        };
+        let routes: [&str; 0] = [];
+        let dictionary = Dictionary::new(routes, ["on"]).expect("a dictionary");
+        let encoding = |pitaya| {
+            Arc::new(Encoding {
+                dictionary: Some(Arc::new(dictionary.clone())),
+                pitaya,
+                ..Encoding::default()
+            })
+        };
+        let (pomelo, pitaya) = (encoding(None), encoding(Some(pitaya)));
+        let short = Push::new("on", "xy").expect("a push");
+        let coded = short.package_in(&pomelo).expect("it fits");
+        assert_eq!(coded, &[4, 0, 0, 5, 7, 0, 1, b'x', b'y'][..]);
+        let package = short.package_in(&pitaya).expect("it fits");
+        assert_eq!(package.as_ptr(), short.package().as_ptr(), "as everybody's");
+        let empty = Push::new("on", "{}").expect("a push");
+        let package = empty.package_in(&pitaya).expect("it fits");
+        assert_eq!(package, &[4, 0, 0, 4, 6, 2, b'o', b'n'][..]);
+        let long = Push::new("on", vec![b'x'; 1000]).expect("a push");
+        let package = long.package_in(&pitaya).expect("it fits");
+        assert_eq!(&package[4..8], &[0x16, 2, b'o', b'n'][..]);
+        assert_eq!(inflate(&package[8..], 1000), Ok(long.body().clone()));
+        assert_eq!(
+            long.package_in(&pomelo).expect("it fits").len(),
+            4 + 3 + 1000
+        );
     }
 
     #[test]

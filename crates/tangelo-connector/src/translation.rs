@@ -7,6 +7,8 @@ use tangelo_wire::pomelo::{
     json,
     message::{self, Kind, Message, Route},
     package,
+    pitaya::{self, Flags},
+    signing::RsaKey,
 };
 
 use crate::{
@@ -19,15 +21,25 @@ pub(crate) struct Translation {
     encoding: Arc<Encoding>,
     /// How the answers are written that the client waits for. Those in JSON are not here.
     awaited: HashMap<u32, Definition>,
+    /// Bytes of a body that came compressed.
+    longest: usize,
+    signed_by: Option<RsaKey>,
 }
 
 impl Translation {
-    /// None if there is nothing to translate.
-    pub(crate) fn agreed(agreement: &Agreement) -> Option<Box<Self>> {
-        let encoding = Arc::clone(agreement.encoding.as_ref()?);
+    /// None if there is nothing to translate. A body that comes compressed has `longest` bytes at the most.
+    pub(crate) fn agreed(agreement: &Agreement, longest: usize) -> Option<Box<Self>> {
+        let signed_by = agreement.signed_by.clone();
+        let encoding = match &agreement.encoding {
+            Some(encoding) => Arc::clone(encoding),
+            None if signed_by.is_some() => Arc::default(),
+            None => return None,
+        };
         Some(Box::new(Self {
             encoding,
             awaited: HashMap::new(),
+            longest,
+            signed_by,
         }))
     }
 
@@ -37,7 +49,25 @@ impl Translation {
 
     /// What a client says. A code that stands for no route stays one: whoever answers says so.
     pub(crate) fn hear(&mut self, message: Message) -> Result<Event, Error> {
-        let Self { encoding, awaited } = self;
+        match (self.translate(message)?, &self.signed_by) {
+            (Event::Message(message), Some(key)) => check(message, key),
+            (event, _) => Ok(event),
+        }
+    }
+
+    fn translate(&mut self, message: Message) -> Result<Event, Error> {
+        let Self {
+            encoding,
+            awaited,
+            longest,
+            ..
+        } = self;
+        let message = match encoding.pitaya {
+            Some(_) if message.is_compressed() => {
+                message.with_body(&pitaya::inflate(message.body(), *longest)?)
+            }
+            _ => message,
+        };
         let (route, is_code) = match message.route() {
             _ if message.kind() == Kind::Response => (None, false),
             Route::Name(name) => (std::str::from_utf8(name).ok(), false),
@@ -88,21 +118,69 @@ impl Translation {
     /// Appends the answer to a request as a package.
     pub(crate) fn respond(
         &mut self,
-        id: u32,
+        (id, failed): (u32, bool),
         body: &[u8],
         out: &mut BytesMut,
     ) -> Result<(), Error> {
-        let definition = self.awaited.get(&id);
-        let encoded = match (definition, self.encoding.bodies.as_deref()) {
-            (Some(definition), Some(bodies)) => Some(answer(bodies, *definition, body)?),
+        let (definition, pitaya) = (self.awaited.get(&id), self.encoding.pitaya);
+        let encoded = match (definition, self.encoding.bodies.as_deref(), pitaya) {
+            (_, _, Some(pitaya)) if failed => Some(pitaya::failure(pitaya.serializer, body)),
+            (Some(definition), Some(bodies), _) => Some(answer(bodies, *definition, body)?),
             _ => None,
         };
-        let body = encoded.as_deref().unwrap_or(body);
+        let body = match (&encoded, pitaya) {
+            (Some(encoded), _) => encoded,
+            (None, Some(pitaya)) => pitaya.undefined(body),
+            (None, None) => body,
+        };
+        let deflated = pitaya.and_then(|pitaya| pitaya.deflate(body));
+        let flags = Flags {
+            compressed: deflated.is_some(),
+            failed: failed && pitaya.is_some(),
+        };
+        let body = deflated.as_deref().unwrap_or(body);
         package::encode_with(package::Kind::Data, out, |out| {
+            let start = out.len();
             message::encode_response(id, body, out);
+            flags.set(out.get_mut(start..).unwrap_or_default());
         })?;
         self.awaited.remove(&id);
         Ok(())
+    }
+
+    /// What a kick says.
+    pub(crate) fn kick<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        match self.encoding.pitaya {
+            Some(_) => &[],
+            None => body,
+        }
+    }
+}
+
+/// The message without its signature, if that is good.
+fn check(message: Message, key: &RsaKey) -> Result<Event, Error> {
+    let route = match message.route() {
+        Route::Name(route) if message.kind() != Kind::Response => route,
+        // Nobody takes it.
+        _ => return Ok(Event::Message(message)),
+    };
+    #[cfg(feature = "signing")]
+    let body = crate::signing::checked(key, message.body());
+    #[cfg(not(feature = "signing"))]
+    let body: Option<Vec<u8>> = {
+        let _ = key;
+        None
+    };
+    match body {
+        Some(body) => Ok(Event::Message(message.with(route, &body)?)),
+        None => Ok(Event::Unreadable {
+            id: match message.kind() {
+                Kind::Request => message.id(),
+                Kind::Notify | Kind::Response | Kind::Push => 0,
+            },
+            route: Bytes::copy_from_slice(route),
+            problem: "the signature is not good".to_owned(),
+        }),
     }
 }
 
@@ -121,7 +199,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Protobuf;
+    use crate::{Pitaya, Protobuf};
     use tangelo_wire::pomelo::protobuf::{Definitions, Dialect, ProtoMessage};
 
     fn translation() -> Box<Translation> {
@@ -130,12 +208,12 @@ mod tests {
         let (server, _) = Definitions::new(&messages, Dialect::Pomelo);
         let agreement = Agreement {
             encoding: Some(Arc::new(Encoding {
-                dictionary: None,
                 bodies: Some(Arc::new(Protobuf::new(Definitions::default(), server))),
+                ..Encoding::default()
             })),
-            paced: false,
+            ..Agreement::default()
         };
-        Translation::agreed(&agreement).expect("something to translate")
+        Translation::agreed(&agreement, 100).expect("something to translate")
     }
 
     fn request(id: u32, route: &str) -> Message {
@@ -146,7 +224,7 @@ mod tests {
 
     #[test]
     fn without_an_encoding_there_is_nothing_to_translate() {
-        assert!(Translation::agreed(&Agreement::default()).is_none());
+        assert!(Translation::agreed(&Agreement::default(), 100).is_none());
     }
 
     #[test]
@@ -162,7 +240,7 @@ mod tests {
         let more = translation.hear(request(most + 1, "a.b.c"));
         assert!(matches!(more, Err(Error::TooManyAwaited)), "{more:?}");
         let mut out = BytesMut::new();
-        assert!(translation.respond(7, b"{}", &mut out).is_ok());
+        assert!(translation.respond((7, false), b"{}", &mut out).is_ok());
         assert!(translation.hear(request(most + 1, "a.b.c")).is_ok());
     }
 
@@ -171,11 +249,40 @@ mod tests {
         let mut translation = translation();
         let mut out = BytesMut::new();
         assert!(translation.hear(request(1, "a.b.c")).is_ok());
-        let unfit = translation.respond(1, br#"{"code":"none"}"#, &mut out);
+        let unfit = translation.respond((1, false), br#"{"code":"none"}"#, &mut out);
         assert!(matches!(unfit, Err(Error::Body(_))) && out.is_empty());
-        assert!(translation.respond(1, br#"{"code":500}"#, &mut out).is_ok());
+        assert!(
+            translation
+                .respond((1, true), br#"{"code":500}"#, &mut out)
+                .is_ok()
+        );
         assert_eq!(out, [4, 0, 0, 5, 4, 1, 8, 0xf4, 3][..]);
         assert!(translation.awaited.is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_told_to_a_client_of_pitayas_without_a_definition_and_ends_the_wait() {
+        let mut translation = translation();
+        let bodies = translation.encoding.bodies.clone();
+        translation.encoding = Arc::new(Encoding {
+            bodies,
+            pitaya: Some(Pitaya::default()),
+            ..Encoding::default()
+        });
+        let mut out = BytesMut::new();
+        for (failed, package) in [
+            (false, &[4, 0, 0, 5, 4, 1, 8, 0xf4, 3][..]),
+            (
+                true,
+                b"\x04\0\0\x1d\x24\x01{\"code\":\"PIT-500\",\"msg\":\"\"}",
+            ),
+        ] {
+            assert!(translation.hear(request(1, "a.b.c")).is_ok());
+            let told = translation.respond((1, failed), br#"{"code":500}"#, &mut out);
+            assert!(told.is_ok() && translation.awaited.is_empty());
+            assert_eq!(out.split(), package);
+        }
+        assert_eq!(translation.kick(b"{}"), b"");
     }
 
     #[test]
@@ -184,7 +291,7 @@ mod tests {
         assert!(translation.hear(request(1, "a.b.c")).is_ok());
         assert!(translation.hear(request(1, "x.y.z")).is_ok());
         let mut out = BytesMut::new();
-        assert!(translation.respond(1, b"{}", &mut out).is_ok());
+        assert!(translation.respond((1, false), b"{}", &mut out).is_ok());
         assert_eq!(out, [4, 0, 0, 4, 4, 1, b'{', b'}'][..]);
     }
 }

@@ -19,13 +19,9 @@ pub mod session;
 pub use backend::Backends;
 pub use body::Body;
 pub use exchange::{Client, Exchange, Output};
+pub use ipnet::IpNet;
 pub use openapi::OpenApi;
 pub use serve::{
     AccessLine, AccessLog, Bound, Code, Compression, Gateway, GatewayBuilder, Limits, LoadErrors,
-    StartError, TracingLog,
+    Loaded, StartError, TracingLog,
 };
-
-/// The code of the page that shows all this compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/gateway.md")]
-struct Pages;

@@ -26,7 +26,7 @@ pub use self::{
     access_log::{AccessLine, AccessLog, TracingLog},
     builder::{GatewayBuilder, StartError},
     compress::Compression,
-    gateway::{Bound, Gateway},
+    gateway::{Bound, Gateway, Loaded},
     limits::Limits,
     load::LoadErrors,
     problem::Code,

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -75,6 +75,22 @@ impl ServerContext {
             variables: Mutex::default(),
         }));
         request.context = Some(context.clone());
+        context
+    }
+
+    /// The context of a request that came from outside of krpc, by HTTP for example: whom it came from,
+    /// W3C's `traceparent` if it brought one, and otherwise whether its trace may be sampled. What is no
+    /// `traceparent` counts as none.
+    pub fn of_client(
+        request: &mut Request,
+        client: SocketAddr,
+        traceparent: Option<&str>,
+        may_be_sampled: bool,
+    ) -> Self {
+        let context = Self::of(request);
+        let trace = Trace::of_client(client, traceparent, may_be_sampled);
+        // What is there already was read by somebody.
+        let _ = context.0.trace.set(trace);
         context
     }
 

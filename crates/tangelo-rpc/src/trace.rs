@@ -56,6 +56,34 @@ impl Trace {
         trace
     }
 
+    /// The first of a trace, for what came from outside of krpc: as part of the trace that `traceparent`
+    /// names, if it is one.
+    pub(crate) fn of_client(
+        client: SocketAddr,
+        traceparent: Option<&str>,
+        may_be_sampled: bool,
+    ) -> Self {
+        let brought = traceparent.and_then(|text| Some((text, parts(text)?)));
+        let mut trace = Self {
+            peers: client.to_string(),
+            span_id: "0.1".to_owned(),
+            ..Self::default()
+        };
+        let is_sampled = match brought {
+            Some((text, (trace_id, is_sampled))) => {
+                trace_id.clone_into(&mut trace.trace_id);
+                trace.set_traceparent(text);
+                is_sampled
+            }
+            None => {
+                trace.trace_id = fresh_id();
+                may_be_sampled
+            }
+        };
+        trace.sample_flag = if is_sampled { 0 } else { 2 };
+        trace
+    }
+
     /// What goes with a call made now: the next one of the request that is being answered, or the first
     /// of a trace.
     pub(crate) fn of_call(serving: Option<&ServerContext>, sample_rate: u32) -> Self {
@@ -166,6 +194,25 @@ impl Trace {
     }
 }
 
+/// The id of the trace that a `traceparent` names, and whether it is sampled.
+fn parts(traceparent: &str) -> Option<(&str, bool)> {
+    let is_hex = |text: &str, length: usize| {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        text.len() == length && text.bytes().all(is_digit)
+    };
+    let is_id = |text: &str, length| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
+    let mut parts = traceparent.split('-');
+    let (version, trace_id) = (parts.next()?, parts.next()?);
+    let (parent, flags) = (parts.next()?, parts.next()?);
+    let is_one = version == "00"
+        && is_id(trace_id, 32)
+        && is_id(parent, 16)
+        && is_hex(flags, 2)
+        && parts.next().is_none();
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    is_one.then_some((trace_id, flags & 1 == 1))
+}
+
 /// 32 hexadecimal digits.
 pub(crate) fn fresh_id() -> String {
     format!("{:032x}", fastrand::u128(1..))
@@ -218,6 +265,28 @@ mod tests {
             "what is no tag would make krpc's own close"
         );
         assert_eq!(trace.tag("k1").unwrap(), "x=y");
+    }
+
+    #[test]
+    fn what_comes_from_outside_belongs_to_the_trace_it_names() {
+        let client = "10.0.0.1:4000".parse().unwrap();
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for (flags, sample_flag) in [("01", 0), ("00", 2), ("03", 0)] {
+            let text = format!("00-{id}-00f067aa0ba902b7-{flags}");
+            let trace = Trace::of_client(client, Some(&text), true);
+            assert_eq!((&*trace.trace_id, trace.sample_flag), (id, sample_flag));
+            assert_eq!(trace.traceparent(), text);
+            assert_eq!((&*trace.peers, &*trace.span_id), ("10.0.0.1:4000", "0.1"));
+        }
+        let zeros = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
+        let long = format!("00-{id}-00f067aa0ba902b7-01-x");
+        for none in ["", "x", "00-1-2-01", &zeros, &long, &id.to_uppercase()] {
+            let trace = Trace::of_client(client, Some(none), false);
+            assert_eq!((trace.trace_id.len(), trace.sample_flag), (32, 2), "{none}");
+            assert_ne!(trace.trace_id, id);
+            assert_eq!(trace.tags, "");
+        }
+        assert_eq!(Trace::of_client(client, None, true).sample_flag, 0);
     }
 
     #[test]

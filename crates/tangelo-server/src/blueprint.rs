@@ -10,7 +10,7 @@ use crate::{
     Channel, Context, Handlers, Limits, Member, Resume, SingleSession, States,
     channel::{OnLeave, PushFilters},
     component::Components,
-    connections, encodings,
+    connections, encodings, greeting,
     life_cycle::{Hooks, ServerEvents},
     limits::FOREVER,
     pipeline::Pipeline,
@@ -30,6 +30,7 @@ pub struct Blueprint {
     pub(crate) states: States,
     pub(crate) connections: connections::Plan,
     pub(crate) encodings: encodings::Plan,
+    pub(crate) greeting: greeting::Plan,
     pub(crate) services: Vec<MakeService>,
     pub(crate) components: Components,
     pub(crate) hooks: Hooks,
@@ -63,6 +64,7 @@ impl Blueprint {
             states: States::default(),
             connections: connections::Plan::default(),
             encodings: encodings::Plan::default(),
+            greeting: greeting::Plan::default(),
             services: Vec::new(),
             components: Components::default(),
             hooks: Hooks::default(),
@@ -211,6 +213,7 @@ impl Blueprint {
         let mut mistakes = self.mistakes.clone();
         mistakes.extend(self.jobs.mistakes());
         mistakes.extend(self.encodings.mistakes());
+        mistakes.extend(self.greeting.mistakes());
         mistakes.extend(self.resume.into_iter().flat_map(Resume::mistakes));
         mistakes
     }

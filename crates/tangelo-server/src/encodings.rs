@@ -1,17 +1,23 @@
 //! Codes for routes and definitions of bodies: what a blueprint says of them, and what a client gets.
 
 mod decode_io;
+mod definitions;
+mod reload;
 
 use std::sync::Arc;
 
-use tangelo_connector::{BodyCodec, Encoding, Protobuf};
+use parking_lot::Mutex;
+use tangelo_connector::{BodyCodec, Encoding, Pitaya, Protobuf, Serializer};
 use tangelo_wire::pomelo::{
     dictionary::{self, Dictionary},
     handshake::{Hello, Told},
+    pitaya,
     protobuf::{Definitions, Dialect, ProtoMessage},
 };
 
-use self::decode_io::DecodeIo;
+use self::reload::Source;
+pub(crate) use self::reload::{Current, follow};
+pub use self::{definitions::ClientDefinitions, reload::BadDefinitions};
 use crate::Blueprint;
 
 /// What a blueprint says.
@@ -19,13 +25,13 @@ use crate::Blueprint;
 pub(crate) struct Plan {
     use_dict: Option<bool>,
     use_protobuf: Option<bool>,
-    /// What the application adds to the dictionary; none: it has said nothing of one.
-    added: Option<Vec<String>>,
     /// Routes of handlers on servers of other types.
     elsewhere: Vec<String>,
-    client: Vec<ProtoMessage>,
-    server: Vec<ProtoMessage>,
-    decode_io: Option<DecodeIo>,
+    pitaya_serializer: Serializer,
+    /// None: it is.
+    pitaya_compression: Option<bool>,
+    definitions: ClientDefinitions,
+    source: Option<Source>,
 }
 
 impl Blueprint {
@@ -35,10 +41,8 @@ impl Blueprint {
     /// Called again, it adds. A server does not start with more than
     /// [65,535](tangelo_wire::pomelo::dictionary::MAX_ROUTES) routes.
     #[must_use]
-    pub fn dictionary(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let added = self.encodings.added.get_or_insert_default();
-        added.extend(routes.into_iter().map(Into::into));
-        self
+    pub fn dictionary(self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.change_definitions(|definitions| definitions.dictionary(routes))
     }
 
     /// Routes of handlers on servers of other types: the [dictionary](Self::dictionary) has codes for
@@ -55,10 +59,8 @@ impl Blueprint {
     ///
     /// Called again, it adds. A definition with a mistake keeps the server from starting.
     #[must_use]
-    pub fn client_protos(mut self, json: &str) -> Self {
-        let messages = self.read_protos("client_protos", json);
-        add(&mut self.encodings.client, messages);
-        self
+    pub fn client_protos(self, json: &str) -> Self {
+        self.change_definitions(|definitions| definitions.client_protos(json))
     }
 
     /// How clients read the answers to some requests, and some pushes, in the form of Pomelo's
@@ -67,10 +69,8 @@ impl Blueprint {
     /// As [`client_protos`](Self::client_protos). An answer that does not fit is logged, and answered 500: so
     /// give answers an `optional uInt32 code`, or their clients hear of no failure's code.
     #[must_use]
-    pub fn server_protos(mut self, json: &str) -> Self {
-        let messages = self.read_protos("server_protos", json);
-        add(&mut self.encodings.server, messages);
-        self
+    pub fn server_protos(self, json: &str) -> Self {
+        self.change_definitions(|definitions| definitions.server_protos(json))
     }
 
     /// The same as [`client_protos`](Self::client_protos) and [`server_protos`](Self::server_protos), read
@@ -78,13 +78,11 @@ impl Blueprint {
     /// bodies are JSON.
     #[must_use]
     pub fn proto_messages(
-        mut self,
+        self,
         client: impl IntoIterator<Item = ProtoMessage>,
         server: impl IntoIterator<Item = ProtoMessage>,
     ) -> Self {
-        add(&mut self.encodings.client, client);
-        add(&mut self.encodings.server, server);
-        self
+        self.change_definitions(|definitions| definitions.proto_messages(client, server))
     }
 
     /// How some bodies are written as Google's protobuf, in the JSON form of ProtoBuf.js (3 to 5) that its
@@ -95,12 +93,8 @@ impl Blueprint {
     /// A body has [1 MiB](tangelo_reflect::protobuf_js::MAX_BODY) at the most. As with the others, an answer that
     /// does not fit is answered 500.
     #[must_use]
-    pub fn decode_io_protos(mut self, client: &str, server: &str) -> Self {
-        match DecodeIo::parse(client, server) {
-            Ok(messages) => self.encodings.decode_io = Some(messages),
-            Err(error) => self.mistakes.push(format!("decode_io_protos: {error}")),
-        }
-        self
+    pub fn decode_io_protos(self, client: &str, server: &str) -> Self {
+        self.change_definitions(|definitions| definitions.decode_io_protos(client, server))
     }
 
     /// Whether clients are told the codes of routes. Default: if [`dictionary`](Self::dictionary) was
@@ -118,9 +112,34 @@ impl Blueprint {
         self
     }
 
+    /// How clients of Pitaya's write and read bodies; they are told so in the handshake. Default
+    /// [`Serializer::Json`].
+    ///
+    /// With [`Serializer::Protobuf`] the bodies that [`decode_io_protos`](Self::decode_io_protos) defines are JSON
+    /// here; others stay as they are, for handlers that read and write bytes. Failures are Pitaya's message `Error`.
+    #[must_use]
+    pub fn pitaya_serializer(mut self, serializer: Serializer) -> Self {
+        self.encodings.pitaya_serializer = serializer;
+        self
+    }
+
+    /// Whether clients of Pitaya's are told bodies of 128 bytes and more compressed, where that makes them shorter.
+    /// What they say may be compressed in any case. Default `true`; Pitaya's
+    /// `pitaya.handler.messages.compression`.
+    #[must_use]
+    pub fn pitaya_compression(mut self, whether: bool) -> Self {
+        self.encodings.pitaya_compression = Some(whether);
+        self
+    }
+
     /// Whether clients are told the codes of routes.
     pub fn uses_dict(&self) -> bool {
         self.encodings.uses_dict()
+    }
+
+    /// What was said so far of its dictionary and its definitions.
+    pub fn client_definitions(&self) -> &ClientDefinitions {
+        &self.encodings.definitions
     }
 
     /// The routes of its handlers.
@@ -128,55 +147,89 @@ impl Blueprint {
         self.pipeline.routes()
     }
 
-    fn read_protos(&mut self, what: &str, json: &str) -> Vec<ProtoMessage> {
-        match ProtoMessage::parse(json) {
-            Ok(messages) => {
-                let (_, problems) = Definitions::new(&messages, Dialect::Extended);
-                let problems = problems.iter().map(|problem| format!("{what}: {problem}"));
-                self.mistakes.extend(problems);
-                messages
-            }
-            Err(error) => {
-                self.mistakes.push(format!("{what}: {error}"));
-                Vec::new()
-            }
-        }
-    }
-}
-
-/// The later counts of two of one name.
-fn add(known: &mut Vec<ProtoMessage>, more: impl IntoIterator<Item = ProtoMessage>) {
-    for message in more {
-        match known.iter_mut().find(|known| known.name == message.name) {
-            Some(known) => *known = message,
-            None => known.push(message),
-        }
+    /// Changes what was said so far of its dictionary and its definitions.
+    #[must_use]
+    pub fn change_definitions(
+        mut self,
+        change: impl FnOnce(ClientDefinitions) -> ClientDefinitions,
+    ) -> Self {
+        let definitions = std::mem::take(&mut self.encodings.definitions);
+        self.encodings.definitions = change(definitions);
+        self
     }
 }
 
 impl Plan {
-    pub(crate) fn mistakes(&self) -> Option<String> {
-        let both = self.decode_io.is_some() && !(self.client.is_empty() && self.server.is_empty());
-        both.then(|| "decode_io_protos, or client_protos and server_protos: not both".to_owned())
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        self.definitions.mistakes()
     }
 
     fn uses_dict(&self) -> bool {
-        self.use_dict.unwrap_or(self.added.is_some())
+        self.use_dict.unwrap_or(self.definitions.added.is_some())
     }
 
     /// `here` are the routes of the server's own handlers.
     pub(crate) fn start(
         self,
         here: impl Iterator<Item = String>,
+    ) -> Result<Current, dictionary::Error> {
+        let uses_dict = self.uses_dict();
+        let handlers = here.chain(self.elsewhere);
+        let manner = Manner {
+            handlers: uses_dict.then(|| handlers.collect()),
+            uses_protobuf: self.use_protobuf.unwrap_or(true),
+            pitaya: Pitaya {
+                serializer: self.pitaya_serializer,
+                compression: self.pitaya_compression.unwrap_or(true),
+            },
+        };
+        let now = manner.make(&self.definitions)?;
+        Ok(Current {
+            manner,
+            now: Mutex::new(Arc::new(now)),
+            source: self.source,
+        })
+    }
+}
+
+/// What stays as it is, whatever definitions there are.
+#[derive(Debug, Default)]
+pub(super) struct Manner {
+    /// The routes of all handlers; none: clients are told no codes.
+    handlers: Option<Vec<String>>,
+    uses_protobuf: bool,
+    pitaya: Pitaya,
+}
+
+impl Manner {
+    pub(super) fn make(
+        &self,
+        definitions: &ClientDefinitions,
     ) -> Result<Encodings, dictionary::Error> {
         let mut dictionary = None;
-        if self.uses_dict() {
-            let handlers = here.chain(self.elsewhere);
-            let all = Dictionary::new(handlers, self.added.unwrap_or_default())?;
+        if let Some(handlers) = &self.handlers {
+            let added = definitions.added.iter().flatten();
+            let all = Dictionary::new(handlers, added)?;
             dictionary = (!all.is_empty()).then(|| Arc::new(all));
         }
-        let uses_protobuf = self.use_protobuf.unwrap_or(true);
-        let decode_io = self.decode_io.filter(|_| uses_protobuf).map(Arc::new);
+        let decode_io = definitions.decode_io.clone();
+        let decode_io = decode_io.filter(|_| self.uses_protobuf).map(Arc::new);
+        let pitaya = Offered {
+            dictionary: None,
+            protos: None,
+            pitaya: Some(pitaya::Told::new(
+                dictionary.as_deref(),
+                self.pitaya.serializer,
+            )),
+            encoding: Arc::new(Encoding {
+                dictionary: dictionary.clone(),
+                bodies: decode_io
+                    .clone()
+                    .filter(|_| self.pitaya.serializer == Serializer::Protobuf)
+                    .map(|messages| messages as Arc<dyn BodyCodec>),
+                pitaya: Some(self.pitaya),
+            }),
+        };
         let offer = |dialect| {
             let mut protos = None;
             let mut bodies = None;
@@ -185,9 +238,9 @@ impl Plan {
                 // The same for everybody: nothing of it is extended.
                 protos = Some(Told::protos(client, server, Dialect::Pomelo));
                 bodies = Some(Arc::clone(messages) as Arc<dyn BodyCodec>);
-            } else if uses_protobuf {
-                let (client, _) = Definitions::new(&self.client, dialect);
-                let (server, _) = Definitions::new(&self.server, dialect);
+            } else if self.uses_protobuf {
+                let (client, _) = Definitions::new(&definitions.client, dialect);
+                let (server, _) = Definitions::new(&definitions.server, dialect);
                 if !client.is_empty() || !server.is_empty() {
                     protos = Some(Told::protos(
                         &client.describe(),
@@ -202,6 +255,7 @@ impl Plan {
         Ok(Encodings {
             pomelo: offer(Dialect::Pomelo),
             extended: offer(Dialect::Extended),
+            pitaya: Some(pitaya),
         })
     }
 }
@@ -212,6 +266,8 @@ pub(crate) struct Encodings {
     pomelo: Option<Offered>,
     /// For those that ask for it.
     extended: Option<Offered>,
+    /// For clients of Pitaya's; a front end always has it.
+    pitaya: Option<Offered>,
 }
 
 /// What one kind of client is offered, put together once.
@@ -220,6 +276,7 @@ pub(crate) struct Offered {
     pub(crate) encoding: Arc<Encoding>,
     pub(crate) dictionary: Option<Told>,
     pub(crate) protos: Option<Told>,
+    pub(crate) pitaya: Option<pitaya::Told>,
 }
 
 impl Offered {
@@ -234,14 +291,33 @@ impl Offered {
         Some(Self {
             dictionary: dictionary.as_deref().map(Told::dictionary),
             protos,
-            encoding: Arc::new(Encoding { dictionary, bodies }),
+            pitaya: None,
+            encoding: Arc::new(Encoding {
+                dictionary,
+                bodies,
+                pitaya: None,
+            }),
         })
     }
 }
 
 impl Encodings {
+    /// Whether clients are told the same by others.
+    fn is_as(&self, other: &Self) -> bool {
+        let told = |offered: &Option<Offered>| {
+            let version = |told: &Option<Told>| told.as_ref().map(|told| told.version().to_owned());
+            offered
+                .as_ref()
+                .map(|offered| (version(&offered.dictionary), version(&offered.protos)))
+        };
+        told(&self.pomelo) == told(&other.pomelo) && told(&self.extended) == told(&other.extended)
+    }
+
     /// What this client is offered, if anything.
     pub(crate) fn of(&self, hello: &Hello) -> Option<&Offered> {
+        if hello.pitaya.is_some() {
+            return self.pitaya.as_ref();
+        }
         if !hello.takes_definitions() {
             return None;
         }

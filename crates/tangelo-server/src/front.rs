@@ -4,6 +4,7 @@
 mod choices;
 mod end;
 mod greeting;
+mod judging;
 mod owed;
 mod passing;
 mod replies;
@@ -11,6 +12,7 @@ mod requests;
 mod resuming;
 mod running;
 mod taking;
+mod ticking;
 mod timer;
 
 use std::{
@@ -30,10 +32,12 @@ use tracing::debug;
 use self::{
     choices::Choices,
     end::End,
+    judging::Judging,
     owed::Owed,
     resuming::Resuming,
     running::{Next, Running},
     taking::Taking,
+    ticking::Ticking,
     timer::Timer,
 };
 use crate::{
@@ -72,6 +76,10 @@ pub(crate) struct Front {
     resuming: Option<Box<Resuming>>,
     /// The session that its client had on another front end, on its way here.
     taking: Option<Taking>,
+    /// For a client that expects heartbeats whether it sends some or not.
+    ticking: Option<Ticking>,
+    /// Whether the client is let in is not known yet.
+    judging: Option<Box<Judging>>,
     events: Vec<Event>,
     items: Vec<Item>,
     /// Some of what was queued on the connection could not be written yet.
@@ -107,6 +115,8 @@ impl Front {
             owed: Owed::default(),
             resuming: None,
             taking: None,
+            ticking: None,
+            judging: None,
             context,
             session,
             connection: Some(connection),
@@ -142,6 +152,7 @@ impl Front {
         self.session.queue().begin_turn().map_err(Error::TooSlow)?;
         self.watch_arrival()?;
         self.watch_taking(task)?;
+        self.watch_judging(task)?;
         self.flush(task)?;
         self.watch_timer(task)?;
         self.tell_again()?;
@@ -155,7 +166,8 @@ impl Front {
         self.watch_leaving()?;
         self.watch_end()?;
         let may_tell = self.state == State::Working;
-        let has_rest = !self.session.queue().rest() || may_tell && !self.has_told_all();
+        let has_rest = !self.session.queue().rest() && !self.keeps_for_later();
+        let has_rest = has_rest || may_tell && !self.has_told_all();
         if more || has_rest && !self.unwritten {
             task.waker().wake_by_ref();
         }
@@ -200,6 +212,7 @@ impl Front {
                 self.refuse(id, &Status::new(Code::RPC_TIMEOUT, message))?;
             }
             self.release()?;
+            self.tick()?;
             if self.now >= self.patience {
                 if let Some(end) = self.kicked() {
                     return Err(end);
@@ -214,6 +227,7 @@ impl Front {
             let deadlines = self.running.next_deadline().into_iter();
             let deadlines = deadlines.chain(self.owed.next_deadline());
             let deadlines = deadlines.chain(self.leaves_at());
+            let deadlines = deadlines.chain(self.ticks_at());
             self.timer.set(deadlines.fold(patience, Instant::min));
             self.forget_old();
             self.release_buffers();
@@ -235,6 +249,9 @@ impl Front {
     /// What other tasks said, as long as the client keeps up with reading; else it waits in the
     /// queue, which is bounded.
     fn tell_queued(&mut self) -> Result<(), End> {
+        if self.keeps_for_later() {
+            return Ok(());
+        }
         while self.session.queue().is_filled() && !self.unwritten && self.gathered < WRITE_AT {
             let mut items = std::mem::take(&mut self.items);
             let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
@@ -245,6 +262,14 @@ impl Front {
             self.items = items;
         }
         Ok(())
+    }
+
+    /// Whether what it is told waits until it has acknowledged the handshake: from when it is judged it may be
+    /// somebody who is spoken to.
+    fn keeps_for_later(&self) -> bool {
+        let is_let_in = self.judging.is_some() || self.state == State::WaitAck;
+        let ends = self.session.is_closed() || self.context.is_draining();
+        is_let_in && !self.outlives() && !ends
     }
 
     fn tell(&mut self, item: Item) -> Result<(), End> {
@@ -261,7 +286,7 @@ impl Front {
                     self.hand_on(place, entry, forward::answer(outcome))?;
                 }
             }
-            Item::Response { id, body } => self.respond(id, &body)?,
+            Item::Response { id, body, failed } => self.respond((id, failed), &body)?,
             Item::Scheduled { token } => {
                 if let Some(id) = self.running.scheduled(token) {
                     self.owe(token, id);
@@ -272,9 +297,13 @@ impl Front {
                     self.handed_on(place, entry, &outcome);
                 }
             }
-            Item::Answer { token, body } => {
+            Item::Answer {
+                token,
+                body,
+                failed,
+            } => {
                 if let Some(id) = self.owed.take(token) {
-                    self.respond(id, &body)?;
+                    self.respond((id, failed), &body)?;
                 }
             }
         }
@@ -363,7 +392,11 @@ impl Front {
     /// A package that does not fit the state is ignored, as Pomelo's clients may expect.
     fn handle(&mut self, context: &Context, event: Event) -> Result<(), End> {
         match (self.state, event) {
-            (State::Inited, Event::Hello(body)) if self.taking.is_none() => self.shake_hands(&body),
+            (State::Inited, Event::Hello(body))
+                if self.taking.is_none() && self.judging.is_none() =>
+            {
+                self.shake_hands(&body)
+            }
             (State::WaitAck, Event::Ack) => self.begin_work(),
             (State::Working, Event::Heartbeat) => self.beat(),
             (State::Working, Event::Receipt(body)) => self.note_receipt(&body),
@@ -371,6 +404,11 @@ impl Front {
             (State::Working, Event::Unreadable { id, route, problem }) => {
                 let status = Status::new(Code::DECODE_REQ_ERROR, problem);
                 self.reply(id, &route, &Err(status))
+            }
+            // Nobody shall find one in a log.
+            (state, Event::Hello(_)) => {
+                debug!(session = %self.session.id(), ?state, "a handshake is ignored");
+                Ok(())
             }
             (_, event) => {
                 debug!(session = %self.session.id(), state = ?self.state, ?event, "ignored");

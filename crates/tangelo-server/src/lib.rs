@@ -38,6 +38,7 @@ mod generated {
     pub mod session;
 }
 mod global_channels;
+mod greeting;
 mod handler;
 mod life_cycle;
 mod limits;
@@ -66,11 +67,13 @@ pub use channel::{
 pub use component::Component;
 pub use connections::{ConnectionStatistics, Connections, HostFilter, Login};
 pub use context::Context;
+pub use encodings::{BadDefinitions, ClientDefinitions};
 pub use error::{Error, Result};
 pub use filter::{Answered, Filter, FromAnswered, IntoAfter, IntoBefore, IntoDone, IntoPassed};
 pub use global_channels::{
     GlobalChannelError, GlobalChannelStore, GlobalChannels, MemoryGlobalChannels,
 };
+pub use greeting::Hello;
 pub use handler::{
     Body, Extension, FromRequest, Handler, HandlerExt, Handlers, InManner, Incoming, IntoReply,
     Json, Options, State, WithOptions,
@@ -96,5 +99,5 @@ pub use session::{
 };
 pub use state::States;
 pub use store::{StoreError, Stored};
-pub use tangelo_connector::BadNetwork;
+pub use tangelo_connector::{BadNetwork, Serializer};
 pub use tangelo_wire::pomelo::protobuf::{ProtoField, ProtoMessage, ProtoRule};

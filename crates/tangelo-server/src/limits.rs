@@ -29,6 +29,8 @@ impl Limits {
     pub const DEADLINE: Duration = Duration::from_secs(30);
     /// How long a client may take for its handshake.
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
+    /// How long it may take to find out whether a client is let in: its token, and what the application says.
+    pub const GREETING: Duration = Duration::from_secs(5);
     /// How long a client without heartbeats may be silent.
     pub const IDLE: Duration = Duration::from_secs(90);
     /// Bytes that a session's settings may have, as JSON.

@@ -97,6 +97,23 @@ impl Request {
         Ok(())
     }
 
+    /// A route of two parts, `handler.method`, is one of this type of server: now it is whole. True if it was not.
+    pub(crate) fn complete_route(&mut self, server_type: &str) -> bool {
+        if !is_of_own_type(self.route()) {
+            return false;
+        }
+        let (route, body) = (self.route(), self.body());
+        let length = server_type.len() + 1 + route.len();
+        let mut bytes = BytesMut::with_capacity(length + body.len());
+        bytes.extend_from_slice(server_type.as_bytes());
+        bytes.extend_from_slice(b".");
+        bytes.extend_from_slice(route);
+        bytes.extend_from_slice(body);
+        (self.route, self.body) = (0..length, length..bytes.len());
+        self.bytes = bytes.freeze();
+        true
+    }
+
     /// The same without the rest of the buffer it came in: for one that has to wait.
     pub(crate) fn unpinned(mut self) -> Self {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
@@ -145,6 +162,14 @@ impl Request {
     pub(crate) fn get_for<T: Send + Sync + 'static>(&self, owner: Owner) -> Option<&T> {
         self.extensions.get(owner)
     }
+}
+
+/// Whether a route has two parts, as clients of Pitaya and nano write one of the server they talk to.
+fn is_of_own_type(route: &[u8]) -> bool {
+    let mut parts = route.split(|byte| *byte == b'.');
+    let has_two =
+        [parts.next(), parts.next()].map(|part| part.is_some_and(|part| !part.is_empty()));
+    has_two == [true, true] && parts.next().is_none()
 }
 
 impl fmt::Debug for Request {

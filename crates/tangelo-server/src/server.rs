@@ -21,7 +21,7 @@ use crate::{
     Sessions, accept,
     blueprint::MakeService,
     channel::Delivery,
-    encodings::Encodings,
+    encodings,
     handler::Threads,
     life_cycle::{BeforeShutdown, Hooks, Neighbours, ServerEvents, Started},
     peers::BackEnds,
@@ -118,10 +118,10 @@ impl Server {
         } = bound;
         let tasks = || Tasks::new(Stop::new());
         let (front, callers, back) = (tasks(), tasks(), tasks());
-        let encodings = std::mem::take(&mut blueprint.encodings);
+        let plan = std::mem::take(&mut blueprint.encodings);
         let encodings = match instance.frontend {
-            true => encodings.start(blueprint.handler_routes()),
-            false => Ok(Encodings::default()),
+            true => plan.start(blueprint.handler_routes()),
+            false => Ok(encodings::Current::default()),
         };
         let encodings = encodings.map_err(|error| Problem(error.to_string(), None))?;
         let mut parts = assemble(blueprint, encodings, instance, routes, &*registry, &back);
@@ -289,7 +289,7 @@ struct Parts {
 
 fn assemble(
     blueprint: Blueprint,
-    encodings: Encodings,
+    encodings: encodings::Current,
     instance: Instance,
     routes: Routes,
     registry: &dyn Registry,
@@ -302,6 +302,7 @@ fn assemble(
         pushes,
         states,
         connections,
+        greeting,
         services,
         components,
         hooks,
@@ -367,6 +368,7 @@ fn assemble(
         resumes,
         connections,
         encodings,
+        greeting: greeting.start(),
         channels,
         global_channels,
         presence,

@@ -1,6 +1,7 @@
-//! Bytes to packets and back, for both protocols Tangelo speaks.
+//! Bytes to packets and back, for the protocols Tangelo speaks.
 //!
 //! * [`pomelo`]: what clients speak: packages, messages, the handshake, JSON text.
+//! * [`socketio`]: what clients of socket.io speak, and how Pomelo's write into it.
 //! * [`krpc`]: what servers speak between each other: frames, their meta and trace, and how
 //!   bodies are compressed and encrypted.
 //!
@@ -10,4 +11,6 @@
 
 pub mod krpc;
 pub mod pomelo;
+pub mod socketio;
 mod varint;
+mod zlib;

@@ -123,7 +123,7 @@ fn a_client_is_told_everything_in_pomelos_own_order() {
         heartbeat: Some(std::time::Duration::from_secs(3)),
         dictionary: Some(&dictionary),
         protos: Some(&protos),
-        resume: None,
+        ..Offer::default()
     };
     let version = dictionary.version();
     assert_eq!(

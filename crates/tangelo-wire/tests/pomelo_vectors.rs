@@ -107,7 +107,7 @@ fn whoever_says_what_it_is_is_let_in_and_nobody_else() {
     for vector in vectors::handshakes() {
         let decoded = handshake::decode(vector.text("hello").as_bytes());
         if vector.verdict == "reject" {
-            let answer = handshake::refuse(decoded.expect_err(vector.name));
+            let answer = handshake::refuse(&decoded.expect_err(vector.name));
             assert_eq!(answer, vector.text("answer").as_bytes(), "{}", vector.name);
             continue;
         }
@@ -147,7 +147,7 @@ fn the_server_answers_in_pomelos_own_words() {
     let every_3_s = Some(Duration::from_secs(3));
     assert_eq!(accepted(every_3_s), body("pkg-handshake-rsp-200"));
     assert_eq!(
-        handshake::refuse(handshake::Refusal::NoSys),
+        handshake::refuse(&handshake::Refusal::NoSys),
         body("pkg-handshake-rsp-500")
     );
     assert_eq!(handshake::kick("kick"), body("pkg-kick-reason"));

@@ -21,7 +21,7 @@ use crate::{
     Bootstrap, Config, Mistakes, Plugin, Running, StartError,
     args::Args,
     bootstrap::Plan as RpcPlan,
-    config::{self, Asked, Loaded, Protos, Server},
+    config::{self, Asked, Loaded, Server},
     outside::Variables,
     process::{self, PATIENCE},
     running::{self, Planned, Start},
@@ -400,7 +400,13 @@ impl App {
                 blueprint = plugin.server(instance, blueprint);
             }
             let blueprint = makes.iter().fold(blueprint, |made, make| make(made));
-            let blueprint = self.with_files(blueprint, &loaded.config);
+            let code = blueprint.client_definitions().clone();
+            let mut blueprint = blueprint.change_definitions(|code| loaded.config.define(code));
+            if let Some(read) = loaded.config.defined_anew(code)
+                && instance.frontend
+            {
+                blueprint = blueprint.definitions_from(read);
+            }
             let mut blueprint = server.tuning.apply(blueprint);
             if instance.frontend && blueprint.uses_dict() {
                 let routes: &Vec<String> = routes.get_or_init(|| self.handler_routes(all));
@@ -441,20 +447,6 @@ impl App {
         blueprints
             .flat_map(|blueprint| blueprint.handler_routes().collect::<Vec<_>>())
             .collect()
-    }
-
-    /// What Pomelo's files say of how clients write routes and bodies.
-    fn with_files(&self, mut blueprint: Blueprint, config: &Config) -> Blueprint {
-        if !config.dictionary().is_empty() {
-            blueprint = blueprint.dictionary(config.dictionary());
-        }
-        let protos = config.protos();
-        if protos.client_js.is_some() || protos.server_js.is_some() {
-            let text = |json: &Option<String>| json.clone().unwrap_or_else(|| "{}".to_owned());
-            return blueprint.decode_io_protos(&text(&protos.client_js), &text(&protos.server_js));
-        }
-        let Protos { client, server, .. } = protos;
-        blueprint.proto_messages(client.iter().cloned(), server.iter().cloned())
     }
 
     /// The servers that were asked for; none if there is none of a name.

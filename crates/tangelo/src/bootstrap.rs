@@ -8,6 +8,11 @@ mod host;
 mod plan;
 mod settings;
 mod start;
+#[cfg(feature = "gateway")]
+mod web;
+#[cfg(not(feature = "gateway"))]
+#[path = "bootstrap/web/without.rs"]
+mod web;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +38,7 @@ use arguments::Arguments;
 pub(crate) use elements::Chapter;
 pub(crate) use plan::Plan;
 pub(crate) use settings::{DESCRIPTORS, json as json_of};
+pub(crate) use web::WebServers;
 
 use crate::{
     BlockingApp, Mistakes, RpcApp,
@@ -94,6 +100,8 @@ struct Brought {
     codecs: Vec<Arc<dyn Codec>>,
     log_formatter: Option<Arc<dyn LogFormatter>>,
     log_sink: Option<Arc<dyn LogSink>>,
+    #[cfg(feature = "gateway")]
+    web: web::Brought,
 }
 
 impl Bootstrap {
@@ -147,7 +155,8 @@ impl Bootstrap {
         self
     }
 
-    /// Adds a web server: its port, or its settings. It is checked, but cannot be started yet.
+    /// Adds a web server, which has services answer over HTTP: its port, or its settings. What is reachable stands in
+    /// its `routes.xml`. It needs the feature `gateway`. Of several, each needs an id of its own.
     #[must_use]
     pub fn web_server(mut self, web_server: impl Into<WebServerConfig>) -> Self {
         self.web_servers.push(web_server.into());

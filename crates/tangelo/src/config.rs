@@ -4,6 +4,7 @@
 mod alike;
 mod changes;
 mod chapters;
+mod definitions;
 mod draft;
 mod jobs;
 mod json;
@@ -55,6 +56,10 @@ struct Content {
     folder: PathBuf,
     servers: Vec<Instance>,
     files: pomelo::Files,
+    /// Whether that is a folder of Pomelo's.
+    has_folder: bool,
+    /// Of the files that clients are told of, before they were read.
+    stamps: Vec<definitions::Stamp>,
     notices: Vec<String>,
 }
 

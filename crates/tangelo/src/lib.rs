@@ -48,7 +48,10 @@ pub use mistakes::Mistakes;
 pub use plugin::Plugin;
 pub use rpc_app::{BlockingApp, CallError, DynamicReferer, RefererError, RpcApp};
 pub use running::{Running, StartError};
+pub use tangelo_auth as auth;
 pub use tangelo_connector as connector;
+#[cfg(feature = "gateway")]
+pub use tangelo_gateway as gateway;
 pub use tangelo_reflect as reflect;
 pub use tangelo_registry as registry;
 pub use tangelo_rpc as rpc;
@@ -67,10 +70,10 @@ pub mod prelude {
         server::{
             Answered, BackendSessions, BindError, Body, Buffered, Channel, ChannelOptions,
             Channels, CloseReason, Component, Connections, Context, Cron, Direct, Every, Extension,
-            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, HostFilter, IntoReply,
-            Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence, PushSchedulers,
-            Request, Resume, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session, SessionId,
-            SessionState, Sessions, SingleSession, State, Uid,
+            FailMode, Filter, FrontendSession, GlobalChannels, HandlerExt, Hello, HostFilter,
+            IntoReply, Job, JobRun, Jobs, Json, Member, Once, Overlap, PomeloCron, Presence,
+            PushSchedulers, Request, Resume, RouteRule, RouteTo, Rpc, RpcLog, Servers, Session,
+            SessionId, SessionState, Sessions, SingleSession, State, Uid,
             filters::{RateLimit, Serial, Time, Timeout, TooBusy},
         },
     };
@@ -94,3 +97,8 @@ struct Guide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/pomelo.md")]
 struct FromPomelo;
+
+/// So does that of the page for the HTTP gateway.
+#[cfg(all(doctest, feature = "gateway"))]
+#[doc = include_str!("../../../docs/gateway.md")]
+struct Gateways;

@@ -25,6 +25,8 @@ use tangelo_rpc::{
 use tangelo_runtime::Tasks;
 use tokio::time::Instant;
 
+use crate::bootstrap::WebServers;
+
 pub use blocking::BlockingApp;
 pub use dynamic::{CallError, DynamicReferer};
 
@@ -36,6 +38,7 @@ pub struct RpcApp {
 
 struct Shared {
     servers: Vec<Server>,
+    web: WebServers,
     clients: HashMap<String, Client>,
     called: HashMap<String, Called>,
     pool: Arc<Pool>,
@@ -94,7 +97,7 @@ impl From<RefererError> for Status {
 
 impl RpcApp {
     pub(crate) fn new(
-        servers: Vec<Server>,
+        (servers, web): (Vec<Server>, WebServers),
         clients: HashMap<String, Client>,
         called: HashMap<String, Called>,
         pool: Arc<Pool>,
@@ -105,6 +108,7 @@ impl RpcApp {
         Self {
             shared: Arc::new(Shared {
                 servers,
+                web,
                 clients,
                 called,
                 pool,
@@ -173,6 +177,18 @@ impl RpcApp {
         &self.shared.servers
     }
 
+    /// The web server of this id; the one there is by default is called `default_web`.
+    #[cfg(feature = "gateway")]
+    pub fn web_server(&self, id: &str) -> Option<&tangelo_gateway::Gateway> {
+        self.web_servers().iter().find(|one| one.id() == id)
+    }
+
+    /// The web servers, in the order they were declared.
+    #[cfg(feature = "gateway")]
+    pub fn web_servers(&self) -> &[tangelo_gateway::Gateway] {
+        self.shared.web.all()
+    }
+
     /// The client of this id; the one there is by default is called `default`.
     pub fn client(&self, id: &str) -> Option<&Client> {
         self.shared.clients.get(id)
@@ -188,9 +204,11 @@ impl RpcApp {
         // Servers first: what runs there may still have calls to make. A server that does not end in
         // time leaves the clients some.
         let for_clients = LAST_CALLS.min(patience / 4);
+        let for_servers = left().saturating_sub(for_clients);
         let servers = shared.servers.iter();
-        let servers = servers.map(|server| server.close(left().saturating_sub(for_clients)));
-        let cut_off: usize = join_all(servers).await.into_iter().sum();
+        let servers = servers.map(|server| server.close(for_servers));
+        let (servers, web) = tokio::join!(join_all(servers), shared.web.close(for_servers));
+        let cut_off = servers.into_iter().sum::<usize>() + web;
         let cut_off = cut_off + shared.background.close(left()).await;
         if let Some(log) = &shared.log {
             log.close(left().max(LAST_LINES)).await;
@@ -254,6 +272,7 @@ impl Drop for Shared {
         for server in &self.servers {
             server.stop();
         }
+        self.web.stop();
     }
 }
 

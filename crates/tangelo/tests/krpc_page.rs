@@ -6,14 +6,14 @@ use tangelo::rpc::{
     Code,
     config::{
         ApplicationConfig, ClientConfig, Key, MethodConfig, MonitorConfig, RefererConfig, Refused,
-        RegistryConfig, ServerConfig, ServiceConfig,
+        RegistryConfig, ServerConfig, ServiceConfig, WebServerConfig,
     },
 };
 
 const PAGE: &str = include_str!("../../../docs/krpc.md");
 
 /// Keys that krpc does not have, or has under another name.
-const OURS: [(&str, &str, &str); 17] = [
+const OURS: [(&str, &str, &str); 38] = [
     ("application", "fallback_file", "fallbackPlugin"),
     ("client", "lazy", ""),
     ("client", "layout", ""),
@@ -26,6 +26,27 @@ const OURS: [(&str, &str, &str); 17] = [
     ("server", "tls_cert", ""),
     ("server", "tls_key", ""),
     ("server", "tls_client_ca", ""),
+    ("webserver", "content_timeout", ""),
+    ("webserver", "header_timeout", ""),
+    ("webserver", "int64_strings", ""),
+    ("webserver", "json", ""),
+    ("webserver", "live_path", ""),
+    ("webserver", "max_contents_length", ""),
+    ("webserver", "max_headers", ""),
+    ("webserver", "max_sessions", ""),
+    ("webserver", "max_session_size", ""),
+    ("webserver", "max_streams", ""),
+    ("webserver", "max_timeout", ""),
+    ("webserver", "min_size_to_compress", ""),
+    ("webserver", "compress", ""),
+    ("webserver", "negative_status", ""),
+    ("webserver", "ready_path", ""),
+    ("webserver", "reload_interval", ""),
+    ("webserver", "session_id_cookie_same_site", ""),
+    ("webserver", "session_seconds", ""),
+    ("webserver", "tls_cert", ""),
+    ("webserver", "tls_key", ""),
+    ("webserver", "trusted_proxies", ""),
     ("service", "weight", ""),
     ("service", "blocking", ""),
     ("service", "interface", "interfaceName"),
@@ -92,6 +113,7 @@ fn every_key_and_every_refusal_stands_in_its_table() {
         "registry": RegistryConfig,
         "client": ClientConfig,
         "server": ServerConfig,
+        "webserver": WebServerConfig,
         "service": ServiceConfig,
         "referer": RefererConfig,
         "method": MethodConfig,

@@ -1,8 +1,16 @@
-//! What the example's .proto files become: traits to implement, servers, clients, messages.
+//! What the example's .proto files become: traits to implement, servers, clients, messages. And who serves them.
+
+mod accounts;
+pub mod server;
 
 /// UserService: users, their names and telephones.
 pub mod user {
     tangelo::include_proto!("userservice");
+}
+
+/// AccountService: who has signed in, for pages.
+pub mod account {
+    tangelo::include_proto!("accountservice");
 }
 
 /// PushService: what clients answer.

@@ -4,11 +4,11 @@
 //! that is waited for, some that go on by themselves, several at once, and one the other way.
 
 mod client;
-mod server;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use userservice::server;
 
 #[derive(Parser)]
 #[command(about = "A service of users, and a client of it")]
@@ -19,7 +19,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve UserService (service 100).
+    /// Serve UserService (service 100) and AccountService (101).
     Server {
         /// Port to listen on.
         #[arg(long, default_value_t = 5600)]

@@ -1,37 +1,48 @@
-//! Serves UserService.
+//! Serves UserService, and accounts.
 
 use std::{
     process::ExitCode,
     sync::{Arc, OnceLock},
 };
 
-use tangelo::{
-    Bootstrap, RpcApp,
-    rpc::{ServerContext, Status},
-};
-use userservice::{
+use crate::{
+    account::AccountServiceServer,
+    accounts::Accounts,
     push::{PushReq, PushServiceClient},
     user::{
         LoginReq, LoginRes, UpdateProfileReq, UpdateProfileRes, UserService, UserServiceServer,
     },
 };
+use tangelo::{
+    Bootstrap, RpcApp,
+    rpc::{ServerContext, Status},
+};
 
 /// No user of this name, or another password: an application's codes have the service's number in front.
 const WRONG_USER: i32 = -100_002;
 
-pub(crate) fn run(port: u16) -> ExitCode {
+/// Serves until Ctrl-C; then what runs is answered first.
+pub fn run(port: u16) -> ExitCode {
     let users = Arc::new(Users::default());
+    with(port, &users).serve_with(move |app| {
+        let _ = users.app.set(app.clone());
+    })
+}
+
+/// The same services within another program, which have nobody to tell anything.
+pub fn at(port: u16) -> Bootstrap {
+    with(port, &Arc::default())
+}
+
+fn with(port: u16, users: &Arc<Users>) -> Bootstrap {
     Bootstrap::new("userservice")
         .server(port)
-        .service(UserServiceServer::shared(Arc::clone(&users)))
+        .service(UserServiceServer::shared(Arc::clone(users)))
+        .service(AccountServiceServer::new(Accounts))
         // Our clients serve this one, and we call it over the connections that they made.
         .reverse_referer::<PushServiceClient>("push")
         // Nobody reads passwords in the access log.
         .monitor(|monitor| monitor.mask_fields(["password".to_owned()]))
-        // Until Ctrl-C; then what runs is answered first.
-        .serve_with(move |app| {
-            let _ = users.app.set(app.clone());
-        })
 }
 
 /// The users: whoever has a password is one.
@@ -51,6 +62,7 @@ impl UserService for Users {
             });
         }
         Ok(LoginRes {
+            ret_msg: "welcome".to_owned(),
             user_id: format!("id of {}", request.user_name),
             ..LoginRes::default()
         })

@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 use tangelo::{
     App,
-    connector::{Certificate, Hybrid},
+    connector::{Certificate, Hybrid, Mqtt},
     registry::Memory,
     server::{Body, Handlers, Limits, Routes, Server},
 };
@@ -27,6 +27,7 @@ use tokio_rustls::{
 use crate::{
     client::{Client, DOORS, Door, Said, connect, hello, package, request},
     log::Log,
+    mqtt,
     world::{alone, connector, door, front, small_ears, soon, until},
 };
 
@@ -108,6 +109,24 @@ async fn safe_client(files: &Files, over: Door, server: &Server) -> Client {
     let mut client = Client::over(over, safe(files, door(server)).await).await;
     client.shake_hands().await;
     client
+}
+
+#[tokio::test]
+async fn mqtt_comes_through_one_port_in_the_open_and_safely() {
+    let files = Files::new("mqtt");
+    let of_both = Mqtt::new().tls(files.certificate());
+    let server = alone(connector(Handlers::new()).connector(of_both)).await;
+    let safe = mqtt::client::Client::over(safe(&files, door(&server)).await, 5);
+    let plain = mqtt::client::Client::silent(&server, 5).await;
+    for mut client in [safe, plain] {
+        client.enter(60, &[]).await;
+        client.hears_nothing().await;
+    }
+    let only_safe = Mqtt::new().tls(files.certificate()).only_tls();
+    let server = alone(connector(Handlers::new()).connector(only_safe)).await;
+    let mut plain = mqtt::client::Client::silent(&server, 5).await;
+    plain.send(&[0x10]).await;
+    plain.is_cut().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! HTTP/1 and HTTP/2, plain and over TLS; responses that are compressed; proxies that speak for others.
 
-use std::{fs, io::Read, path::PathBuf, sync::Arc};
+use std::{fs, io::Read, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Version};
@@ -31,16 +31,41 @@ struct Safe {
     trusted: RootCertStore,
 }
 
+/// A certificate for localhost with its key, as files of this name, and who trusts it.
+pub(crate) fn certificate(name: &str) -> (PathBuf, PathBuf, RootCertStore) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-{name}"));
+    fs::create_dir_all(&folder).unwrap();
+    let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut trusted = RootCertStore::empty();
+    trusted.add(made.cert.der().clone()).unwrap();
+    (certificate, key, trusted)
+}
+
+/// Connects over TLS, to speak this.
+pub(crate) async fn connect_safely(
+    address: SocketAddr,
+    trusted: RootCertStore,
+    protocol: &str,
+) -> TlsStream<TcpStream> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = crate::client::connect(address).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    soon("TLS", connector.connect(name, stream)).await.unwrap()
+}
+
 impl Safe {
     async fn new(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-{name}"));
-        fs::create_dir_all(&folder).unwrap();
-        let (certificate, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        fs::write(&certificate, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let mut trusted = RootCertStore::empty();
-        trusted.add(made.cert.der().clone()).unwrap();
+        let (certificate, key, trusted) = certificate(name);
         let limits = Limits {
             header_time: SHORT * 20,
             ..Limits::default()
@@ -55,17 +80,7 @@ impl Safe {
     }
 
     async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
-        let provider = Arc::new(ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.trusted.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let stream = crate::client::connect(self.gateway.address()).await;
-        let name = ServerName::try_from("localhost").unwrap();
-        let connector = TlsConnector::from(Arc::new(config));
-        soon("TLS", connector.connect(name, stream)).await.unwrap()
+        connect_safely(self.gateway.address(), self.trusted.clone(), protocol).await
     }
 }
 

@@ -1,9 +1,12 @@
 //! What the framework logs while a test runs.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
-use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, subscriber::DefaultGuard};
 
 /// Keeps the lines logged in this thread, where all of the test's tasks are.
 pub(crate) struct Log {
@@ -16,6 +19,7 @@ struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn keep() -> Self {
+        OTHERS.get_or_init(|| [sink(), sink()]);
         let text = Text::default();
         let writer = text.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -35,6 +39,14 @@ impl Log {
         let has_all = |line: &String| words.iter().all(|word| line.contains(word));
         lines.filter(has_all).collect()
     }
+}
+
+/// While there is one subscriber alone, `tracing` asks that of the thread which comes by first, and where that has
+/// none, nobody's lines are written from there.
+static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+
+fn sink() -> Dispatch {
+    Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish())
 }
 
 impl io::Write for Text {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, tcp},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -32,18 +33,58 @@ impl Proxy {
         target: SocketAddr,
         mut plan: impl FnMut() -> Plan + Send + 'static,
     ) -> Self {
+        Self::serve(move |client| {
+            let plan = plan();
+            async move {
+                if let Ok(server) = TcpStream::connect(target).await {
+                    carry(client, server, plan).await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Between this server and its clients; what the server says is held back while the gate is `false`.
+    pub(crate) async fn gated(target: SocketAddr, gate: watch::Receiver<bool>) -> Self {
+        Self::serve(move |client| {
+            let mut gate = gate.clone();
+            async move {
+                let Ok(server) = TcpStream::connect(target).await else {
+                    return;
+                };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let up = tokio::io::copy(&mut from_client, &mut to_server);
+                let down = async {
+                    let mut buffer = [0; 4 << 10];
+                    while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
+                        if gate.wait_for(|open| *open).await.is_err()
+                            || to_client.write_all(&buffer[..read]).await.is_err()
+                        {
+                            break;
+                        }
+                    }
+                };
+                tokio::select! {
+                    _ = up => {}
+                    () = down => {}
+                }
+            }
+        })
+        .await
+    }
+
+    async fn serve<F>(mut carry: impl FnMut(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let plan = plan();
-                connections.spawn(async move {
-                    if let Ok(server) = TcpStream::connect(target).await {
-                        carry(client, server, plan).await;
-                    }
-                });
+                connections.spawn(carry(client));
             }
         });
         let _tasks = tasks;

@@ -1,5 +1,7 @@
 //! Clients that come back to another front end than the one they were on.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 use tangelo::{
     Result,
@@ -9,11 +11,16 @@ use tangelo::{
         SingleSession,
     },
 };
+use tokio::sync::watch;
 
 use crate::{
     client::{Client, DOORS, Door, Said},
+    proxy::Proxy,
     returning::{Returning, greet},
-    world::{Heard, Hold, World, chat, connector, door, front, soon, until},
+    world::{
+        Heard, Hold, World, back_at_a_place_of_its_own, chat, client, connector, door, front, soon,
+        until,
+    },
 };
 
 const ECHO: &str = "connector.main.echo";
@@ -351,4 +358,75 @@ async fn what_a_room_says_is_heard_in_order_and_once_by_those_who_wander() {
     let wandering = futures_util::future::join_all(wander);
     soon("all is heard", async { tokio::join!(wandering, speak) }).await;
     assert_eq!(place.room().members().len(), 6);
+}
+
+#[tokio::test]
+async fn what_was_said_over_the_old_road_is_heard_before_what_is_said_over_the_new_one() {
+    async fn enter(session: Session, channels: Channels) -> Result<()> {
+        session.bind("anna").await?;
+        Ok(channels.get_or_create("room").add(&session)?)
+    }
+    let [chat_place, first, second] = ["chat-1", "connector-1", "connector-2"].map(|id| {
+        let place = back_at_a_place_of_its_own(id);
+        Instance {
+            client_port: id.starts_with("connector").then_some(0),
+            frontend: id.starts_with("connector"),
+            ..place
+        }
+    });
+    let back = chat(Handlers::new().add("enter", enter));
+    let back = World::fixed(&[&chat_place])
+        .start(back, chat_place.clone())
+        .await;
+    // What the back end says to the first front end can be held back.
+    let (gate, is_open) = watch::channel(true);
+    let host: IpAddr = chat_place.host.parse().unwrap();
+    let target = (host, chat_place.port.unwrap()).into();
+    let proxy = Proxy::gated(target, is_open).await;
+    let behind_gate = Instance {
+        host: proxy.address.ip().to_string(),
+        port: Some(proxy.address.port()),
+        ..chat_place.clone()
+    };
+    let front_end = || connector(Handlers::new()).resume(Resume::default());
+    let start = async |chat: &Instance, place: &Instance| {
+        let world = World::fixed(&[chat, &first, &second]);
+        let server = world.start(front_end(), place.clone()).await;
+        soon("the servers meet", server.connected()).await;
+        server
+    };
+    let (first, second) = tokio::join!(start(&behind_gate, &first), start(&chat_place, &second));
+
+    let mut wanderer = Returning::new(Door::Tcp, door(&first)).await;
+    wanderer.ask(ENTER, &json!("anna")).await;
+    let mut other = client(&second, Door::Tcp).await;
+    let room = back.context().channels().get("room").unwrap();
+
+    gate.send_replace(false);
+    room.push("on", &json!(1)).unwrap();
+    wanderer.client.half_close().await;
+    let goes = async {
+        let resume = wanderer.back(door(&second)).await;
+        assert_eq!(resume.get("lost"), None, "{resume}");
+        for expected in 1..=3 {
+            assert_eq!(wanderer.push("on").await, expected);
+        }
+    };
+    let says = async {
+        until("the session is elsewhere", || {
+            let members = room.members();
+            members
+                .iter()
+                .all(|member| &*member.frontend_id == "connector-2")
+        })
+        .await;
+        room.push("on", &json!(2)).unwrap();
+        // Whoever does not wait for the old road has given the session away by now.
+        for _ in 0..20 {
+            other.ask(ECHO, &json!({})).await;
+        }
+        gate.send_replace(true);
+        room.push("on", &json!(3)).unwrap();
+    };
+    tokio::join!(goes, says);
 }

@@ -173,7 +173,7 @@ impl<F: Send + 'static, R: FrameReceiver<F>, S: FrameSender<F>> Connection for C
                 self.outgoing.kick(reason.unwrap_or_default().to_owned());
                 return Ok(());
             }
-            Told::Response { id, body } => self.response(id, body)?,
+            Told::Response { id, body, .. } => self.response(id, body)?,
             Told::Push(push) => self.codec.frame(None, push.route(), push.body())?,
         };
         self.outgoing.push(frame, size);

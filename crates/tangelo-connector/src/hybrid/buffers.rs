@@ -16,7 +16,7 @@ thread_local! {
 }
 
 /// Makes room in a buffer, which may be one that another connection has left.
-pub(super) fn reserve(buffer: &mut BytesMut, room: usize) {
+pub(crate) fn reserve(buffer: &mut BytesMut, room: usize) {
     if buffer.capacity() == 0
         && let Some(left) = BUFFERS.with_borrow_mut(Vec::pop)
     {
@@ -26,7 +26,7 @@ pub(super) fn reserve(buffer: &mut BytesMut, room: usize) {
 }
 
 /// Leaves an empty buffer to others.
-pub(super) fn leave(buffer: &mut BytesMut) {
+pub(crate) fn leave(buffer: &mut BytesMut) {
     let mut left = std::mem::take(buffer);
     if left.capacity() == 0 {
         return;

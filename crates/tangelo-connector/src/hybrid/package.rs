@@ -77,16 +77,21 @@ pub(crate) fn write(
         (Outgoing::Receipt(received), _) => {
             package::encode(Kind::Heartbeat, received.to_string().as_bytes(), out)?;
         }
-        (Outgoing::Response { id, body }, Some(translation)) => {
-            translation.respond(id, body, out)?
+        (Outgoing::Response { id, body, failed }, Some(translation)) => {
+            translation.respond((id, failed), body, out)?
         }
-        (Outgoing::Response { id, body }, None) => package::encode_with(Kind::Data, out, |out| {
-            message::encode_response(id, body, out);
-        })?,
+        (Outgoing::Response { id, body, .. }, None) => {
+            package::encode_with(Kind::Data, out, |out| {
+                message::encode_response(id, body, out);
+            })?
+        }
         (Outgoing::Push(push), translation) => {
             out.put_slice(pushed(push, translation.as_deref())?);
         }
-        (Outgoing::Kick(body), _) => package::encode(Kind::Kick, body, out)?,
+        (Outgoing::Kick(body), translation) => {
+            let body = translation.map_or(body, |translation| translation.kick(body));
+            package::encode(Kind::Kick, body, out)?;
+        }
     }
     Ok(())
 }

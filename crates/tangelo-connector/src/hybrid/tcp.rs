@@ -142,7 +142,7 @@ impl<S: Socket> Connection for Tcp<S> {
     }
 
     fn agree(&mut self, agreement: &Agreement) {
-        self.translation = Translation::agreed(agreement);
+        self.translation = Translation::agreed(agreement, self.limits.package);
         if agreement.paced {
             self.pace = Some(Box::new(Pace::new(self.writing.len())));
         }

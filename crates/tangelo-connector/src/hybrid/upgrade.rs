@@ -3,23 +3,26 @@
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
+use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{Entrance, Error, Limits, entrance::Socket};
 
 /// A stream whose WebSocket has been opened.
-pub(super) struct Upgraded<S> {
-    pub(super) stream: S,
+pub(crate) struct Upgraded<S> {
+    pub(crate) stream: S,
     /// What the client sent after its request.
-    pub(super) rest: BytesMut,
+    pub(crate) rest: BytesMut,
     /// The client, if proxies that are trusted speak for it.
-    pub(super) peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    /// What it shows to say who it is.
+    pub(crate) token: Option<String>,
 }
 
 /// Reads the request, of which there may be some `bytes` already, and answers it. Any path and sub-protocol
 /// is welcome, as in Pomelo. Extensions are none: what the client offers is not taken.
-pub(super) async fn answer<S: Socket>(
+pub(crate) async fn answer<S: Socket>(
     mut stream: S,
     mut bytes: BytesMut,
     peer: SocketAddr,
@@ -42,11 +45,17 @@ pub(super) async fn answer<S: Socket>(
             head,
             response,
             peer,
+            token,
         } => {
             stream.write_all(response.as_bytes()).await?;
             stream.flush().await?;
             let rest = bytes.split_off(head);
-            Ok(Upgraded { stream, rest, peer })
+            Ok(Upgraded {
+                stream,
+                rest,
+                peer,
+                token,
+            })
         }
         Verdict::Refuse(status, reason) => {
             let response = format!(
@@ -68,6 +77,7 @@ enum Verdict {
         head: usize,
         response: String,
         peer: SocketAddr,
+        token: Option<String>,
     },
     Refuse(&'static str, &'static str),
 }
@@ -140,6 +150,7 @@ fn judge(bytes: &[u8], peer: SocketAddr, entrance: &Entrance) -> Option<Verdict>
             "a forward header makes no sense",
         ));
     };
+    let token = token(header("Authorization"), request.path);
     // A browser that asks for sub-protocols leaves when none is chosen; Pomelo chooses the first.
     let protocol = header("Sec-WebSocket-Protocol")
         .and_then(|list| list.split(',').next())
@@ -154,7 +165,25 @@ fn judge(bytes: &[u8], peer: SocketAddr, entrance: &Entrance) -> Option<Verdict>
         head,
         response,
         peer,
+        token,
     })
+}
+
+/// In the header, as programs send it; else in the query, as a page in a browser cannot send headers.
+fn token(authorization: Option<&str>, path: Option<&str>) -> Option<String> {
+    let bearer = authorization.and_then(|header| {
+        let (scheme, token) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+    });
+    if let Some(token) = bearer {
+        return Some(token.to_owned());
+    }
+    let (_, query) = path?.split_once('?')?;
+    let token = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("token="))?;
+    let token = percent_decode_str(token).decode_utf8_lossy();
+    Some(token.into_owned())
 }
 
 /// Sixteen bytes in base64.

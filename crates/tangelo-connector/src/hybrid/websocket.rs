@@ -31,7 +31,7 @@ use crate::{
 /// Bytes kept for reading, also by an idle connection.
 const READ_BUFFER: usize = 4 << 10;
 
-pub(super) struct WebSocket<S> {
+pub(crate) struct WebSocket<S> {
     stream: WebSocketStream<Counted<S>>,
     peer: SocketAddr,
     limits: Limits,
@@ -44,10 +44,12 @@ pub(super) struct WebSocket<S> {
     /// Bytes queued since none waited to be written.
     queued: usize,
     translation: Option<Box<Translation>>,
+    /// Until it is asked for.
+    token: Option<String>,
 }
 
 impl<S: Socket> WebSocket<S> {
-    pub(super) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
+    pub(crate) async fn new(upgraded: Upgraded<S>, limits: Limits) -> Self {
         let longest_message = (limits.package + package::HEADER) * Limits::PACKAGES_PER_MESSAGE;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -73,13 +75,14 @@ impl<S: Socket> WebSocket<S> {
             scratch: BytesMut::new(),
             queued: 0,
             translation: None,
+            token: upgraded.token,
         }
     }
 }
 
 impl<S: Socket> WebSocket<S> {
     /// The next message, whatever it is.
-    pub(super) fn poll_message(
+    pub(crate) fn poll_message(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Message, Error>> {
@@ -95,7 +98,7 @@ impl<S: Socket> WebSocket<S> {
     }
 
     /// Adds a message to what will be written.
-    pub(super) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
+    pub(crate) fn queue_message(&mut self, message: Message) -> Result<(), Error> {
         self.enqueue(message.len())?;
         Ok(Pin::new(&mut self.stream).start_send(message)?)
     }
@@ -184,10 +187,15 @@ impl<S: Socket> Connection for WebSocket<S> {
 
     /// A package is a message of its own here, so nobody has to be paced.
     fn agree(&mut self, agreement: &Agreement) {
-        self.translation = Translation::agreed(agreement);
+        self.translation = Translation::agreed(agreement, self.limits.package);
+    }
+
+    fn take_token(&mut self) -> Option<String> {
+        self.token.take()
     }
 
     fn handshake_done(&mut self) {
+        self.token = None;
         self.longest = self.limits.package;
     }
 
@@ -238,6 +246,7 @@ mod tests {
             stream,
             rest: BytesMut::new(),
             peer,
+            token: None,
         };
         let connection = WebSocket::new(upgraded, limits).await;
         (connection, client.unwrap())

@@ -130,7 +130,7 @@ impl Connection for Packages {
     }
 
     fn agree(&mut self, agreement: &Agreement) {
-        self.translation = Translation::agreed(agreement);
+        self.translation = Translation::agreed(agreement, self.limits.package);
     }
 
     fn handshake_done(&mut self) {

@@ -91,6 +91,17 @@ impl Routes {
         self
     }
 
+    /// Adds what other routes say. A file that both have read counts twice.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.urls.extend(other.urls);
+        self.dirs.extend(other.dirs);
+        self.plugins.extend(other.plugins);
+        self.mistakes.extend(other.mistakes);
+        self.files.extend(other.files);
+        self
+    }
+
     /// Adds a message.
     #[must_use]
     pub fn url(mut self, url: Url) -> Self {

@@ -9,8 +9,12 @@ use tangelo_rpc::server::{ErrorTexts, Executor};
 use tangelo_tls::{BadCertificate, Certificate};
 
 use super::{
-    AccessLog, Compression, Limits, LoadErrors, TracingLog, access_log::Masks, gateway::Bound,
-    load::Loader, proxies::Proxies, shared::Health,
+    AccessLog, Compression, Limits, LoadErrors, TracingLog,
+    access_log::Masks,
+    gateway::{Bound, Loaded},
+    load::Loader,
+    proxies::Proxies,
+    shared::Health,
 };
 use crate::{
     Backends,
@@ -68,6 +72,7 @@ pub struct GatewayBuilder {
     pub(super) auto: Vec<Group>,
     pub(super) annotated: Vec<Group>,
     pub(super) api: Option<OpenApi>,
+    pub(super) sample_rate: u32,
 }
 
 /// Why a gateway cannot start.
@@ -122,6 +127,7 @@ impl GatewayBuilder {
             auto: Vec::new(),
             annotated: Vec::new(),
             api: None,
+            sample_rate: 100,
         }
     }
 
@@ -130,6 +136,13 @@ impl GatewayBuilder {
     pub fn listen(mut self, host: impl Into<String>, port: u16) -> Self {
         self.host = host.into();
         self.port = port;
+        self
+    }
+
+    /// Connections that may wait to be accepted. Default: 128.
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = connections;
         self
     }
 
@@ -245,12 +258,12 @@ impl GatewayBuilder {
     }
 
     /// At the path `live` is told with 200 that the gateway runs; at `ready` that it is ready, or with 503 that it
-    /// is not. They go before routes, and are not logged. Default: none.
+    /// is not. They go before routes, and are not logged. An empty path is none. Default: none.
     #[must_use]
     pub fn health(mut self, live: impl Into<String>, ready: impl Into<String>) -> Self {
         self.health = Health {
-            live: Some(live.into()),
-            ready: Some(ready.into()),
+            live: Some(live.into()).filter(|path| !path.is_empty()),
+            ready: Some(ready.into()).filter(|path| !path.is_empty()),
         };
         self
     }
@@ -288,11 +301,30 @@ impl GatewayBuilder {
         self
     }
 
+    /// Requests out of a hundred whose trace says that it may be sampled, if they bring no `traceparent` that says
+    /// it. Default: 100.
+    #[must_use]
+    pub fn sample_rate(mut self, requests: u32) -> Self {
+        self.sample_rate = requests;
+        self
+    }
+
     /// Loads everything, and takes its address.
     ///
     /// # Errors
     /// Routes with mistakes, all at once; a certificate or an address that cannot be used.
     pub async fn bind(self) -> Result<Bound, StartError> {
+        self.load()?.bind().await
+    }
+
+    /// Loads everything, and takes no address yet: so all mistakes can be told before anything begins. Back ends
+    /// may be stand-ins, which [`Bound::backends`] replaces.
+    ///
+    /// Blocks while it looks for folders and certificates.
+    ///
+    /// # Errors
+    /// Routes with mistakes, all at once; a certificate that cannot be used, settings that make no sense.
+    pub fn load(self) -> Result<Loaded, StartError> {
         self.cookie.check().map_err(StartError::Setting)?;
         let executor = Executor::new(self.limits.requests);
         let executor = executor.map_err(|error| StartError::Setting(error.to_string()))?;
@@ -308,7 +340,7 @@ impl GatewayBuilder {
                 return Err(StartError::Setting(problem));
             }
         }
-        Bound::new(self, executor).await
+        Loaded::new(self, executor)
     }
 
     pub(super) fn loader(&mut self) -> Loader {

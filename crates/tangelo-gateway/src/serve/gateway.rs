@@ -21,20 +21,25 @@ use super::{
     load::{Loader, State},
     shared::Shared,
 };
-use crate::route::Routes;
+use crate::{Backends, route::Routes};
 
 /// Protocols that a client may choose from in its TLS handshake.
 const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
-/// A gateway that has its address, and lets nobody in yet. Dropping it gives the address back.
-pub struct Bound {
+/// A gateway whose routes and files are found sound, and that has no address yet.
+pub struct Loaded {
     builder: GatewayBuilder,
     loader: Loader,
     state: State,
     executor: Executor,
+    certificate: Option<Certificate>,
+}
+
+/// A gateway that has its address, and lets nobody in yet. Dropping it gives the address back.
+pub struct Bound {
+    loaded: Loaded,
     listener: TcpListener,
     address: SocketAddr,
-    certificate: Option<Certificate>,
 }
 
 /// A gateway that serves. Clones speak of the same one; it ends with [`close`](Self::close), or with the tasks it was started in.
@@ -44,11 +49,8 @@ pub struct Gateway {
     address: SocketAddr,
 }
 
-impl Bound {
-    pub(super) async fn new(
-        mut builder: GatewayBuilder,
-        executor: Executor,
-    ) -> Result<Self, StartError> {
+impl Loaded {
+    pub(super) fn new(mut builder: GatewayBuilder, executor: Executor) -> Result<Self, StartError> {
         let loader = builder.loader();
         let state = loader.load(&builder.routes, &builder.pool, None)?;
         let certificate = builder.certificate.take();
@@ -56,22 +58,51 @@ impl Bound {
         if let Some(certificate) = &certificate {
             certificate.reload()?;
         }
-        let bound = bind(&builder.host, builder.port, builder.backlog).await;
-        let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        let (address, listener) = bound.map_err(|error| StartError::Listen {
-            host: builder.host.clone(),
-            port: builder.port,
-            error,
-        })?;
         Ok(Self {
             builder,
             loader,
             state,
             executor,
-            listener,
-            address,
             certificate,
         })
+    }
+
+    /// Takes its address.
+    ///
+    /// # Errors
+    /// An address that cannot be used.
+    pub async fn bind(self) -> Result<Bound, StartError> {
+        let builder = &self.builder;
+        let bound = bind(&builder.host, builder.port, builder.backlog).await;
+        let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        match bound {
+            Ok((address, listener)) => Ok(Bound {
+                loaded: self,
+                listener,
+                address,
+            }),
+            Err(error) => Err(StartError::Listen {
+                host: builder.host.clone(),
+                port: builder.port,
+                error,
+            }),
+        }
+    }
+}
+
+impl Bound {
+    /// Who answers, in place of those that were there when it was loaded. They are for the same services.
+    #[must_use]
+    pub fn backends(mut self, backends: Backends) -> Self {
+        let Loaded {
+            builder,
+            loader,
+            state,
+            ..
+        } = &mut self.loaded;
+        loader.backends = backends;
+        state.plans = loader.plans(&state.router, &builder.pool, &state.plugins);
+        self
     }
 
     /// Where it will listen.
@@ -82,14 +113,17 @@ impl Bound {
     /// Lets clients in, in tasks of its own that stop when those of `tasks` are to.
     pub fn start(self, tasks: &Tasks) -> Gateway {
         let Self {
+            loaded,
+            listener,
+            address,
+        } = self;
+        let Loaded {
             mut builder,
             loader,
             state,
             executor,
-            listener,
-            address,
             certificate,
-        } = self;
+        } = loaded;
         info!(gateway = builder.id, %address, tls = certificate.is_some(), "listening for HTTP");
         let sessions = builder.store();
         let shared = Arc::new(Shared {
@@ -108,6 +142,7 @@ impl Bound {
             compression: builder.compression,
             health: builder.health,
             proxies: builder.proxies,
+            sample_rate: builder.sample_rate,
             room: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
@@ -128,6 +163,11 @@ impl Gateway {
     /// Begins to build one of this name.
     pub fn builder(id: impl Into<String>) -> GatewayBuilder {
         GatewayBuilder::new(id)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &str {
+        &self.shared.id
     }
 
     /// Where it listens.
@@ -166,6 +206,11 @@ impl Gateway {
         self.shared.open.load(Ordering::Relaxed)
     }
 
+    /// Lets nobody in any more; what has come is answered, and nobody waits for that.
+    pub fn stop(&self) {
+        self.shared.tasks.stop().drain();
+    }
+
     /// Lets nobody in any more, answers what has come, and closes connections as they have nothing to answer; for
     /// up to `patience`. Returns how many tasks had to be cut off. All else that runs in the same tasks ends, too.
     pub async fn close(&self, patience: Duration) -> usize {
@@ -201,11 +246,20 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.listen(backlog)
 }
 
+impl fmt::Debug for Loaded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Loaded")
+            .field("builder", &self.builder)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Bound {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Bound")
-            .field("builder", &self.builder)
+            .field("loaded", &self.loaded)
             .field("address", &self.address)
             .finish_non_exhaustive()
     }

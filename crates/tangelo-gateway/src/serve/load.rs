@@ -30,7 +30,7 @@ pub(super) struct State {
     /// As many as the router has urls, in their order.
     pub(super) plans: Vec<Arc<RoutePlan>>,
     /// The plugins of all urls.
-    plugins: Loaded,
+    pub(super) plugins: Loaded,
     /// What tells of all this.
     pub(super) published: Option<Published>,
 }
@@ -197,7 +197,12 @@ impl Loader {
     }
 
     /// The plans of urls of which each is sound.
-    fn plans(&self, router: &Router, pool: &Pool, loaded: &Loaded) -> Vec<Arc<RoutePlan>> {
+    pub(super) fn plans(
+        &self,
+        router: &Router,
+        pool: &Pool,
+        loaded: &Loaded,
+    ) -> Vec<Arc<RoutePlan>> {
         let method = |url: &Url| pool.service(url.service_id)?.method(url.msg_id);
         let mut responses = HashMap::new();
         for method in router.urls().iter().filter_map(|url| method(url)) {

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Instant as Clock,
 };
@@ -13,7 +14,7 @@ use http::{
 use hyper::body::Incoming;
 use tangelo_reflect::message;
 use tangelo_rpc::{
-    self as rpc, Reply, Status,
+    self as rpc, Reply, ServerContext, Status,
     server::{Entry, Permit},
 };
 use tangelo_runtime::guard::{self, Guarded};
@@ -219,10 +220,28 @@ async fn ask(
     };
     let mut request = rpc::Request::new((plan.url.service_id, plan.url.msg_id), body);
     request.deadline = Some(deadline);
-    let answer = timeout_at(deadline, plan.service.call(request)).await;
+    let context = context(shared, exchange, &mut request);
+    let call = context.enter(|| plan.service.call(request));
+    let answer = timeout_at(deadline, call).await;
     let reply = answer.map_err(|_| Problem::timeout())?;
     let reply = reply.or_else(|status| own_words(&plan, &status).ok_or(Problem::from(&status)))?;
     Ok(shared.output_of(exchange, reply))
+}
+
+/// Tells the service whom the request comes from, and as part of what.
+fn context(shared: &Shared, exchange: &Exchange, request: &mut rpc::Request) -> ServerContext {
+    let client = exchange.client();
+    let port = if client.address == client.peer.ip() {
+        client.peer.port()
+    } else {
+        // The proxy's is not the client's.
+        0
+    };
+    let traceparent = exchange.headers().get("traceparent");
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    let may_be_sampled = fastrand::u32(0..100) < shared.sample_rate;
+    let address = SocketAddr::new(client.address, port);
+    ServerContext::of_client(request, address, traceparent, may_be_sampled)
 }
 
 /// From what is said to a response.

@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) compression: Compression,
     pub(super) health: Health,
     pub(super) proxies: Proxies,
+    pub(super) sample_rate: u32,
     pub(super) room: Arc<Room>,
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,

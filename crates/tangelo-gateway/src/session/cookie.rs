@@ -29,8 +29,11 @@ impl Default for SessionCookie {
 }
 
 impl SessionCookie {
-    /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Whether it can be a cookie.
+    ///
+    /// # Errors
+    /// It cannot: what is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
         let is_token =
             |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(is_token) {

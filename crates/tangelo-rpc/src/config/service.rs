@@ -10,8 +10,8 @@ super::settings! {
     ServiceConfig {
         /// Its name among the services of this application; its interface's unless given.
         id: String = String::new();
-        /// Servers or web servers it is bound to, by id; for a reverse service the client. Empty: the one
-        /// there is.
+        /// Servers and web servers it is bound to, by id; for a reverse service the client. Empty: the one
+        /// server there is, and all web servers.
         transport: Vec<String> = Vec::new();
         /// Whether servers call it over the connections of a client: krpc's PUSH.
         reverse: bool = false;

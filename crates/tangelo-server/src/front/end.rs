@@ -6,23 +6,25 @@ use std::{
     time::Duration,
 };
 
-use tangelo_connector::{Error, Outgoing};
-use tangelo_wire::pomelo::handshake;
+use tangelo_connector::{Error as ConnectionError, Outgoing};
+use tangelo_wire::pomelo::handshake::{self, Refusal};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::Front;
-use crate::{Limits, session::CloseReason};
+use crate::{Error, Limits, greeting, session::CloseReason};
 
 /// Why a client's connection ends.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     #[error(transparent)]
-    Connection(#[from] Error),
+    Connection(#[from] ConnectionError),
     #[error("no handshake within {:?}", Limits::HANDSHAKE)]
     HandshakeTimeout,
     #[error("handshake refused: {0}")]
-    Refused(#[from] handshake::Refusal),
+    Refused(#[from] Refusal),
+    #[error("not let in: {}", .0.as_status().reason())]
+    TurnedAway(Error),
     #[error("nothing heard for {0:?}")]
     Silent(Duration),
     #[error("kicked: {0}")]
@@ -51,12 +53,15 @@ impl End {
     pub(super) fn reason(&self) -> CloseReason {
         match self {
             Self::Connection(error) if error.is_goodbye() => CloseReason::Left,
+            Self::HandshakeTimeout
+            | Self::Silent(_)
+            | Self::Connection(ConnectionError::Silent) => CloseReason::Silent,
             Self::Connection(_)
             | Self::Refused(_)
+            | Self::TurnedAway(_)
             | Self::Overtaken
             | Self::NotTaken
             | Self::BadCount => CloseReason::Failed(self.to_string()),
-            Self::HandshakeTimeout | Self::Silent(_) => CloseReason::Silent,
             Self::Kicked(reason) => CloseReason::Kicked(Arc::clone(reason)),
             Self::Leaving => CloseReason::Leaving,
             Self::Away => CloseReason::Away,
@@ -114,12 +119,8 @@ impl Front {
                 debug!(%session, "closed as this server leaves");
                 None
             }
-            End::Refused(refusal) => {
-                if let Some(left_out) = self.context.may_log() {
-                    info!(%session, %peer, reason = %end, left_out, "client refused");
-                }
-                Some(handshake::refuse(*refusal))
-            }
+            End::Refused(refusal) => Some(self.turn_away(end, refusal)),
+            End::TurnedAway(error) => Some(self.turn_away(end, &greeting::refusal(error))),
             End::Kicked(reason) => {
                 if let Some(left_out) = self.context.may_log() {
                     // It may be another client's words.
@@ -140,7 +141,7 @@ impl Front {
                 None
             }
         };
-        let refused = matches!(end, End::Refused(_));
+        let refused = matches!(end, End::Refused(_) | End::TurnedAway(_));
         if let (Some(body), Some(connection)) = (last_words, &mut self.connection) {
             let words = if refused {
                 Outgoing::Hello(&body)
@@ -157,6 +158,7 @@ impl Front {
         self.owed.clear();
         self.resuming = None;
         self.taking = None;
+        self.judging = None;
         self.release_buffers();
         self.patience = Instant::now() + Limits::GOODBYE;
         self.timer.set(self.patience);
@@ -164,6 +166,17 @@ impl Front {
             // There is nobody to say goodbye to.
             self.hang_up();
         }
+    }
+
+    /// The answer that turns the client away.
+    fn turn_away(&self, end: &End, refusal: &Refusal) -> Vec<u8> {
+        if let Some(left_out) = self.context.may_log() {
+            let (session, peer, reason) = (self.session.id(), self.session.peer(), end.to_string());
+            // Some of it may be the client's words.
+            let reason = reason.escape_debug();
+            info!(%session, %peer, %reason, left_out, "client refused");
+        }
+        handshake::refuse(refusal)
     }
 
     pub(super) fn hang_up(&mut self) {

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tangelo_connector::{Agreement, Outgoing};
-use tangelo_wire::pomelo::handshake::{self, Offer, State};
+use tangelo_wire::pomelo::handshake::{self, State};
 use tracing::debug;
 
-use super::{End, Front, resuming::Greeted};
+use super::{End, Front, judging::Handshake, ticking::Ticking};
 use crate::Limits;
 
 /// Time for what has arrived to be seen, when a process wakes up that has been stopped: its clocks may be
@@ -17,30 +17,23 @@ impl Front {
     pub(super) fn shake_hands(&mut self, body: &[u8]) -> Result<(), End> {
         let hello = handshake::decode(body)?;
         debug!(session = %self.session.id(), ?hello, "handshake");
-        let context = Arc::clone(&self.context);
-        let offered = context.encodings.of(&hello);
+        self.context.greeting.check_client(&hello)?;
+        let signed_by = self.context.greeting.signed_by(&hello)?;
+        let encodings = self.context.encodings.now();
+        let encoding = encodings.of(&hello).map(|it| Arc::clone(&it.encoding));
+        // What was said over an earlier connection is not known where a later one translates.
+        let asked = hello.resume.clone().filter(|_| encoding.is_none());
         if let Some(connection) = &mut self.connection {
             connection.agree(&Agreement {
-                encoding: offered.map(|offered| Arc::clone(&offered.encoding)),
+                encoding,
                 paced: hello.reads_one_package(),
+                signed_by,
             });
         }
-        // What was said over an earlier connection is not known where a later one translates.
-        let asked = hello.resume.clone().filter(|_| offered.is_none());
-        let resume = match self.greet(asked) {
-            Greeted::Here(resume) => resume,
-            Greeted::HandedOver => return Err(End::HandedOver),
-            Greeted::Later => return Ok(()),
-        };
-        let offer = Offer {
-            heartbeat: context.heartbeat,
-            dictionary: offered.and_then(|offered| offered.dictionary.as_ref()),
-            protos: offered.and_then(|offered| offered.protos.as_ref()),
-            resume: resume.as_ref(),
-        };
-        self.queue(Outgoing::Hello(&handshake::accept(&hello, &offer)))?;
-        self.state = State::WaitAck;
-        Ok(())
+        if hello.pitaya.is_some() {
+            self.ticking = Some(Ticking::of(self.context.heartbeat));
+        }
+        self.greet(Handshake { hello, encodings }, asked)
     }
 
     pub(super) fn begin_work(&mut self) -> Result<(), End> {
@@ -52,13 +45,17 @@ impl Front {
         // The handshake may have had longer than silence has.
         self.timer.at_latest(self.patience);
         self.show_presence()?;
-        self.beat()
+        match self.ticking {
+            Some(_) => self.begin_ticking(),
+            None => self.beat()?,
+        }
+        Ok(())
     }
 
     pub(super) fn beat(&mut self) -> Result<(), End> {
         match self.receipt() {
             Some(received) => self.queue(Outgoing::Receipt(received)),
-            None if self.context.heartbeat.is_some() => self.queue(Outgoing::Heartbeat),
+            None if self.heartbeat().is_some() => self.queue(Outgoing::Heartbeat),
             None => Ok(()),
         }
     }
@@ -74,7 +71,7 @@ impl Front {
     pub(super) fn patience_for_silence(&self) -> Duration {
         let of_connection = self.connection.as_ref().and_then(|open| open.patience());
         of_connection.unwrap_or_else(|| {
-            let heartbeat = self.context.heartbeat;
+            let heartbeat = self.heartbeat();
             heartbeat.map_or(Limits::IDLE, |interval| interval * 2)
         })
     }

@@ -168,7 +168,7 @@ impl Front {
         let said = if entry.id == 0 {
             Ok(())
         } else if self.context.pushes().is_direct() {
-            self.respond(entry.id, &answer::body(&outcome))
+            self.respond((entry.id, outcome.is_err()), &answer::body(&outcome))
         } else {
             self.schedule(entry.id, entry.route(), &outcome);
             Ok(())

@@ -39,13 +39,13 @@ impl Front {
             return self.tell_queued();
         }
         self.tell_queued()?;
-        let body = answer::body(outcome);
+        let (body, failed) = (answer::body(outcome), outcome.is_err());
         if self.unwritten || self.session.queue().is_filled() {
             let body = Bytes::copy_from_slice(&body);
-            self.session.add(Item::Response { id, body });
+            self.session.add(Item::Response { id, body, failed });
             return Ok(());
         }
-        self.respond(id, &body)
+        self.respond((id, failed), &body)
     }
 
     /// The push scheduler hands it on when it likes.
@@ -57,6 +57,7 @@ impl Front {
             token,
             route: String::from_utf8_lossy(route).into(),
             body: Bytes::copy_from_slice(&answer::body(outcome)),
+            failed: outcome.is_err(),
         };
         let session = Arc::clone(&self.session);
         let options = push::options(outcome);
@@ -73,21 +74,22 @@ impl Front {
     pub(super) fn refuse(&mut self, id: u32, status: &Status) -> Result<(), End> {
         self.log(id, b"", status);
         let failed = Err(status.clone());
-        self.respond(id, &answer::body(&failed))
+        self.respond((id, true), &answer::body(&failed))
     }
 
-    pub(super) fn respond(&mut self, id: u32, body: &[u8]) -> Result<(), End> {
+    /// Answers a request; whether it `failed`, some clients are told beside the body.
+    pub(super) fn respond(&mut self, (id, failed): (u32, bool), body: &[u8]) -> Result<(), End> {
         if self.outlives() {
             self.keep_response(id, body);
             return Ok(());
         }
-        match self.queue(Outgoing::Response { id, body }) {
+        match self.queue(Outgoing::Response { id, body, failed }) {
             Err(End::Connection(unsaid)) if unsaid.is_of_one_message() => {
                 let status = Status::from(Code::BUSINESS_ERROR).with_cause(unsaid);
                 self.log(id, b"", &status);
                 let failed = Err(status);
-                let body = &answer::body(&failed);
-                self.queue(Outgoing::Response { id, body })
+                let (body, failed) = (&answer::body(&failed), true);
+                self.queue(Outgoing::Response { id, body, failed })
             }
             queued => queued,
         }

@@ -54,14 +54,18 @@ impl Front {
         &mut self,
         context: &Context,
         id: u32,
-        request: Request,
+        mut request: Request,
     ) -> Result<(), End> {
         let place = match self.admit() {
             Ok(place) => place,
             Err(status) => return self.reply(id, request.route(), &Err(status)),
         };
+        let pipeline = &context.pipeline;
+        if self.running.is_holding() || !pipeline.is_plain() {
+            // Filters see it whole.
+            request.complete_route(context.server_type());
+        }
         if self.running.is_holding() {
-            let pipeline = &context.pipeline;
             let to = pipeline.destination(request.route(), context.server_type());
             let due = request.due_within(pipeline.manner(to).deadline, context.limits());
             self.timer.at_latest(due);
@@ -82,7 +86,10 @@ impl Front {
         if !context.pipeline.is_plain() {
             return self.begin_passing(context, (id, place), request);
         }
-        let handler = context.pipeline.find(request.route());
+        let mut handler = context.pipeline.find(request.route());
+        if handler.is_none() && request.complete_route(context.server_type()) {
+            handler = context.pipeline.find(request.route());
+        }
         let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
             return self.forward(context, (id, place), request);
         };

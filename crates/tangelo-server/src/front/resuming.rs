@@ -14,7 +14,7 @@ use tangelo_wire::pomelo::{
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::{End, Front, WRITE_AT};
+use super::{End, Front, WRITE_AT, judging::Handshake};
 use crate::{
     Limits, answer,
     resume::{Given, Place, Resumes, Ring, SETTLING, Said, Secret, Secrets, Token, UNKNOWN},
@@ -72,6 +72,8 @@ impl Resuming {
     pub(super) fn taken_over(resumes: &Resumes, received: u64, ring: Ring) -> Self {
         let until = Instant::now() + resumes.config.time;
         Self {
+            // What comes before its client is told anything is no more than what is to be told.
+            told: ring.first(),
             ring,
             received,
             lives: true,
@@ -98,31 +100,34 @@ impl Resuming {
     }
 }
 
-/// How a handshake goes on.
-pub(super) enum Greeted {
-    /// It is answered so.
-    Here(Option<Answer>),
-    /// Another session has the connection.
+/// Where the session is that a client wants back.
+enum Back {
+    /// Here; it has the connection.
     HandedOver,
-    /// It is answered when another front end has been asked.
-    Later,
+    /// On the front end that this token names.
+    Elsewhere(Token),
 }
 
 impl Front {
-    /// What the handshake's answer says to a client that asks for a session it can come back to.
-    pub(super) fn greet(&mut self, ask: Option<Ask>) -> Greeted {
+    /// Lets a client in that may ask for a session it can come back to, or go on with the one it had. Who
+    /// comes back was let in before.
+    pub(super) fn greet(&mut self, handshake: Handshake, ask: Option<Ask>) -> Result<(), End> {
         let context = Arc::clone(&self.context);
         let (Some(ask), Some(resumes)) = (ask, &context.resumes) else {
-            return Greeted::Here(None);
+            return self.judge(handshake, None);
         };
         let outcome = match ask {
             Ask::New => Outcome::New,
             Ask::Back { token, received } => match self.go_back(resumes, &token, received) {
-                Ok(greeted) => return greeted,
+                Ok(Back::HandedOver) => return Err(End::HandedOver),
+                Ok(Back::Elsewhere(token)) => {
+                    self.take_over(handshake, token, received);
+                    return Ok(());
+                }
                 Err(reason) => Outcome::Lost(reason),
             },
         };
-        Greeted::Here(self.begin_anew(resumes, outcome))
+        self.judge(handshake, Some(outcome))
     }
 
     /// A new session that can be resumed; not if the system has no random numbers.
@@ -139,7 +144,7 @@ impl Front {
         resumes: &Resumes,
         token: &str,
         received: u64,
-    ) -> Result<Greeted, &'static str> {
+    ) -> Result<Back, &'static str> {
         let peer = self.session.peer();
         if !resumes.failures.allow(peer.ip()) {
             return Err(TOO_MANY);
@@ -152,8 +157,7 @@ impl Front {
         // many of them at once, from few addresses if a balancer is before it.
         let session = self.context.sessions().find(token.session);
         if session.is_none() && token.server_id != self.context.server_id() {
-            self.take_over(token, received);
-            return Ok(Greeted::Later);
+            return Ok(Back::Elsewhere(token));
         }
         let (session, secret) = (session.ok_or(UNKNOWN)?, token.secret);
         let Some(connection) = self.connection.take() else {
@@ -169,7 +173,7 @@ impl Front {
         match session.arrive(arrival) {
             Ok(()) => {
                 debug!(session = %session.id(), instead_of = %self.session.id(), "client is back");
-                Ok(Greeted::HandedOver)
+                Ok(Back::HandedOver)
             }
             Err(arrival) => {
                 self.connection = Some(arrival.connection);
@@ -287,14 +291,10 @@ impl Front {
         self.state = State::WaitAck;
         self.patience = self.now + Limits::HANDSHAKE;
         self.timer.at_latest(self.patience);
-        self.answer_who_comes_back(Some(&answer))
-    }
-
-    /// The handshake's answer; clients that come back are offered nothing else.
-    pub(super) fn answer_who_comes_back(&mut self, answer: Option<&Answer>) -> Result<(), End> {
+        // It is offered nothing else.
         let offer = Offer {
             heartbeat: self.context.heartbeat,
-            resume: answer,
+            resume: Some(&answer),
             ..Offer::default()
         };
         let hello = handshake::accept(&Hello::default(), &offer);

@@ -10,7 +10,7 @@ use tangelo_runtime::guard::Guarded;
 use tangelo_wire::pomelo::{handshake::State, resume::Outcome};
 use tokio::time::Instant;
 
-use super::{End, Front, resuming::Resuming};
+use super::{End, Front, judging::Handshake, resuming::Resuming};
 use crate::{
     Limits,
     resume::{self, Resumes, Ring, Secret, Taken, Token, UNKNOWN},
@@ -20,16 +20,19 @@ use crate::{
 pub(super) struct Taking {
     coming: Guarded<dyn Future<Output = Result<Taken, &'static str>> + Send>,
     received: u64,
+    /// For a session that is new, if it does not come.
+    handshake: Box<Handshake>,
 }
 
 impl Front {
     /// Begins to take the session over that this token names. The client waits.
-    pub(super) fn take_over(&mut self, token: Token, received: u64) {
+    pub(super) fn take_over(&mut self, handshake: Handshake, token: Token, received: u64) {
         let client = (self.session.peer(), Arc::clone(self.session.wake()));
         let coming = resume::take_over(Arc::clone(&self.context), token, received, client);
         self.taking = Some(Taking {
             coming: Guarded::new(Box::pin(coming) as _),
             received,
+            handshake: Box::new(handshake),
         });
         // It is asked for in the next turn.
         self.session.wake().wake();
@@ -43,8 +46,14 @@ impl Front {
         let Poll::Ready(taken) = Pin::new(&mut taking.coming).poll(task) else {
             return Ok(());
         };
-        let received = taking.received;
-        self.taking = None;
+        let Some(Taking {
+            received,
+            handshake,
+            ..
+        }) = self.taking.take()
+        else {
+            return Ok(());
+        };
         let context = Arc::clone(&self.context);
         let Some(resumes) = &context.resumes else {
             return Ok(());
@@ -52,11 +61,7 @@ impl Front {
         match taken.unwrap_or(Err(UNKNOWN)) {
             Ok(taken) => self.go_on_with(resumes, taken, received),
             Err(_) if self.connection.is_none() => Err(End::Bye),
-            Err(reason) => {
-                let answer = self.begin_anew(resumes, Outcome::Lost(reason));
-                self.state = State::WaitAck;
-                self.answer_who_comes_back(answer.as_ref())
-            }
+            Err(reason) => self.judge(*handshake, Some(Outcome::Lost(reason))),
         }
     }
 

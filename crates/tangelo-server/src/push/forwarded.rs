@@ -48,6 +48,7 @@ impl Waiter for Forwarded {
             route: String::from_utf8_lossy(&self.route).into(),
             // A copy: the answer is a part of a read buffer, which what waits would keep whole.
             body: Bytes::copy_from_slice(&answer::body(&answered)),
+            failed: answered.is_err(),
         };
         let session = Arc::clone(&self.session);
         let pushes = self.session.context().pushes();

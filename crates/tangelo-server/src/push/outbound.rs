@@ -61,6 +61,8 @@ pub(crate) struct Response {
     pub(crate) token: u64,
     pub(crate) route: Box<str>,
     pub(crate) body: Bytes,
+    /// It tells of a failure.
+    pub(crate) failed: bool,
 }
 
 impl Outbound {
@@ -169,9 +171,10 @@ impl Outbound {
 impl Content {
     fn item(&self) -> Item {
         match &self.says {
-            Says::Response(Response { token, body, .. }) => Item::Answer {
-                token: *token,
-                body: body.clone(),
+            Says::Response(response) => Item::Answer {
+                token: response.token,
+                body: response.body.clone(),
+                failed: response.failed,
             },
             Says::Push { push, key, .. } => Item::push(push, key.as_ref()),
         }
@@ -192,10 +195,15 @@ impl Drop for Outbound {
                     let (session, id, route) = (session.id(), response.id, &response.route);
                     warn!(%session, id, %route, left_out, "{dropped}");
                 }
-                let failed = Err(Status::new(Code::BUSINESS_ERROR, dropped));
-                let body = Bytes::copy_from_slice(&answer::body(&failed));
+                let outcome = Err(Status::new(Code::BUSINESS_ERROR, dropped));
+                let body = Bytes::copy_from_slice(&answer::body(&outcome));
                 let token = response.token;
-                session.add(Item::Answer { token, body });
+                let failed = true;
+                session.add(Item::Answer {
+                    token,
+                    body,
+                    failed,
+                });
             }
         }
     }

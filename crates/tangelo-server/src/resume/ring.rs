@@ -37,7 +37,12 @@ impl Said {
     pub(crate) fn outgoing(&self) -> Outgoing<'_> {
         match self {
             Self::Push(push) => Outgoing::Push(push),
-            Self::Response { id, body } => Outgoing::Response { id: *id, body },
+            // Who can be told beside the body has agreed on something, and is not resumed.
+            Self::Response { id, body } => Outgoing::Response {
+                id: *id,
+                body,
+                failed: false,
+            },
         }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     Context, Error, accept,
     blueprint::MakeService,
     channel::{ChannelOnBackEnd, ChannelOnFrontEnd, SessionOnBackEnd},
+    encodings,
     forward::Forward,
     life_cycle::{self, Hook, Hooks, LifeCycle, Neighbours, ServerEvents, Started, within_reach},
     limits,
@@ -179,6 +180,10 @@ impl Server {
             info!(address, "listening for clients");
             let run = accept::run(listener, Arc::clone(&self.context), self.front.clone());
             self.front.spawn(info_span!("door"), run);
+        }
+        if let Some(source) = self.context.encodings.source() {
+            let run = encodings::follow(source, Arc::clone(&self.context));
+            until_drained(&self.back, info_span!("definitions"), run);
         }
     }
 

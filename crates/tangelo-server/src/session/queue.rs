@@ -39,7 +39,7 @@ pub(crate) enum Item {
     /// Something unasked, in place of what waits under the same key.
     Replaceable { push: Arc<Push>, key: Arc<str> },
     /// An answer that must not overtake what is here already.
-    Response { id: u32, body: Bytes },
+    Response { id: u32, body: Bytes, failed: bool },
     /// A back end's answer to the request under this token.
     Forwarded {
         token: u64,
@@ -53,7 +53,11 @@ pub(crate) enum Item {
         outcome: Result<Reply, Status>,
     },
     /// What the push scheduler has handed on as the answer to the request under this token.
-    Answer { token: u64, body: Bytes },
+    Answer {
+        token: u64,
+        body: Bytes,
+        failed: bool,
+    },
 }
 
 impl Item {

@@ -128,7 +128,11 @@ mod tests {
 
     fn response(number: u32) -> Item {
         let body = Bytes::from(number.to_string());
-        Item::Response { id: number, body }
+        Item::Response {
+            id: number,
+            body,
+            failed: false,
+        }
     }
 
     /// Takes so many places, and tells what was in them.

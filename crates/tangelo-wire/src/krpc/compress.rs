@@ -2,13 +2,10 @@
 //!
 //! An empty body is never compressed, whatever its meta says.
 
-use std::io::Write;
-
 use bytes::{BufMut, Bytes, BytesMut};
-use flate2::{Decompress, FlushDecompress, Status, write::ZlibEncoder};
 
-/// How many times the length of its input zlib is first given room for. It gets twice that when it is full.
-const FIRST_ROOM: usize = 4;
+use crate::zlib::{self, Inflating};
+
 /// The most snappy makes of so many bytes: a copy of 64 bytes is told in 3.
 const SNAPPY_COPY: (u64, u64) = (64, 3);
 
@@ -54,6 +51,15 @@ impl TryFrom<i32> for Compression {
     }
 }
 
+impl From<Inflating> for Error {
+    fn from(error: Inflating) -> Self {
+        match error {
+            Inflating::Malformed => Self::Malformed,
+            Inflating::TooLong { limit } => Self::TooLong { limit },
+        }
+    }
+}
+
 /// Appends the compressed body.
 ///
 /// # Errors
@@ -61,7 +67,7 @@ impl TryFrom<i32> for Compression {
 pub fn compress(kind: Compression, body: &[u8], out: &mut BytesMut) -> Result<(), Error> {
     let start = out.len();
     let compressed = match kind {
-        Compression::Zlib => deflate(body, out),
+        Compression::Zlib => zlib::deflate(body, out),
         Compression::Snappy => pack(body, out),
     };
     if compressed.is_none() {
@@ -79,58 +85,9 @@ pub fn compress(kind: Compression, body: &[u8], out: &mut BytesMut) -> Result<()
 /// [`Error::Malformed`], [`Error::TooLong`].
 pub fn decompress(kind: Compression, bytes: &[u8], limit: usize) -> Result<Bytes, Error> {
     match kind {
-        Compression::Zlib => inflate(bytes, limit),
+        Compression::Zlib => Ok(zlib::inflate(bytes, limit)?),
         Compression::Snappy => unpack(bytes, limit),
     }
-}
-
-fn deflate(body: &[u8], out: &mut BytesMut) -> Option<()> {
-    let mut encoder = ZlibEncoder::new(out.writer(), flate2::Compression::default());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok().map(drop)
-}
-
-fn inflate(bytes: &[u8], limit: usize) -> Result<Bytes, Error> {
-    let mut stream = Decompress::new(true);
-    let mut out = Vec::new();
-    let (mut read, mut written) = (0, 0);
-    loop {
-        if written == out.len() {
-            let room = more_room(out.len(), bytes.len(), limit);
-            out.reserve_exact(room - out.len());
-            out.resize(room, 0);
-        }
-        // A byte past the limit goes nowhere; it only tells that there is one.
-        let mut past_limit = [0];
-        let room = match out.get_mut(written..) {
-            Some(room) if !room.is_empty() => room,
-            _ => &mut past_limit[..],
-        };
-        let input = bytes.get(read..).unwrap_or_default();
-        let status = stream
-            .decompress(input, room, FlushDecompress::None)
-            .map_err(|_| Error::Malformed)?;
-        let before = (read, written);
-        // Neither is more than the length of a slice.
-        (read, written) = (stream.total_in() as usize, stream.total_out() as usize);
-        if written > limit {
-            return Err(Error::TooLong { limit });
-        }
-        match status {
-            Status::StreamEnd if read == bytes.len() => break,
-            Status::StreamEnd => return Err(Error::Malformed),
-            _ if before == (read, written) => return Err(Error::Malformed),
-            _ => {}
-        }
-    }
-    out.truncate(written);
-    Ok(out.into())
-}
-
-/// The room that follows on `room` when it is full.
-fn more_room(room: usize, input: usize, limit: usize) -> usize {
-    let first = input.saturating_mul(FIRST_ROOM).max(1);
-    room.saturating_mul(2).max(first).min(limit)
 }
 
 fn pack(body: &[u8], out: &mut BytesMut) -> Option<()> {
@@ -169,19 +126,6 @@ fn unpacked_length(bytes: &[u8], limit: usize) -> Result<usize, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zlib_gets_room_for_what_came_in_then_for_what_came_out_never_past_the_limit() {
-        assert_eq!(more_room(0, 100, 1000), 400);
-        assert_eq!(more_room(400, 100, 1000), 800);
-        assert_eq!(more_room(800, 100, 1000), 1000);
-        assert_eq!(more_room(0, 100, 399), 399);
-        assert_eq!(more_room(0, 0, 1000), 1);
-        assert_eq!(
-            more_room(usize::MAX - 1, usize::MAX, usize::MAX),
-            usize::MAX
-        );
-    }
 
     #[test]
     fn snappy_gets_no_room_that_it_cannot_fill() {

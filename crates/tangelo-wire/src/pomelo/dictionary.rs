@@ -112,6 +112,11 @@ impl Dictionary {
         )
     }
 
+    /// The codes alone, as a JSON object by route.
+    pub(super) fn codes_by_route(&self) -> String {
+        text(&self.route_to_code())
+    }
+
     fn route_to_code(&self) -> RouteToCode<'_> {
         RouteToCode(self)
     }

@@ -12,6 +12,8 @@ pub const MAX_ID: u32 = i32::MAX as u32;
 /// The longest route in bytes; its length is one byte on the wire.
 pub const MAX_ROUTE: usize = u8::MAX as usize;
 
+/// In the flag byte: the body is compressed. Pomelo knows the bit and never looks at it.
+pub(super) const COMPRESSED: u8 = 0x10;
 const ROUTE_IS_CODE: u8 = 0x01;
 const TYPE_SHIFT: u32 = 1;
 const TYPE_MASK: u8 = 0x07;
@@ -44,6 +46,7 @@ pub enum Route<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     kind: Kind,
+    compressed: bool,
     id: u32,
     route: Range,
     /// The route's text if it has any, then the body.
@@ -116,6 +119,7 @@ pub fn decode(mut bytes: Bytes) -> Result<Message, Error> {
     }
     Ok(Message {
         kind,
+        compressed: flag & COMPRESSED != 0,
         id,
         route,
         rest: bytes,
@@ -206,6 +210,7 @@ impl Message {
         rest.put_slice(body);
         Ok(Self {
             kind: if id == 0 { Kind::Notify } else { Kind::Request },
+            compressed: false,
             id,
             route: Range::Name(length),
             rest: rest.freeze(),
@@ -220,6 +225,11 @@ impl Message {
     /// The request's id; 0 where there is none.
     pub fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Whether it says that its body is compressed, which only clients of [Pitaya](super::pitaya) mean.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Where it is for; an empty name in a response.
@@ -260,10 +270,25 @@ impl Message {
         rest.put_slice(body);
         Ok(Self {
             kind: self.kind,
+            compressed: false,
             id: self.id,
             route: Range::Name(length),
             rest: rest.freeze(),
         })
+    }
+
+    /// The same with another body, which is copied and not compressed.
+    #[must_use]
+    pub fn with_body(&self, body: &[u8]) -> Self {
+        let route = self.rest.get(..self.body_at()).unwrap_or_default();
+        let mut rest = BytesMut::with_capacity(route.len() + body.len());
+        rest.put_slice(route);
+        rest.put_slice(body);
+        Self {
+            compressed: false,
+            rest: rest.freeze(),
+            ..self.clone()
+        }
     }
 
     fn body_at(&self) -> usize {

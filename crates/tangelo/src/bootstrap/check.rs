@@ -5,6 +5,7 @@ mod connecting;
 mod method;
 mod referer;
 mod service;
+mod web_server;
 
 use std::{collections::BTreeSet, fmt::Display, ops::RangeInclusive};
 
@@ -32,8 +33,8 @@ pub(super) fn all(all: &Bootstrap, origins: &Origins, mistakes: &mut Mistakes) {
     for (position, server) in (0..).zip(&all.servers) {
         check.server(Chapter::Server.at(position), server);
     }
-    for position in 0..all.web_servers.len() {
-        check.web_server(Chapter::WebServer.at(position));
+    for (position, web_server) in (0..).zip(&all.web_servers) {
+        check.web_server(Chapter::WebServer.at(position), web_server);
     }
     for (position, client) in (0..).zip(&all.clients) {
         check.client(Chapter::Client.at(position), client);

@@ -16,7 +16,7 @@ use tangelo_rpc::{
     server::ErrorTexts,
 };
 
-use super::{Bootstrap, Brought, Mistakes, check, settings::Origins, start};
+use super::{Bootstrap, Brought, Mistakes, check, settings::Origins, start, web};
 use crate::RpcApp;
 
 /// What will be started.
@@ -34,6 +34,7 @@ pub(crate) struct Plan {
     pub(super) texts: Option<Arc<dyn ErrorTexts>>,
     pub(super) mock: Option<Fallback>,
     pub(super) fallback: Option<Fallback>,
+    pub(super) web: web::Planned,
 }
 
 impl Plan {
@@ -57,8 +58,10 @@ impl Bootstrap {
         }
         self.bind();
         let files = self.load(&origins);
+        let proto = self.load_proto_dirs(&origins);
         let mut mistakes = std::mem::take(&mut self.mistakes);
         check::all(&self, &origins, &mut mistakes);
+        let web = self.plan_web(&proto, files.texts.as_ref(), &origins, &mut mistakes);
         if !mistakes.is_empty() {
             mistakes.sort();
             return Err(mistakes);
@@ -77,6 +80,7 @@ impl Bootstrap {
             texts: files.texts,
             mock: files.mock,
             fallback: files.fallback,
+            web,
         })
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use tangelo_reflect::{Pool, ServiceInfo};
 use tangelo_registry::{Instance, Memory, Offer, Registry};
 use tangelo_rpc::{
-    Codecs, Home, Method, Services,
+    Codecs, Home, Method, Service, Services,
     access_log::{AccessLog, AccessLogConfig, PlainFormatter, TracingSink},
     client::{Client, Referer, RefererSettings, ReverseReferer, ReverseSettings},
     config::{ClientConfig, Described, RefererConfig, ServerConfig, ServiceConfig},
@@ -28,6 +28,9 @@ use crate::{
     rpc_app::{Called, Registered},
 };
 
+/// Who answers, each for a number.
+pub(super) type Answering = Vec<(i32, Arc<dyn Service>)>;
+
 /// What everything that is started shares.
 struct Parts {
     plan: Plan,
@@ -43,6 +46,7 @@ struct Parts {
 
 pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
     let pool = Arc::new(std::mem::take(&mut plan.pool));
+    let web = std::mem::take(&mut plan.web);
     let log = access_log(&plan, &pool)?;
     let flow = flow_control(&mut plan);
     let codecs = Codecs::new(std::mem::take(&mut plan.brought.codecs));
@@ -76,6 +80,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
             Err(problem) => mistakes.add(format!("server.{}: {problem}", server.id)),
         }
     }
+    let web = web.bind(&mut mistakes).await;
     let mut clients = HashMap::new();
     for config in &parts.plan.clients {
         match parts.client(config) {
@@ -107,6 +112,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
             Err(problem) => mistakes.add(problem),
         }
     }
+    let web = web.call(|id| parts.answering(id, &called), &mut mistakes);
     if !mistakes.is_empty() {
         parts.background.close(Duration::ZERO).await;
         return Err(mistakes);
@@ -128,6 +134,7 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         ));
     }
     let registered = parts.register(&servers);
+    let web = web.start(&parts.background);
     let Parts {
         pool,
         log,
@@ -135,7 +142,13 @@ pub(super) async fn start(mut plan: Plan) -> Result<RpcApp, Mistakes> {
         ..
     } = parts;
     Ok(RpcApp::new(
-        servers, clients, called, pool, log, registered, background,
+        (servers, web),
+        clients,
+        called,
+        pool,
+        log,
+        registered,
+        background,
     ))
 }
 
@@ -255,6 +268,32 @@ impl Parts {
             };
         }
         Ok(table)
+    }
+
+    /// Who answers at a web server, by number: services of this process first, then those that referers call.
+    fn answering(
+        &self,
+        web_server: &str,
+        called: &HashMap<String, Called>,
+    ) -> Result<Answering, String> {
+        // It has limits of its own.
+        let run = executor(-1, 0, 0)?;
+        let mut answering = Answering::new();
+        for config in &self.plan.services {
+            let is_here = !config.reverse && config.transport.iter().any(|id| id == web_server);
+            let Some(served) = config.served.as_ref().filter(|_| is_here) else {
+                continue;
+            };
+            let offered = Served::new(served.service(), self.settings(config, &run)?);
+            let offered = offered.map_err(|error| format!("service `{}`: {error}", config.id))?;
+            answering.push((served.service_id(), Arc::new(offered)));
+        }
+        for config in &self.plan.referers {
+            if let Some(Called::Forward(referer)) = called.get(&config.id) {
+                answering.push((config.service_id, Arc::new(referer.clone())));
+            }
+        }
+        Ok(answering)
     }
 
     fn settings(&self, config: &ServiceConfig, of_server: &Run) -> Result<ServedSettings, String> {

@@ -5,6 +5,8 @@ mod file;
 mod implied;
 mod precedence;
 mod together;
+#[cfg(feature = "gateway")]
+mod web;
 mod within;
 mod wrong_file;
 

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
-use tangelo_connector::{ForwardHeader, Networks, Origins};
+use tangelo_connector::{ForwardHeader, Networks, Origins, Serializer};
 use tangelo_rpc::config::FromSetting;
 use tangelo_server::Limits;
 
@@ -45,6 +45,9 @@ pub(crate) struct Tuning {
     pub(crate) resume_max_away: Option<usize>,
     pub(crate) use_dict: Option<bool>,
     pub(crate) use_protobuf: Option<bool>,
+    pub(crate) pitaya_serializer: Option<Serializer>,
+    pub(crate) pitaya_compression: Option<bool>,
+    pub(crate) use_crypto: Option<bool>,
     pub(crate) entry: Entry,
 }
 
@@ -78,7 +81,7 @@ pub struct Key {
 }
 
 /// Keys that mean something on front ends only.
-pub(super) const OF_FRONT_ENDS: [&str; 17] = [
+pub(super) const OF_FRONT_ENDS: [&str; 18] = [
     "max_connections",
     "single_session",
     "heartbeat_seconds",
@@ -86,6 +89,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
     "max_queue",
     "max_package",
     "max_outgoing",
+    "use_crypto",
     "tls_cert",
     "tls_key",
     "tls_only",
@@ -101,7 +105,7 @@ pub(super) const OF_FRONT_ENDS: [&str; 17] = [
 /// Keys that one entry says of itself alone.
 pub(super) const OWN: [&str; 2] = ["id", "cluster_count"];
 
-const KEYS: [Key; 28] = [
+const KEYS: [Key; 31] = [
     Key {
         name: "id",
         pomelo: "id",
@@ -244,6 +248,34 @@ const KEYS: [Key; 28] = [
         default: "",
         meaning: "Whether clients are told definitions of bodies. Without it: if there are some, in the code or in clientProtos.json and serverProtos.json.",
         take: |said, value| set(&mut said.tuning.use_protobuf, value),
+    },
+    Key {
+        name: "pitaya_serializer",
+        pomelo: "",
+        default: "\"json\"",
+        meaning: "`json` or `protobuf`: how clients of Pitaya's write and read bodies.",
+        take: |said, value| {
+            let name = String::from_setting(value)?;
+            let known = [Serializer::Json, Serializer::Protobuf];
+            let serializer = known.into_iter().find(|known| known.name() == name);
+            let wrong = || format!("expected json or protobuf, found `{name}`");
+            said.tuning.pitaya_serializer = Some(serializer.ok_or_else(wrong)?);
+            Ok(())
+        },
+    },
+    Key {
+        name: "pitaya_compression",
+        pomelo: "",
+        default: "true",
+        meaning: "Whether clients of Pitaya's are told long bodies compressed. What they say may be compressed in any case.",
+        take: |said, value| set(&mut said.tuning.pitaya_compression, value),
+    },
+    Key {
+        name: "use_crypto",
+        pomelo: "",
+        default: "false",
+        meaning: "Whether clients have to sign their messages, as old ones can. It needs the feature `signing`, and protects nothing that TLS does not.",
+        take: |said, value| set(&mut said.tuning.use_crypto, value),
     },
     Key {
         name: "tls_cert",

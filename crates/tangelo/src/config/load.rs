@@ -12,6 +12,7 @@ use super::{
     Config, Content, Rest, Server,
     changes::Changes,
     chapters::{self, Chapters},
+    definitions,
     jobs::Job,
     node::FileName,
     notices::Notices,
@@ -141,6 +142,7 @@ struct Sources {
     /// Of crons.json.
     jobs: Vec<Job>,
     pomelo: pomelo::Files,
+    stamps: Vec<definitions::Stamp>,
     /// Of `tangelo.toml`.
     chapters: Chapters,
     is_unreadable: bool,
@@ -158,6 +160,7 @@ impl Sources {
             servers: None,
             jobs: Vec::new(),
             pomelo: pomelo::Files::default(),
+            stamps: Vec::new(),
             chapters: Chapters::default(),
             is_unreadable: false,
         }
@@ -186,6 +189,7 @@ impl Sources {
             return;
         }
         self.folder = Some(path.to_path_buf());
+        self.stamps = definitions::stamps(path.to_path_buf(), &self.env);
         let first_file = self.next_file;
         self.next_file += FILES_OF_A_FOLDER;
         let read = pomelo::read(path, &self.env, first_file, &mut self.notices, mistakes);
@@ -298,6 +302,8 @@ impl Sources {
             folder,
             servers: instances.collect(),
             files: self.pomelo,
+            has_folder: self.folder.is_some(),
+            stamps: self.stamps,
             notices: self.notices.finish(),
         };
         Loaded {

@@ -71,6 +71,11 @@ pub(super) fn read(
     }
 }
 
+/// Only what clients are told of.
+pub(super) fn definitions(folder: &mut Folder<'_>) -> (Vec<String>, Protos) {
+    (dictionary::read(folder), protos::read(folder))
+}
+
 /// A number, which may be a text as in Pomelo.
 fn number(node: &Node) -> Option<u64> {
     match node.text() {

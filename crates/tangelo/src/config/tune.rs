@@ -30,6 +30,15 @@ impl Tuning {
         if let Some(whether) = self.use_protobuf {
             blueprint = blueprint.use_protobuf(whether);
         }
+        if let Some(serializer) = self.pitaya_serializer {
+            blueprint = blueprint.pitaya_serializer(serializer);
+        }
+        if let Some(whether) = self.pitaya_compression {
+            blueprint = blueprint.pitaya_compression(whether);
+        }
+        if let Some(whether) = self.use_crypto {
+            blueprint = blueprint.use_crypto(whether);
+        }
         blueprint = self.resume(blueprint);
         blueprint = blueprint.change_limits(|limits| {
             limits.deadline = self.deadline.or(limits.deadline);

@@ -1,4 +1,4 @@
-//! What connects: registries, servers, web servers, clients.
+//! What connects: registries, servers, clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Check, Place};
 /// The least that a frame can be asked to hold, and the most that its header can say.
 const FRAME: std::ops::RangeInclusive<usize> = 1024..=i32::MAX as usize;
 /// What `threads = -1` means for a server or client.
-const NO_LIMIT: &str = "no limit";
+pub(super) const NO_LIMIT: &str = "no limit";
 
 impl Check<'_> {
     pub(super) fn registry(&mut self, place: Place, registry: &RegistryConfig) {
@@ -47,11 +47,6 @@ impl Check<'_> {
         self.threads(place, "threads", server.threads, NO_LIMIT);
         self.layout(place, &server.layout);
         self.tls(place, server.check_tls());
-    }
-
-    pub(super) fn web_server(&mut self, place: Place) {
-        let problem = "web servers cannot be started yet: the HTTP gateway is not there";
-        self.wrong(place, "port", problem);
     }
 
     pub(super) fn client(&mut self, place: Place, client: &ClientConfig) {

@@ -21,16 +21,25 @@ impl Bootstrap {
         }
     }
 
-    /// Binds services and referers that do not say to what: to the one there is.
+    /// Binds services and referers that do not say to what: to the one there is, and
+    /// services to all web servers.
     pub(in crate::bootstrap) fn bind(&mut self) {
         let server = only(&self.ids(Chapter::Server));
-        let door = only(&[self.ids(Chapter::Server), self.ids(Chapter::WebServer)].concat());
+        let webs: Vec<_> = self.ids(Chapter::WebServer);
+        let webs: Vec<_> = webs.into_iter().map(str::to_owned).collect();
+        let has_server = !self.servers.is_empty();
         let client = only(&self.ids(Chapter::Client));
         let registry = only(&self.ids(Chapter::Registry));
         for service in &mut self.services {
             if service.transport.is_empty() {
-                let one = if service.reverse { &client } else { &door };
-                service.transport.extend(one.clone());
+                if service.reverse {
+                    service.transport.extend(client.clone());
+                } else if server.is_some() || !has_server {
+                    // What of it is reachable at a web server stands in the routes there.
+                    service
+                        .transport
+                        .extend(server.iter().chain(&webs).cloned());
+                }
             }
             if service.registry_names.is_empty() && !service.reverse {
                 service.registry_names.extend(registry.clone());

@@ -32,19 +32,28 @@ fn an_application_that_offers_nothing_listens_nowhere() {
 
 #[test]
 fn with_a_web_server_alone_there_is_no_other() {
-    let told = mistakes(users().web_server(8600));
-    // It cannot be started; and nothing says that the service had nowhere to be.
-    assert_eq!(
-        told,
-        [
-            "web_server.default_web.port: web servers cannot be started yet: the HTTP gateway is not there"
-        ]
-    );
     let mut bootstrap = users().web_server(WebServerConfig::new("web"));
     bootstrap.imply();
     bootstrap.bind();
     assert!(bootstrap.servers.is_empty());
     assert_eq!(bootstrap.services[0].transport, ["web"]);
+}
+
+#[test]
+fn a_service_is_at_the_only_server_and_at_all_web_servers() {
+    let mut both = users()
+        .server(1)
+        .web_server(WebServerConfig::new("a"))
+        .web_server(WebServerConfig::new("b"));
+    both.bind();
+    assert_eq!(both.services[0].transport, ["default", "a", "b"]);
+    // Which of several servers is meant nobody knows.
+    let mut several = users()
+        .server(1)
+        .server(tangelo_rpc::config::ServerConfig::new("x"));
+    several = several.web_server(8600);
+    several.bind();
+    assert!(several.services[0].transport.is_empty());
 }
 
 #[test]

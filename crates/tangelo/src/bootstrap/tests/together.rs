@@ -131,15 +131,14 @@ fn no_chapter() {
     }
 }
 
+#[cfg(not(feature = "gateway"))]
 #[test]
-fn web_servers_cannot_be_started_yet_whoever_declares_them() {
+fn without_the_feature_there_are_no_web_servers() {
     wrong(
-        "[web_server]\nport = 8600\njsonConverter = \"jackson\"\n",
+        "[web_server]\nport = 8600\n",
         &[
-            "tangelo.toml:2: web_server.default_web.port: web servers cannot be started yet: the \
-             HTTP gateway is not there",
-            "tangelo.toml:3: web_server.default_web.jsonConverter: has no meaning here: there is \
-             one JSON; leave it out",
+            "tangelo.toml:2: web_server.default_web.port: web servers need the feature `gateway` of \
+             the crate tangelo",
             "referer.push.transport: name the server; there are: none",
         ],
     );

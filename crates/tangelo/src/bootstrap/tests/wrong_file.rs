@@ -72,6 +72,7 @@ fn all_files_are_read_before_anything_is_told() {
     );
 }
 
+#[cfg(feature = "gateway")]
 const EVERYTHING_WRONG: &str = r#"
 descriptors = "nowhere"
 
@@ -130,10 +131,23 @@ id = "os"
 service_id = 7
 
 [web_server]
+routes_file = "nowhere.xml"
+proto_dir = "nowhere"
+max_streams = 0
+session_service = "redis"
+session_id_cookie_name = "a b"
+json = "xml"
+tls_key = "key.pem"
+trusted_proxies = "10.0.0.0/8, here"
+live_path = "live"
+negative_status = 100
+jsonConverter = "jackson"
+pluginParams = "x"
 
 [plugins]
 "#;
 
+#[cfg(feature = "gateway")]
 #[test]
 fn everything_wrong_is_told_at_once() {
     let told = file_mistakes(users().referer_with(referer("us")), EVERYTHING_WRONG).join("\n");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tangelo_connector::Serializer;
 #[cfg(feature = "tls")]
 use tangelo_connector::{ForwardHeader, Networks, Origins};
 
@@ -28,6 +29,8 @@ fn one_file_holds_types_servers_and_jobs() {
         resume_seconds = 30
         resume_window = 1024
         resume_max_away = 7
+        pitaya_serializer = "protobuf"
+        pitaya_compression = false
 
         [servers.connector]
         cluster_count = 2
@@ -82,6 +85,10 @@ fn one_file_holds_types_servers_and_jobs() {
     assert_eq!(
         (tuning.resume_window, tuning.resume_max_away),
         (Some(1024), Some(7))
+    );
+    assert_eq!(
+        (tuning.pitaya_serializer, tuning.pitaya_compression),
+        (Some(Serializer::Protobuf), Some(false))
     );
     let area = &loaded.servers[2].instance;
     assert_eq!(json!(area.settings), json!({"zone": 7, "map": ["a", "b"]}));
@@ -478,4 +485,17 @@ fn what_is_no_network_no_origin_no_header_and_half_a_certificate_are_mistakes() 
         let told = wrong_toml(&text);
         assert!(told.len() == 1 && told[0].contains(problem), "{told:?}");
     }
+}
+
+#[test]
+fn a_serializer_is_one_of_two() {
+    let text =
+        |serializer| format!("[servers.chat]\nid = \"a\"\npitaya_serializer = \"{serializer}\"\n");
+    for known in ["json", "protobuf"] {
+        toml(&text(known));
+    }
+    let told = wrong_toml(&text("xml"));
+    let expected =
+        "tangelo.toml:3: chat.a.pitaya_serializer: expected json or protobuf, found `xml`";
+    assert_eq!(told, [expected]);
 }
