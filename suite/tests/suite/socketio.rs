@@ -281,6 +281,15 @@ async fn pomelos_client_is_told_in_its_own_form() {
             client.told().await,
             json!({ "route": "onPush", "body": [2] })
         );
+        // What waits together is a list in one text.
+        client
+            .says(&pomelos(3, "connector.main.push", &json!([4])))
+            .await;
+        let pushed = json!({ "route": "onPush", "body": [4] });
+        assert_eq!(
+            client.told().await,
+            json!([pushed, { "id": 3, "body": {} }])
+        );
         // An acknowledgement stays one.
         client.echoes().await;
         client

@@ -228,21 +228,20 @@ impl Client {
         match (ids::is_acknowledgement(id), json) {
             (true, Some(json)) => self.tell(Told::Text(socketio::write_ack(own, json))),
             (true, None) => self.tell_attached(socketio::write_binary_ack(own), body),
-            (false, Some(json)) => self.tell(Told::Text(text::write_response(own, json))),
+            (false, Some(json)) => self.tell(Told::Pomelos(text::response(own, json))),
             (false, None) => Err(no_json()),
         }
     }
 
     fn kick(&mut self, body: &[u8]) -> Result<(), Error> {
         let kick = super::json(body).unwrap_or("{}");
-        let words = if self.is_pomelos {
+        self.tell(if self.is_pomelos {
             let kick: Value = serde_json::from_str(kick).unwrap_or_default();
             let reason = kick.get("reason").unwrap_or(&Value::Null);
-            text::write_kick(&reason.to_string())
+            Told::Pomelos(text::kick(&reason.to_string()))
         } else {
-            socketio::write_event("onKick", kick)
-        };
-        self.tell(Told::Text(words))?;
+            Told::Text(socketio::write_event("onKick", kick))
+        })?;
         // With this its client does not come again by itself.
         self.tell(Told::Text("1".to_owned()))
     }
@@ -307,7 +306,7 @@ impl Connection for Client {
                 (false, None) => {
                     self.tell_attached(socketio::write_binary_event(push.route()), push.body())
                 }
-                (true, Some(json)) => self.tell(Told::Text(text::write_push(push.route(), json))),
+                (true, Some(json)) => self.tell(Told::Pomelos(text::push(push.route(), json))),
                 (true, None) => Err(no_json()),
             },
             Outgoing::Kick(body) => self.kick(body),
