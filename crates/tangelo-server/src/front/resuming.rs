@@ -33,8 +33,8 @@ pub(super) struct Resuming {
     /// The client has acknowledged a handshake: from here the session outlives its connection.
     lives: bool,
     away: Option<Away>,
-    /// What the client does not hear any more, counted when it came back.
-    gap: u64,
+    /// How much its client had when it came back, as long as it has not acknowledged that.
+    behind: Option<u64>,
     /// Requests that were taken over an earlier connection and are answered over this one: a client may
     /// send them again.
     taken: HashSet<u32>,
@@ -60,7 +60,7 @@ impl Resuming {
             told: 0,
             lives: false,
             away: None,
-            gap: 0,
+            behind: None,
             taken: HashSet::new(),
             leaving: None,
             broken: None,
@@ -162,6 +162,12 @@ impl Front {
             };
             resuming.told += 1;
             self.queue(said.outgoing())?;
+        }
+        if let Some(resuming) = &mut self.resuming
+            && self.state == State::Working
+            && resuming.is_level()
+        {
+            resuming.ring.promise(false);
         }
         Ok(())
     }

@@ -65,6 +65,7 @@ impl Front {
         }
         debug!(session = %self.session.id(), reason = %end, "client is away");
         resuming.broken = None;
+        resuming.ring.promise(false);
         self.lose_connection();
         self.state = State::Inited;
         self.patience = until;

@@ -204,18 +204,20 @@ impl Front {
             return Ok(());
         };
         resuming.told = resuming.ring.first();
-        resuming.gap = resuming.told.saturating_sub(received);
+        resuming.ring.promise(true);
+        resuming.behind.get_or_insert(received);
+        let gap = resuming.told.saturating_sub(received);
         resuming.taken = self.running.ids().collect();
         resuming.taken.extend(self.owed.ids());
         resuming.taken.extend(resuming.ring.answered());
-        let pending = if resuming.gap > 0 {
+        let pending = if gap > 0 {
             resuming.taken.iter().copied().collect()
         } else {
             Vec::new()
         };
         let outcome = Outcome::Resumed {
             received: resuming.received,
-            gap: resuming.gap,
+            gap,
             pending,
         };
         let answer = self.resume_answer(resumes, next, outcome);
@@ -245,7 +247,8 @@ impl Front {
         }
         if resuming.away.take().is_some() {
             self.session.set_away(false);
-            let gap = resuming.gap;
+            let had = resuming.behind.take().unwrap_or(resuming.told);
+            let gap = resuming.told.saturating_sub(had);
             self.context.sessions().tell_resumed(&self.session, gap);
         }
         Ok(())
