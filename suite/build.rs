@@ -5,6 +5,7 @@ fn main() -> Result<(), tangelo_rpc_build::Error> {
         "proto/suite.proto",
         "proto/catalogue.proto",
         "proto/gateway.proto",
+        "proto/library.proto",
         "proto/worker.proto",
     ])?;
     // On its own: it has a service of the same number.

@@ -128,6 +128,8 @@ export class ConnectionError extends Error {
    */
   readonly code: 'unreachable' | 'timeout' | 'refused' | 'protocol' | 'silent'
   readonly status: number | undefined
+  /** What the server said when it refused: `code`, and where it has some `msg` and `user`. */
+  readonly answer: { code?: number; msg?: string; user?: unknown } | undefined
 }
 
 /**

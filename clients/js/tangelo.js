@@ -34,19 +34,20 @@ const REQUEST_ERRORS = {
   closed: 'the client was closed before the answer',
 }
 
-/** Why there is no connection, or no longer. `status` is the server's code when it refused. */
+/** Why there is no connection, or no longer. When the server refused, `status` is its code and `answer` all it said. */
 export class ConnectionError extends Error {
   name = 'ConnectionError'
 
   /**
    * @param {'unreachable' | 'timeout' | 'refused' | 'protocol' | 'silent'} code
    * @param {string} message
-   * @param {number} [status]
+   * @param {{ code?: number }} [answer]
    */
-  constructor(code, message, status) {
+  constructor(code, message, answer) {
     super(message)
     this.code = code
-    this.status = status
+    this.status = answer?.code
+    this.answer = answer
   }
 }
 
@@ -483,7 +484,8 @@ class Connection {
     if (type !== PackageType.HANDSHAKE) throw protocolError(`a package of type ${type} before the handshake`)
     const answer = parseJson(body)
     if (answer?.code !== 200) {
-      throw new ConnectionError('refused', `the server refused the handshake with code ${answer?.code}`, answer?.code)
+      const words = typeof answer?.msg === 'string' ? `: ${answer.msg}` : ''
+      throw new ConnectionError('refused', `the server refused the handshake with code ${answer?.code}${words}`, answer ?? undefined)
     }
     this.#answer = answer
     clearTimeout(this.#connectTimer)

@@ -111,9 +111,13 @@ test('what is too long is refused and the connection stays', async (t) => {
   assert.equal(await client.request('r', 'still here'), 'still here')
 })
 
-test('a refused handshake tells the code', async (t) => {
+test('a refused handshake tells the code and the words', async (t) => {
   const server = await serve(t, { handshake: { code: 501 } })
   await assert.rejects(connect(server.url, { WebSocket }), { name: 'ConnectionError', code: 'refused', status: 501 })
+  const answer = { code: 401, msg: 'log in again', user: { until: 'noon' } }
+  const words = 'the server refused the handshake with code 401: log in again'
+  const other = await serve(t, { handshake: answer })
+  await assert.rejects(connect(other.url, { WebSocket }), { message: words, status: 401, answer })
 })
 
 test('a handshake that is no JSON is an error of the protocol', async (t) => {

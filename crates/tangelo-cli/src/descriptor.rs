@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Puts the imported files into the set as well; krpc's own tools expect it without.
     #[arg(long)]
     include_imports: bool,
+    /// Puts comments and lines into the set as well: the gateway's OpenAPI document has them.
+    #[arg(long)]
+    include_source_info: bool,
 }
 
 /// Prints what was written, and the services in it.
@@ -33,7 +36,10 @@ pub(crate) fn run(args: &Args) -> Result<Printed, Box<dyn Error>> {
         name.push(".pb");
         name.into()
     });
-    let set = compiled.descriptor_set(args.include_imports);
+    let set = match args.include_source_info {
+        true => compiled.descriptor_set_with_comments(args.include_imports),
+        false => compiled.descriptor_set(args.include_imports),
+    };
     fs::write(&output, set).map_err(|error| format!("{}: {error}", output.display()))?;
 
     let services = listing::services(compiled.pool());

@@ -71,6 +71,7 @@ fn imports_are_found_in_directories_that_are_given_and_included_when_asked() {
     let common = "syntax = \"proto3\";\npackage common;\nmessage Res { int32 retCode = 1; }\n";
     let user = USERS
         .replace("import", "import \"shared/common.proto\";\nimport")
+        .replace("message Req", "// Who it is.\nmessage Req")
         .replace("returns (Res)", "returns (common.Res)");
     let files = [
         ("lib/shared/common.proto", common),
@@ -100,6 +101,13 @@ fn imports_are_found_in_directories_that_are_given_and_included_when_asked() {
     assert!(pool.service(100).is_some());
     // Called by its path within the directory that was given, as protoc does.
     assert!(contains(&bytes, b"a/user.proto"));
+
+    assert!(!contains(&bytes, b"Who it is."));
+
+    let told = ["descriptor", file, "-I", "lib", "--include-source-info"];
+    tangelo(&dir, &told).unwrap();
+    let bytes = fs::read(dir.join("own/a/user.proto.pb")).unwrap();
+    assert!(contains(&bytes, b"Who it is."));
 
     tangelo(&dir, &["descriptor", file, "-I", "lib", "-o", "alone.pb"]).unwrap();
     let alone = fs::read(dir.join("alone.pb")).unwrap();

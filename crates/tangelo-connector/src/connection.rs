@@ -214,8 +214,8 @@ pub enum Error {
     /// The client does not speak TLS, and has to.
     #[error("only TLS is spoken here")]
     NoTls,
-    /// The client does not read, and too much waits for it.
-    #[error("the client does not read: {0} bytes wait")]
+    /// More waits for the client than may: it does not read, or too much was said at once.
+    #[error("more waits for the client than may: {0} bytes")]
     TooSlow(usize),
 }
 

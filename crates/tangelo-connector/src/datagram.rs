@@ -21,7 +21,7 @@ pub struct SessionLimits {
     pub sessions: usize,
     /// Of one host, an IP address. Default 64; hosts behind one address translation count as one.
     pub of_one_host: usize,
-    /// Whose handshake is not done, at once. Default 1,024: addresses may be forged.
+    /// Whose handshake is not done, at once. Default 1,024; one more ends the oldest of them, as addresses may be forged.
     pub half_open: usize,
 }
 

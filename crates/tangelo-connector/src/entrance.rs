@@ -1,6 +1,7 @@
 //! What lies between a TCP port and a connection: proxies that speak for others, TLS, and which pages may
 //! open a WebSocket.
 
+mod builder;
 mod forwarded;
 mod origins;
 mod proxy;
@@ -21,7 +22,7 @@ use tokio::net::TcpStream;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-pub(crate) use self::socket::Socket;
+pub(crate) use self::{builder::entrance_methods, socket::Socket};
 pub use self::{
     forwarded::ForwardHeader,
     origins::{BadOrigin, Origins},

@@ -24,9 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use self::{tcp::Tcp, websocket::WebSocket};
 use crate::{
-    BadNetwork, BadOrigin, Connection, Connector, Entrance, Error, ForwardHeader, Limits, Listener,
-    Networks, Opening, Origins, Place,
-    entrance::{Entered, Socket},
+    Connection, Connector, Entrance, Error, Limits, Listener, Opening, Place,
+    entrance::{Entered, Socket, entrance_methods},
     listener::Boxed,
 };
 
@@ -54,63 +53,7 @@ impl Hybrid {
         self
     }
 
-    /// TLS as well, with this certificate: the first byte tells whether a client speaks it.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, certificate: tangelo_tls::Certificate) -> Self {
-        self.entrance.certificate = Some(certificate);
-        self
-    }
-
-    /// Closes clients that do not speak TLS.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn only_tls(mut self) -> Self {
-        self.entrance.only_tls = true;
-        self
-    }
-
-    /// Peers in these networks are proxies that begin with a header of PROXY protocol, version 1 or 2, and
-    /// are closed if they do not. Whom it names is the client; a header from anybody else is no package and
-    /// no HTTP.
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn proxy_protocol_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.proxy_protocol_from = Networks::new(networks)?;
-        Ok(self)
-    }
-
-    /// Peers in these networks are proxies whose header says, when they open a WebSocket, who the client is.
-    /// Only this header is read, from its end, as long as who has written there is in one of the networks.
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn forwarded_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-        header: ForwardHeader,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.forwarded_from = Networks::new(networks)?;
-        self.entrance.forward_header = header;
-        Ok(self)
-    }
-
-    /// Pages of these origins may open a WebSocket, `https://game.example`; those of others are answered 403.
-    /// Who names no origin is no browser, and let in.
-    ///
-    /// # Errors
-    /// One of them is no origin.
-    pub fn origins<O: ToString>(
-        mut self,
-        origins: impl IntoIterator<Item = O>,
-    ) -> Result<Self, BadOrigin> {
-        self.entrance.origins = Origins::new(origins)?;
-        Ok(self)
-    }
+    entrance_methods!();
 }
 
 impl Connector for Hybrid {

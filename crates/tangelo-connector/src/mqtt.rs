@@ -21,8 +21,7 @@ mod window;
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
-    BadNetwork, BadOrigin, Connector, Entrance, ForwardHeader, Limits, Listener, Networks, Origins,
-    Place, listener::Boxed,
+    Connector, Entrance, Limits, Listener, Place, entrance::entrance_methods, listener::Boxed,
 };
 
 /// The keep-alive of clients that name none.
@@ -170,61 +169,7 @@ impl Mqtt {
         self
     }
 
-    /// TLS as well, with this certificate: the first byte tells whether a client speaks it.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, certificate: tangelo_tls::Certificate) -> Self {
-        self.entrance.certificate = Some(certificate);
-        self
-    }
-
-    /// Closes clients that do not speak TLS.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn only_tls(mut self) -> Self {
-        self.entrance.only_tls = true;
-        self
-    }
-
-    /// Peers in these networks are proxies that begin with a header of PROXY protocol, as of
-    /// [`Hybrid::proxy_protocol_from`](crate::Hybrid::proxy_protocol_from).
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn proxy_protocol_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.proxy_protocol_from = Networks::new(networks)?;
-        Ok(self)
-    }
-
-    /// Peers in these networks are proxies whose header says who the client is that opens a WebSocket, as of
-    /// [`Hybrid::forwarded_from`](crate::Hybrid::forwarded_from).
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn forwarded_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-        header: ForwardHeader,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.forwarded_from = Networks::new(networks)?;
-        self.entrance.forward_header = header;
-        Ok(self)
-    }
-
-    /// Pages of these origins may open a WebSocket, as of [`Hybrid::origins`](crate::Hybrid::origins).
-    ///
-    /// # Errors
-    /// One of them is no origin.
-    pub fn origins<O: ToString>(
-        mut self,
-        origins: impl IntoIterator<Item = O>,
-    ) -> Result<Self, BadOrigin> {
-        self.entrance.origins = Origins::new(origins)?;
-        Ok(self)
-    }
+    entrance_methods!();
 }
 
 impl Connector for Mqtt {

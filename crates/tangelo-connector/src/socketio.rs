@@ -22,8 +22,7 @@ mod stream;
 use std::{io, time::Duration};
 
 use crate::{
-    BadNetwork, BadOrigin, Connector, Entrance, ForwardHeader, Limits, Listener, Networks, Origins,
-    Place, listener::Boxed,
+    Connector, Entrance, Limits, Listener, Place, entrance::entrance_methods, listener::Boxed,
 };
 
 /// Clients of socket.io: `socket.io-client` 1 to 4, over WebSocket and by polling, under the path `/socket.io`.
@@ -90,62 +89,7 @@ impl SocketIo {
         self
     }
 
-    /// TLS as well, with this certificate: the first byte tells whether a client speaks it.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(mut self, certificate: tangelo_tls::Certificate) -> Self {
-        self.entrance.certificate = Some(certificate);
-        self
-    }
-
-    /// Closes clients that do not speak TLS.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn only_tls(mut self) -> Self {
-        self.entrance.only_tls = true;
-        self
-    }
-
-    /// Peers in these networks are proxies that begin with a header of PROXY protocol, as
-    /// [`Hybrid`](crate::Hybrid::proxy_protocol_from) has it.
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn proxy_protocol_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.proxy_protocol_from = Networks::new(networks)?;
-        Ok(self)
-    }
-
-    /// Peers in these networks are proxies whose header says who the client is, as
-    /// [`Hybrid`](crate::Hybrid::forwarded_from) has it; that of the request counts that opens the session.
-    ///
-    /// # Errors
-    /// One of them is no network.
-    pub fn forwarded_from<N: ToString>(
-        mut self,
-        networks: impl IntoIterator<Item = N>,
-        header: ForwardHeader,
-    ) -> Result<Self, BadNetwork> {
-        self.entrance.forwarded_from = Networks::new(networks)?;
-        self.entrance.forward_header = header;
-        Ok(self)
-    }
-
-    /// Pages of these origins may connect, `https://game.example`; those of others are answered 403. Who names no
-    /// origin is no browser, and let in.
-    ///
-    /// # Errors
-    /// One of them is no origin.
-    pub fn origins<O: ToString>(
-        mut self,
-        origins: impl IntoIterator<Item = O>,
-    ) -> Result<Self, BadOrigin> {
-        self.entrance.origins = Origins::new(origins)?;
-        Ok(self)
-    }
+    entrance_methods!();
 }
 
 impl Connector for SocketIo {

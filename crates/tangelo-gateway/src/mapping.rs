@@ -2,6 +2,7 @@
 //!
 //! Both ways are compiled once for each type of message, and go from bytes to bytes.
 
+mod binding;
 mod bits;
 mod error;
 mod form;
@@ -19,6 +20,12 @@ pub const MAX_PARAMETERS: usize = 1024;
 /// Names in one object of JSON, at the most.
 pub const MAX_KEYS: usize = 1024;
 
+pub(crate) use self::{
+    binding::{Binding, resolve},
+    request::Asked,
+    response::Answered,
+    shape::is_well_known,
+};
 pub use self::{
     error::{BadParameter, RenderError},
     form::{Defaults, JsonForm},

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod choice;
+mod derived;
 mod dir;
 mod element;
 mod file;
@@ -16,6 +17,7 @@ mod place;
 mod request_path;
 mod router;
 mod routes;
+mod template;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -34,3 +36,4 @@ pub use self::{
     routes::{PluginParams, Routes},
     url::Url,
 };
+pub(crate) use self::{derived::Annotation, router::bare_host, template::Step};

@@ -481,6 +481,7 @@ fn texts_become_what_their_field_is() {
         (r#"{"color":"5"}"#, "color", json!("BLUE")),
         (r#"{"data":"ü"}"#, "data", json!("w7w=")),
         (r#"{"data":[0,255,-1]}"#, "data", json!("AP//")),
+        (r#"{"data":[5.0,1e2]}"#, "data", json!("BWQ=")),
         (
             r#"{"user":{"age":1,"friends":[{"age":2},{}]}}"#,
             "user",

@@ -36,8 +36,8 @@ pub enum CompileError {
 
 /// Compiles an application's .proto files with what they import.
 ///
-/// Imports are looked for in `dirs`, then in the directories of the files. `krpcext.proto`, `descriptor.proto` and
-/// Google's well-known types are found there or, where they are not, within this crate. A file
+/// Imports are looked for in `dirs`, then in the directories of the files. `krpcext.proto`, `descriptor.proto`,
+/// `google/api/annotations.proto` and Google's well-known types are found there or, where they are not, within this crate. A file
 /// is called by its path within the first of those directories that it is in.
 ///
 /// # Errors
@@ -138,8 +138,18 @@ impl Compiled {
     ///
     /// With or without the files they import; krpc's tools expect them without.
     pub fn descriptor_set(&mut self, imports: bool) -> Vec<u8> {
+        self.encoded(imports, false)
+    }
+
+    /// The same with comments and lines, as `protoc --include_source_info` writes it: what documents of services are
+    /// made of.
+    pub fn descriptor_set_with_comments(&mut self, imports: bool) -> Vec<u8> {
+        self.encoded(imports, true)
+    }
+
+    fn encoded(&mut self, imports: bool, comments: bool) -> Vec<u8> {
         self.compiler
-            .include_source_info(false)
+            .include_source_info(comments)
             .include_imports(imports)
             .encode_file_descriptor_set()
     }

@@ -35,7 +35,7 @@ const FIRST_ID: i32 = 2;
 /// Services that are known at run time.
 ///
 /// A set is what `tangelo descriptor` or `protoc --descriptor_set_out` writes, with imports or without.
-/// `krpcext.proto`, `descriptor.proto` and Google's well-known types are here already, and a set's own
+/// `krpcext.proto`, `descriptor.proto`, `google/api/annotations.proto` and Google's well-known types are here already, and a set's own
 /// copies of them are left out. What else a file imports must be in its set, in one before it, or in the same directory.
 ///
 /// What cannot be loaded is told and left out; the rest is there.

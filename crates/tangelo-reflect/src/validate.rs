@@ -55,6 +55,7 @@ use self::{
 pub use self::{
     decoded_size::{ALWAYS_DECODED, MAX_GROWTH, Unreadable},
     error::{BodyError, Error},
+    options::WrittenRules,
     scalar::MAX_NUMBERS_AS_TEXT,
     violation::{VALIDATE_ERROR, Violation},
 };

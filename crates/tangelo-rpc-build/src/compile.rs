@@ -28,8 +28,15 @@ pub(crate) fn compile(builder: &Builder, files: &[impl AsRef<Path>]) -> Result<(
     }?;
     compiled.paths().for_each(watch);
     let mut set = compiled.with_comments();
-    // Nobody says krpc's options in Rust. Google's messages are those of prost-types.
-    set.file.retain(|file| file.package() != "krpc");
+    // Nobody says options in Rust. Google's messages are those of prost-types.
+    let is_options = |name: &str| {
+        matches!(
+            name,
+            "google/api/http.proto" | "google/api/annotations.proto"
+        )
+    };
+    set.file
+        .retain(|file| file.package() != "krpc" && !is_options(file.name()));
     let clashes = names::clashes(&compiled, &set, builder.services);
     if !clashes.is_empty() {
         return Err(Error::Names(clashes));

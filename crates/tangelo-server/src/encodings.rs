@@ -313,6 +313,11 @@ impl Encodings {
         told(&self.pomelo) == told(&other.pomelo) && told(&self.extended) == told(&other.extended)
     }
 
+    /// Whether clients of Pomelo's are offered anything.
+    pub(crate) fn are_offered(&self) -> bool {
+        self.pomelo.is_some() || self.extended.is_some()
+    }
+
     /// What this client is offered, if anything.
     pub(crate) fn of(&self, hello: &Hello) -> Option<&Offered> {
         if hello.pitaya.is_some() {

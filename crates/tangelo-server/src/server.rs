@@ -13,7 +13,7 @@ use tangelo_connector::{Listener, Place};
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tracing::{Instrument, Span, error_span};
+use tracing::{Instrument, Span, error_span, info, warn};
 
 use self::life::Doors;
 use crate::{
@@ -331,6 +331,12 @@ fn assemble(
     let single = single.map(|config| Single::new(config, &instance.server_type));
     let sessions = Sessions::new(events, single);
     let resumes = resume.filter(|_| instance.frontend).map(Resumes::new);
+    if resumes.is_some() && encodings.now().are_offered() {
+        info!(server = %instance.id, "who takes the dictionary or definitions has no session to come back to");
+    }
+    if instance.client_port.is_some() && !instance.frontend {
+        warn!(server = %instance.id, "it has a client port and is no front end: nobody listens there");
+    }
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();
     let limits = limits.that_can_be_kept();

@@ -13,7 +13,7 @@ use tangelo::rpc::{
 const PAGE: &str = include_str!("../../../docs/krpc.md");
 
 /// Keys that krpc does not have, or has under another name.
-const OURS: [(&str, &str, &str); 42] = [
+const OURS: [(&str, &str, &str); 45] = [
     ("application", "fallback_file", "fallbackPlugin"),
     ("client", "lazy", ""),
     ("client", "layout", ""),
@@ -48,6 +48,9 @@ const OURS: [(&str, &str, &str); 42] = [
     ("webserver", "max_files", ""),
     ("webserver", "max_uploads_length", ""),
     ("webserver", "upload_timeout", ""),
+    ("webserver", "http_annotations", ""),
+    ("webserver", "openapi_path", ""),
+    ("webserver", "openapi_page", ""),
     ("webserver", "tls_cert", ""),
     ("webserver", "tls_key", ""),
     ("webserver", "trusted_proxies", ""),

@@ -49,15 +49,20 @@ async fn join(
     session: Session,
     channels: Channels,
 ) -> Result<Json<Vec<u8>>> {
+    let uid = format!("watcher-{}", session.id());
     if session.uid().is_err() {
-        session.bind(format!("watcher-{}", session.id())).await?;
+        session.bind(&uid).await?;
     }
     let mut granted = Vec::new();
     for Subscription { topic } in wanted.subscriptions {
         granted.push(match topic.strip_prefix("rooms/") {
             Some("secret" | "#" | "+") => REFUSED,
             Some(_) => {
-                channels.get_or_create(&topic).add(&session)?;
+                let room = channels.get_or_create(&topic);
+                // It may ask twice.
+                if room.member(&uid).is_none() {
+                    room.add(&session)?;
+                }
                 GRANTED
             }
             // Where answers are wanted.

@@ -251,6 +251,23 @@ async fn settings_count() {
 }
 
 #[tokio::test]
+async fn without_a_file_of_routes_methods_have_addresses_of_their_own_and_are_told() {
+    let web = bare("web")
+        .auto_route(true)
+        .openapi_path("/openapi.json")
+        .openapi_page("/api");
+    let app = Bootstrap::new("auto")
+        .web_server(web)
+        .service(WebServer::new(Site::default()));
+    let app = start(app).await;
+    let mut browser = browser(&app).await;
+    assert_eq!(browser.get("/web/echo?text=a").await.json()["text"], "a");
+    let document = browser.get("/openapi.json").await.json();
+    assert!(document["paths"]["/web/echo"].is_object(), "{document}");
+    assert_eq!(browser.get("/api").await.status, 200);
+}
+
+#[tokio::test]
 async fn with_a_certificate_it_speaks_tls() {
     let (certificate, key, trusted) = certificate("app");
     let web = bare("web")

@@ -27,6 +27,7 @@ mod error_handlers;
 mod fairness;
 mod filters;
 mod from_pomelo;
+mod gateway_api;
 mod gateway_app;
 mod gateway_bad_input;
 mod gateway_downloads;

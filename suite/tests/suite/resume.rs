@@ -301,6 +301,40 @@ async fn a_client_that_lacks_more_than_is_kept_is_told_of_a_gap() {
 }
 
 #[tokio::test]
+async fn what_is_said_while_a_client_comes_back_does_not_send_it_away_again() {
+    let mut heard = Heard::new();
+    let blueprint = resumable(Handlers::new()).change_resume(|resume| resume.window(2 << 10));
+    let server = alone(tells_all(blueprint, &heard)).await;
+    let mut returning = Returning::new(Door::Tcp, door(&server)).await;
+    is_cut(&mut returning, &server).await;
+    (0..100).for_each(|number| push_number(&server, number));
+    // It is lost again before it has acknowledged anything.
+    let mut client = Client::silent(Door::Tcp, door(&server)).await;
+    greet(&mut client, &returning.wish()).await.unwrap();
+    drop(client);
+    are_away(&server, 1).await;
+    (100..110).for_each(|number| push_number(&server, number));
+    let mut client = Client::silent(Door::Tcp, door(&server)).await;
+    let resume = greet(&mut client, &returning.wish()).await.unwrap();
+    returning.follow(&resume);
+    let gap = resume["gap"].as_u64().unwrap();
+    // The window is full: without a place of their own, these would push the first of it out.
+    (110..113).for_each(|number| push_number(&server, number));
+    client.send(Kind::HandshakeAck, b"").await;
+    returning.client = client;
+    for number in gap..113 {
+        assert_eq!(returning.push("on").await, number);
+    }
+    for expected in ["away", "back", &format!("{gap} lost")] {
+        assert_eq!(heard.next("it is told").await, expected);
+    }
+    // And from here the window is what it was.
+    is_cut(&mut returning, &server).await;
+    (0..100).for_each(|number| push_number(&server, number));
+    assert_eq!(returning.back(door(&server)).await["gap"], gap - 10);
+}
+
+#[tokio::test]
 async fn what_a_client_says_it_has_makes_room_for_more() {
     let blueprint = resumable(Handlers::new()).change_resume(|resume| resume.window(4 << 10));
     let server = alone(blueprint).await;

@@ -63,7 +63,8 @@ impl Returning {
         json!({ "token": self.token, "received": self.received })
     }
 
-    fn follow(&mut self, resume: &Value) {
+    /// Takes what an answer to its handshake says to heart.
+    pub(crate) fn follow(&mut self, resume: &Value) {
         self.token = resume["token"].as_str().unwrap().to_owned();
         self.received += resume.get("gap").and_then(Value::as_u64).unwrap_or(0);
         if resume.get("received").is_none() {

@@ -281,6 +281,15 @@ async fn pomelos_client_is_told_in_its_own_form() {
             client.told().await,
             json!({ "route": "onPush", "body": [2] })
         );
+        // What waits together is a list in one text.
+        client
+            .says(&pomelos(3, "connector.main.push", &json!([4])))
+            .await;
+        let pushed = json!({ "route": "onPush", "body": [4] });
+        assert_eq!(
+            client.told().await,
+            json!([pushed, { "id": 3, "body": {} }])
+        );
         // An acknowledgement stays one.
         client.echoes().await;
         client
@@ -360,6 +369,38 @@ async fn an_event_with_two_bodies_is_answered_400() {
 }
 
 #[tokio::test]
+async fn bytes_within_a_body_are_answered_400() {
+    let server = serve().await;
+    let mut client = Client::new(&server).await;
+    let hole = |number| format!("{{\"_placeholder\":true,\"num\":{number}}}");
+    client
+        .says(&format!(
+            "452-4[\"{ECHO}\",{{\"a\":{},\"b\":{}}}]",
+            hole(0),
+            hole(1)
+        ))
+        .await;
+    for _ in 0..2 {
+        client.0.send(Frame::binary(&b"\xff"[..])).await.unwrap();
+    }
+    let answer = client.text().await;
+    assert!(answer.starts_with("434[{\"code\":400"), "{answer}");
+    client.echoes().await;
+}
+
+#[tokio::test]
+async fn who_is_refused_on_its_way_to_a_websocket_is_still_known_there() {
+    let server = alone(blueprint(SocketIo::new()).check_client(|_, _| false)).await;
+    let client = Polling::open(&server).await;
+    client.says("40").await;
+    let refused = client.polls().await;
+    assert!(refused.contains("\"code\":501"), "{refused}");
+    let mut upgraded = Client::connect(&server, &client.query).await;
+    upgraded.says("2probe").await;
+    upgraded.hears("3probe").await;
+}
+
+#[tokio::test]
 async fn there_is_one_namespace() {
     let server = serve().await;
     let mut client = Client::new(&server).await;
@@ -392,7 +433,7 @@ async fn what_is_no_packet_ends_its_session_alone() {
         "42/chat,[\"a\"]",
         "44{}",
         "45[\"a\"]",
-        "452-[\"a\",1]",
+        "4516-[\"a\",1]",
         "42[\"message\",\"\"]",
         "421073741824[\"message\"]",
         "42[\"message\",\"\u{0}\u{0}\u{0}\u{0}\u{5}ab\"]",
@@ -524,7 +565,7 @@ async fn who_does_not_read_is_cut() {
     let cut = async {
         let reason = reasons.next("it is cut").await;
         assert!(
-            matches!(&reason, CloseReason::Failed(why) if why.contains("does not read")),
+            matches!(&reason, CloseReason::Failed(why) if why.contains("more waits for the client than may")),
             "{reason:?}"
         );
     };

@@ -364,7 +364,7 @@ async fn there_are_as_many_sessions_as_may_be_and_one_that_goes_makes_room() {
 }
 
 #[tokio::test]
-async fn who_has_not_shaken_hands_keeps_nobody_out_who_has() {
+async fn who_has_not_shaken_hands_keeps_nobody_out() {
     let limits = SessionLimits {
         half_open: 1,
         ..SessionLimits::default()
@@ -375,14 +375,13 @@ async fn who_has_not_shaken_hands_keeps_nobody_out_who_has() {
     half.send(&package(Kind::Handshake, hello().as_bytes()))
         .await;
     assert_eq!(half.hear().await, welcome());
+    // Addresses may be forged: the oldest of those makes room.
     let late = Client::silent(&server).await;
-    late.send(&package(Kind::Handshake, hello().as_bytes()))
-        .await;
-    one.echoes().await;
-    assert_eq!(server.context().sessions().count(), 2);
-    half.send(&package(Kind::HandshakeAck, b"")).await;
-    half.echoes().await;
     late.shake_hands().await;
+    late.echoes().await;
+    one.echoes().await;
+    let sessions = server.context().sessions();
+    until("the one that was late is gone", || sessions.count() == 2).await;
     late.heard_all().await;
 }
 

@@ -23,6 +23,7 @@ use crate::listener::Boxed;
 pub(crate) struct Peer {
     running: Arc<Running>,
     address: SocketAddr,
+    number: u64,
     inbox: Receiver<Bytes>,
     waiting: Arc<AtomicUsize>,
     /// None when the handshake is done.
@@ -42,6 +43,7 @@ impl Peer {
         Self {
             running,
             address,
+            number: begun.number,
             inbox: begun.inbox,
             waiting: begun.waiting,
             credit: Some(begun.credit),
@@ -54,7 +56,7 @@ impl Peer {
         self.address
     }
 
-    /// The next datagram; none when the socket is gone.
+    /// The next datagram; none when the socket is gone, or the session had to make room.
     pub(crate) fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let datagram = ready!(self.inbox.poll_recv(context));
         if let Some(datagram) = &datagram {
@@ -101,14 +103,14 @@ impl Peer {
     /// The handshake is done: the address is the client's own.
     pub(crate) fn opened(&mut self) {
         if self.credit.take().is_some() {
-            self.running.sessions().opened(self.address);
+            self.running.sessions().opened(self.address, self.number);
         }
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.running.sessions().end(self.address);
+        self.running.sessions().end(self.address, self.number);
     }
 }
 

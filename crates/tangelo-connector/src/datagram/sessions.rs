@@ -1,7 +1,7 @@
 //! The sessions of one socket, by address.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
@@ -21,11 +21,14 @@ pub(super) struct Sessions {
     all: HashMap<SocketAddr, Session>,
     /// How many each host has; no host that has none.
     hosts: HashMap<IpAddr, usize>,
-    half_open: usize,
+    /// Those whose handshake is not done, the oldest first.
+    half_open: BTreeMap<u64, SocketAddr>,
+    begun: u64,
 }
 
 #[derive(Debug)]
 struct Session {
+    number: u64,
     inbox: Sender<Bytes>,
     /// Bytes that wait in it.
     waiting: Arc<AtomicUsize>,
@@ -43,6 +46,8 @@ pub(super) struct Credit {
 /// What the session's connection has of it.
 #[derive(Debug)]
 pub(super) struct Begun {
+    /// Which one this is of those that an address has had.
+    pub(super) number: u64,
     pub(super) inbox: Receiver<Bytes>,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) credit: Arc<Credit>,
@@ -54,7 +59,8 @@ impl Sessions {
             limits,
             all: HashMap::new(),
             hosts: HashMap::new(),
-            half_open: 0,
+            half_open: BTreeMap::new(),
+            begun: 0,
         }
     }
 
@@ -67,13 +73,18 @@ impl Sessions {
         true
     }
 
-    /// Begins a session, if there may be another; its first datagram waits in it.
+    /// Begins a session, if there may be another; its first datagram waits in it. Where too many have not done their
+    /// handshake the oldest of them makes room: whoever forges addresses would keep everybody out.
     pub(super) fn begin(&mut self, from: SocketAddr, datagram: &[u8]) -> Option<Begun> {
         let of_host = self.hosts.get(&from.ip()).copied().unwrap_or_default();
-        if self.all.len() >= self.limits.sessions
-            || of_host >= self.limits.of_one_host
-            || self.half_open >= self.limits.half_open
-        {
+        if self.all.contains_key(&from) || of_host >= self.limits.of_one_host {
+            return None;
+        }
+        if self.half_open.len() >= self.limits.half_open {
+            let (number, address) = self.half_open.pop_first()?;
+            self.end(address, number);
+        }
+        if self.all.len() >= self.limits.sessions {
             return None;
         }
         let Entry::Vacant(vacant) = self.all.entry(from) else {
@@ -81,15 +92,19 @@ impl Sessions {
         };
         let (sender, inbox) = mpsc::channel(SessionLimits::WAITING);
         let (waiting, credit) = (Arc::default(), Arc::default());
+        self.begun += 1;
+        let number = self.begun;
         let session = vacant.insert(Session {
+            number,
             inbox: sender,
             waiting: Arc::clone(&waiting),
             credit: Some(Arc::clone(&credit)),
         });
         session.deliver(datagram);
         *self.hosts.entry(from.ip()).or_default() += 1;
-        self.half_open += 1;
+        self.half_open.insert(number, from);
         Some(Begun {
+            number,
             inbox,
             waiting,
             credit,
@@ -97,21 +112,24 @@ impl Sessions {
     }
 
     /// The session's handshake is done: its address is its own.
-    pub(super) fn opened(&mut self, address: SocketAddr) {
-        let session = self.all.get_mut(&address);
-        if session.is_some_and(|session| session.credit.take().is_some()) {
-            self.half_open -= 1;
+    pub(super) fn opened(&mut self, address: SocketAddr, number: u64) {
+        if let Some(session) = self.all.get_mut(&address)
+            && session.number == number
+        {
+            session.credit = None;
+            self.half_open.remove(&number);
         }
     }
 
-    /// The session has ended.
-    pub(super) fn end(&mut self, address: SocketAddr) {
-        let Some(session) = self.all.remove(&address) else {
-            return;
-        };
-        if session.credit.is_some() {
-            self.half_open -= 1;
+    /// The session has ended, if it is still there.
+    pub(super) fn end(&mut self, address: SocketAddr, number: u64) {
+        match self.all.entry(address) {
+            Entry::Occupied(session) if session.get().number == number => {
+                session.remove();
+            }
+            _ => return,
         }
+        self.half_open.remove(&number);
         if let Entry::Occupied(mut host) = self.hosts.entry(address.ip()) {
             *host.get_mut() -= 1;
             if *host.get() == 0 {
@@ -182,30 +200,34 @@ mod tests {
     #[test]
     fn there_are_as_many_as_the_limits_say() {
         let mut sessions = limited();
-        assert!(sessions.begin(address(1, 1), b"a").is_some());
+        let first = sessions.begin(address(1, 1), b"a").unwrap();
         assert!(sessions.begin(address(1, 1), b"a").is_none(), "it is there");
+        sessions.opened(address(1, 1), first.number);
         assert!(sessions.begin(address(1, 2), b"a").is_some());
-        assert!(sessions.begin(address(2, 1), b"a").is_none(), "half open");
-        sessions.opened(address(1, 1));
-        sessions.opened(address(1, 1));
         assert!(sessions.begin(address(1, 3), b"a").is_none(), "of one host");
         assert!(sessions.begin(address(2, 1), b"a").is_some());
-        sessions.opened(address(2, 1));
-        assert!(sessions.begin(address(3, 1), b"a").is_none(), "in all");
+        assert_eq!(sessions.half_open.len(), 2);
+        let third = sessions.begin(address(3, 1), b"a").unwrap();
+        assert!(!sessions.deliver(address(1, 2), b"a"), "it made room");
+        sessions.opened(address(2, 1), third.number - 1);
+        sessions.opened(address(3, 1), third.number);
+        assert!(sessions.begin(address(4, 1), b"a").is_none(), "in all");
     }
 
     #[test]
-    fn one_that_ends_makes_room_for_another() {
+    fn one_that_ends_makes_room_for_another_and_ends_no_other() {
         let mut sessions = limited();
-        for port in [1, 2] {
-            assert!(sessions.begin(address(1, port), b"a").is_some());
-        }
-        sessions.opened(address(1, 1));
-        for port in [1, 2, 2, 9] {
-            sessions.end(address(1, port));
-        }
+        let first = sessions.begin(address(1, 1), b"a").unwrap().number;
+        sessions.end(address(1, 1), first);
+        let second = sessions.begin(address(1, 1), b"a").unwrap().number;
+        sessions.end(address(1, 1), first);
+        sessions.end(address(1, 9), second);
+        assert!(sessions.deliver(address(1, 1), b"a"));
+        sessions.opened(address(1, 1), second);
+        sessions.end(address(1, 1), second);
+        sessions.end(address(1, 1), second);
         assert!(sessions.hosts.is_empty() && sessions.all.is_empty());
-        assert_eq!(sessions.half_open, 0);
+        assert!(sessions.half_open.is_empty());
         assert!(!sessions.deliver(address(1, 1), b"a"));
     }
 
@@ -234,7 +256,7 @@ mod tests {
             begun.waiting.load(Ordering::Relaxed),
             SessionLimits::BEFORE_HANDSHAKE
         );
-        sessions.opened(address(1, 1));
+        sessions.opened(address(1, 1), begun.number);
         let deliver = |length| sessions.deliver(address(1, 1), &vec![0; length]);
         for _ in 0..5 {
             deliver(60 << 10);

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use engineioxide::Socket;
+use tangelo_wire::socketio::text;
 
 use super::{engine::Data, session::Session};
 
@@ -23,14 +24,17 @@ pub(super) struct Backlog {
 }
 
 pub(super) enum Told {
+    /// A packet.
     Text(String),
+    /// In Pomelo's form: what waits together is one packet.
+    Pomelos(String),
     Binary(Bytes),
 }
 
 impl Told {
     fn size(&self) -> usize {
         match self {
-            Self::Text(text) => text.len() + TYPE,
+            Self::Text(text) | Self::Pomelos(text) => text.len() + TYPE,
             Self::Binary(bytes) => bytes.len(),
         }
     }
@@ -66,11 +70,14 @@ impl Backlog {
         while self.handed < HANDED
             && let Some(told) = self.frames.pop_front()
         {
-            let size = told.size();
-            self.bytes -= size;
-            self.handed += size;
+            self.bytes -= told.size();
+            let told = match told {
+                Told::Pomelos(text) => Told::Text(self.join(text)),
+                told => told,
+            };
+            self.handed += told.size();
             let handed_over = match told {
-                Told::Text(text) => socket.emit(text).map_err(drop),
+                Told::Text(text) | Told::Pomelos(text) => socket.emit(text).map_err(drop),
                 Told::Binary(bytes) => socket.emit_binary(bytes).map_err(drop),
             };
             // There is room for it, so the session has closed; why, the task is about to hear.
@@ -84,6 +91,23 @@ impl Backlog {
         match self.handed {
             0 => Poll::Ready(()),
             _ => Poll::Pending,
+        }
+    }
+    /// The packet of this text, and of those in Pomelo's form behind it.
+    fn join(&mut self, first: String) -> String {
+        let (mut texts, mut length) = (vec![first], 0);
+        while length < HANDED
+            && let Some(Told::Pomelos(text)) = self.frames.front_mut()
+        {
+            let text = std::mem::take(text);
+            self.frames.pop_front();
+            self.bytes -= text.len() + TYPE;
+            length += text.len();
+            texts.push(text);
+        }
+        match &*texts {
+            [alone] => text::packet(alone),
+            _ => text::packet(&text::batch(&texts)),
         }
     }
 }

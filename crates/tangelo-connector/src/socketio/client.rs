@@ -2,18 +2,20 @@
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use engineioxide::{DisconnectReason, ProtocolVersion, Socket};
+use engineioxide::{DisconnectReason, ProtocolVersion, Socket, TransportType};
 use serde_json::Value;
 use tangelo_wire::{
     pomelo::message::{self, Message},
     socketio::{self, Kind, Packet, text},
 };
+use tokio::time::{Sleep, sleep};
 
 use super::{
     backlog::{Backlog, Told},
@@ -24,6 +26,11 @@ use super::{
 };
 use crate::{Agreement, BodyError, Connection, Error, Event, Limits, Outgoing};
 
+/// An event with so many attachments is not waited for: one is a body, a few are a mistake that can be told.
+const MOST_ATTACHMENTS: u32 = 16;
+/// How long a client that polls has to hear its last words, and to go by itself; it may be on its way to a WebSocket,
+/// where a session that is closed is one that nobody knows.
+const LAST_WORDS: Duration = Duration::from_millis(800);
 /// engine.io finds out itself whether its clients live; clocks cannot count much further from now.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -38,8 +45,10 @@ pub(super) struct Client {
     /// It has spoken Pomelo's form, and is told in it.
     is_pomelos: bool,
     backlog: Backlog,
-    /// An event whose attachment has not come yet.
+    /// An event whose attachments have not come yet.
     attached: Option<Attached>,
+    /// Its last words are told, and it polls.
+    goes: Option<Pin<Box<Sleep>>>,
     has_closed: bool,
 }
 
@@ -59,6 +68,10 @@ enum Stage {
 struct Attached {
     id: Option<u32>,
     route: String,
+    /// How many are still to come.
+    left: u32,
+    /// It is not the whole body.
+    problem: Option<&'static str>,
 }
 
 /// The ids of acknowledgements begin with 0, those of Pomelo's form with 1, and a client may use both. So the
@@ -93,6 +106,7 @@ impl Client {
             is_pomelos: false,
             backlog: Backlog::new(),
             attached: None,
+            goes: None,
             has_closed: false,
         }
     }
@@ -110,9 +124,7 @@ impl Client {
     /// What a frame says, if it says something to the server.
     fn event(&mut self, frame: Frame) -> Result<Option<Event>, Error> {
         let text = match (frame, self.attached.take()) {
-            (Frame::Binary(bytes), Some(attached)) => {
-                return self.message(attached.id, &attached.route, &bytes).map(Some);
-            }
+            (Frame::Binary(bytes), Some(attached)) => return self.attach(attached, &bytes),
             (Frame::Binary(_), None) => return Err(wrong("an attachment of nothing")),
             (Frame::Text(_), Some(_)) => return Err(wrong("an attachment is missing")),
             (Frame::Text(text), None) => text,
@@ -142,6 +154,18 @@ impl Client {
         Ok(None)
     }
 
+    fn attach(&mut self, mut attached: Attached, bytes: &[u8]) -> Result<Option<Event>, Error> {
+        attached.left -= 1;
+        if attached.left > 0 {
+            self.attached = Some(attached);
+            return Ok(None);
+        }
+        match attached.problem {
+            Some(problem) => unreadable(attached.id, &attached.route, problem).map(Some),
+            None => self.message(attached.id, &attached.route, bytes).map(Some),
+        }
+    }
+
     fn said(&mut self, packet: &Packet<'_>) -> Result<Option<Event>, Error> {
         let event = socketio::event(packet.payload).map_err(|error| wrong(&error.to_string()))?;
         if event.name == text::EVENT
@@ -154,28 +178,32 @@ impl Client {
             .id
             .map(|id| ids::of_acknowledgement(id).ok_or_else(|| wrong("an id beyond 30 bits")))
             .transpose()?;
-        let body = match event.arguments[..] {
-            [] if packet.attachments == 0 => "",
+        let problem = match event.arguments[..] {
+            [] | [_] if packet.attachments == 0 => {
+                let body = event.arguments.first().copied().unwrap_or_default();
+                return self.message(id, &event.name, body.as_bytes()).map(Some);
+            }
             [attached] if packet.attachments == 1 && socketio::is_first_attachment(attached) => {
-                let route = event.name.into_owned();
-                within(route.len(), message::MAX_ROUTE)?;
-                self.attached = Some(Attached { id, route });
-                return Ok(None);
+                None
             }
-            [body] if packet.attachments == 0 => body,
-            _ if packet.attachments > 0 => {
-                return Err(wrong("an attachment that is not the whole body"));
-            }
-            _ => {
-                within(event.name.len(), message::MAX_ROUTE)?;
-                return Ok(Some(Event::Unreadable {
-                    id: id.unwrap_or_default(),
-                    route: Bytes::copy_from_slice(event.name.as_bytes()),
-                    problem: "more than one body".to_owned(),
-                }));
-            }
+            [_, _, ..] => Some("more than one body"),
+            _ => Some("bytes that are not the whole body"),
         };
-        self.message(id, &event.name, body.as_bytes()).map(Some)
+        match (problem, packet.attachments) {
+            (Some(problem), 0) => unreadable(id, &event.name, problem).map(Some),
+            (_, MOST_ATTACHMENTS..) => Err(wrong("too many attachments")),
+            (problem, left) => {
+                within(event.name.len(), message::MAX_ROUTE)?;
+                let route = event.name.into_owned();
+                self.attached = Some(Attached {
+                    id,
+                    route,
+                    left,
+                    problem,
+                });
+                Ok(None)
+            }
+        }
     }
 
     fn said_as_pomelo(&mut self, text: &str) -> Result<Event, Error> {
@@ -228,21 +256,20 @@ impl Client {
         match (ids::is_acknowledgement(id), json) {
             (true, Some(json)) => self.tell(Told::Text(socketio::write_ack(own, json))),
             (true, None) => self.tell_attached(socketio::write_binary_ack(own), body),
-            (false, Some(json)) => self.tell(Told::Text(text::write_response(own, json))),
+            (false, Some(json)) => self.tell(Told::Pomelos(text::response(own, json))),
             (false, None) => Err(no_json()),
         }
     }
 
     fn kick(&mut self, body: &[u8]) -> Result<(), Error> {
         let kick = super::json(body).unwrap_or("{}");
-        let words = if self.is_pomelos {
+        self.tell(if self.is_pomelos {
             let kick: Value = serde_json::from_str(kick).unwrap_or_default();
             let reason = kick.get("reason").unwrap_or(&Value::Null);
-            text::write_kick(&reason.to_string())
+            Told::Pomelos(text::kick(&reason.to_string()))
         } else {
-            socketio::write_event("onKick", kick)
-        };
-        self.tell(Told::Text(words))?;
+            Told::Text(socketio::write_event("onKick", kick))
+        })?;
         // With this its client does not come again by itself.
         self.tell(Told::Text("1".to_owned()))
     }
@@ -307,7 +334,7 @@ impl Connection for Client {
                 (false, None) => {
                     self.tell_attached(socketio::write_binary_event(push.route()), push.body())
                 }
-                (true, Some(json)) => self.tell(Told::Text(text::write_push(push.route(), json))),
+                (true, Some(json)) => self.tell(Told::Pomelos(text::push(push.route(), json))),
                 (true, None) => Err(no_json()),
             },
             Outgoing::Kick(body) => self.kick(body),
@@ -323,6 +350,10 @@ impl Connection for Client {
         self.session.task.register(context.waker());
         if !self.session.has_ended() {
             ready!(self.backlog.poll_flush(&self.session, &self.socket));
+            if self.socket.transport_type() == TransportType::Polling {
+                let goes = self.goes.get_or_insert_with(|| Box::pin(sleep(LAST_WORDS)));
+                ready!(goes.as_mut().poll(context));
+            }
             self.has_closed = true;
             self.close(End::Closing);
         }
@@ -349,6 +380,15 @@ impl Drop for Client {
             self.close(End::Cut);
         }
     }
+}
+
+fn unreadable(id: Option<u32>, route: &str, problem: &str) -> Result<Event, Error> {
+    within(route.len(), message::MAX_ROUTE)?;
+    Ok(Event::Unreadable {
+        id: id.unwrap_or_default(),
+        route: Bytes::copy_from_slice(route.as_bytes()),
+        problem: problem.to_owned(),
+    })
 }
 
 fn wrong(what: &str) -> Error {

@@ -35,9 +35,9 @@ use crate::{
 /// Where socket.io's clients ask.
 const PATH: &str = "/socket.io";
 /// Sessions that may wait to be accepted.
-const BACKLOG: usize = 128;
+const BACKLOG: usize = 1024;
 /// TCP connections that are no WebSockets: of clients that poll, and of who has not said yet what it wants.
-const HTTP_CONNECTIONS: usize = 4096;
+const HTTP_CONNECTIONS: usize = 16_384;
 /// How long to wait when accepting fails.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take for its first byte, with all that lies before it.

@@ -12,6 +12,15 @@ pub struct BadParameter {
     pub words: String,
 }
 
+impl BadParameter {
+    pub(crate) fn new(path: &str, words: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            words: words.into(),
+        }
+    }
+}
+
 /// Why a message of a service's cannot be rendered. Its service is to blame: answered with 500.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -48,6 +48,8 @@ pub enum Body<'a> {
     Form(&'a [u8]),
     /// `application/json`, not read.
     Json(&'a [u8]),
+    /// The same where the query says nothing.
+    Whole(&'a [u8]),
     /// The parts of `multipart/form-data`, or what a plugin has read.
     Parts(&'a Map<String, Value>),
 }

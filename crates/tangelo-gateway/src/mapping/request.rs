@@ -14,7 +14,8 @@ mod writer;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use prost_reflect::Kind;
+use http::HeaderName;
+use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::value::RawValue;
 use tangelo_reflect::MessageDescriptor;
 
@@ -30,6 +31,8 @@ use super::{
     BadParameter, Body, Input, JsonForm, SessionValues,
     shape::{Below, Field, Many, Shapes},
 };
+
+pub(super) use self::pairs::pairs;
 
 /// How a request message is filled: compiled once, when services are loaded.
 ///
@@ -99,6 +102,29 @@ impl RequestPlan {
         self
     }
 
+    /// What each field is filled from, in the order of the .proto file; for urls that load a session or not.
+    pub(crate) fn asked(
+        &self,
+        loads_session: bool,
+    ) -> impl Iterator<Item = (FieldDescriptor, Asked<'_>)> {
+        let shape = self.shapes.root();
+        let fields = shape.fields.iter().zip(&self.sources).enumerate();
+        fields.filter_map(move |(place, (field, source))| {
+            let asked = match source {
+                Source::Ordinary if loads_session && self.session_only.contains(&place) => {
+                    Asked::Gateway
+                }
+                Source::Ordinary if self.own.contains(&place) => Asked::Gateway,
+                Source::Ordinary => Asked::Client,
+                Source::Header(name) => Asked::Header(name),
+                Source::Cookie(name) => Asked::Cookie(name),
+                Source::Content => Asked::Content,
+                _ => Asked::Gateway,
+            };
+            Some((shape.descriptor.get_field(field.number)?, asked))
+        })
+    }
+
     /// Whether strings that a client says lose the white space around them. Default: no.
     #[must_use]
     pub fn trim(mut self, trim: bool) -> Self {
@@ -136,14 +162,27 @@ impl RequestPlan {
         match input.body {
             Body::None => {}
             Body::Form(form) => filling.pairs(form, "the form")?,
-            Body::Json(json) => filling.object(json, false)?,
+            Body::Json(json) | Body::Whole(json) => filling.object(json, false)?,
             Body::Parts(parts) => filling.object(&parameters::text(parts)?, false)?,
         }
-        if let Some(query) = input.http.query {
+        if let (Some(query), false) = (input.http.query, matches!(input.body, Body::Whole(_))) {
             filling.pairs(query.as_bytes(), "the query")?;
         }
         Ok(filling.writer.out.into())
     }
+}
+
+/// What a field is filled from, for who describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked<'a> {
+    /// What the client says under its name.
+    Client,
+    Header(&'a HeaderName),
+    Cookie(&'a str),
+    /// The whole body.
+    Content,
+    /// The session, or what the gateway knows itself.
+    Gateway,
 }
 
 /// How a session keeps values: bytes in base64.

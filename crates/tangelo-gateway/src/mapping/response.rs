@@ -5,7 +5,8 @@ mod special;
 mod write;
 
 use bytes::Bytes;
-use prost_reflect::Kind;
+use http::HeaderName;
+use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value};
 use tangelo_reflect::{
     MessageDescriptor,
@@ -37,6 +38,19 @@ pub struct ResponsePlan {
     specials: Vec<Option<Special>>,
     /// Where `retCode` is.
     ret_code: Option<usize>,
+}
+
+/// What a field of an answer becomes, for who describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered<'a> {
+    Json,
+    Status,
+    Header(&'a HeaderName),
+    Cookie(&'a str),
+    /// The response's body in place of JSON.
+    Download,
+    /// Nothing that can be seen.
+    Other,
 }
 
 impl ResponsePlan {
@@ -81,6 +95,23 @@ impl ResponsePlan {
         });
         let fields = shape.into_iter().flat_map(|shape| &shape.fields);
         fields.map(|field| &*field.name)
+    }
+
+    /// What each field becomes, in the order of the .proto file.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = (FieldDescriptor, Answered<'_>)> {
+        let shape = self.shapes.root();
+        let fields = shape.fields.iter().zip(&self.specials);
+        fields.filter_map(|(field, special)| {
+            let answered = match special {
+                None => Answered::Json,
+                Some(Special::Code) => Answered::Status,
+                Some(Special::Header(name)) => Answered::Header(name),
+                Some(Special::Cookie(name)) => Answered::Cookie(name),
+                Some(Special::File | Special::Stream) => Answered::Download,
+                Some(_) => Answered::Other,
+            };
+            Some((shape.descriptor.get_field(field.number)?, answered))
+        })
     }
 
     /// An encoded message as an answer.

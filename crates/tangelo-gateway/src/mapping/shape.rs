@@ -253,7 +253,7 @@ impl Field {
     }
 }
 
-fn is_well_known(message: &MessageDescriptor) -> bool {
+pub(crate) fn is_well_known(message: &MessageDescriptor) -> bool {
     message.package_name() == "google.protobuf"
         && (WELL_KNOWN.contains(&message.name()) || message.name() == "Value")
 }

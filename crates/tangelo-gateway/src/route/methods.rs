@@ -33,6 +33,14 @@ impl Methods {
     /// What a url is open for that says nothing of it.
     pub const GET_POST: Self = Self(0b101);
 
+    /// Whatever a url can be open for.
+    pub(super) const ALL: Self = Self((1 << COUNT) - 1);
+
+    /// Those that are not among the others.
+    pub(super) fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// Whether it is one of them.
     pub fn contains(self, method: &Method) -> bool {
         slot(method).is_some_and(|slot| self.has(slot))

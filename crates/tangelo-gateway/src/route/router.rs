@@ -177,7 +177,7 @@ impl Router {
     fn tables(&self, host: Option<&str>) -> impl Iterator<Item = &Table> {
         let own = match host {
             // Mostly there is no need to look at it.
-            Some(host) if !self.hosts.is_empty() => self.hosts.get(&*bare(host)),
+            Some(host) if !self.hosts.is_empty() => self.hosts.get(&*bare_host(host)),
             _ => None,
         };
         own.into_iter().chain([&self.any])
@@ -185,7 +185,7 @@ impl Router {
 }
 
 /// A host in lower case, without its port and the dot of the root.
-fn bare(host: &str) -> Cow<'_, str> {
+pub(crate) fn bare_host(host: &str) -> Cow<'_, str> {
     let name = match (host.starts_with('['), host.find(']')) {
         // An address of IPv6, in brackets.
         (true, Some(end)) => host.get(..=end).unwrap_or(host),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Matching, Methods, Place, SessionMode,
+    Annotation, Matching, Methods, Place, SessionMode,
     attribute::{self, Attribute, Given},
+    template::Template,
 };
 
 /// One message of a service, and where it is reachable.
@@ -34,6 +35,8 @@ pub struct Url {
     pub matching: Matching,
     /// Where it is written; none if in code.
     pub place: Option<Place>,
+    /// Where it is from `google.api.http`: its path is a template, prefixes aside.
+    pub(crate) annotation: Option<Arc<Annotation>>,
     pub(super) given: Given,
     /// The group it is from, and what it has of it.
     pub(super) group: Option<Arc<Origin>>,
@@ -146,6 +149,31 @@ impl Url {
             | Attribute::DownloadDir => return Err("belongs to a dir".to_owned()),
         }
         Ok(())
+    }
+
+    /// What its path is, if it is from `google.api.http`.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        self.annotation
+            .as_ref()
+            .map(|annotation| &annotation.template)
+    }
+
+    /// The paths to look for: its own, as a rule.
+    pub(super) fn patterns(&self) -> Vec<String> {
+        match self.template() {
+            Some(template) => template.patterns(),
+            None => vec![self.path.clone()],
+        }
+    }
+
+    /// Names of the variables in its path.
+    pub(crate) fn variables(&self) -> Vec<&str> {
+        if let Some(template) = self.template() {
+            return template.variables().iter().map(|it| &*it.name).collect();
+        }
+        let segments = self.path.split('/');
+        let names = segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+        names.collect()
     }
 
     /// Takes from its group what it does not say itself.

@@ -19,8 +19,9 @@ use super::{
 use crate::{
     Backends,
     mapping::JsonForm,
+    openapi::OpenApi,
     plugin::{Plugin, Plugins},
-    route::Routes,
+    route::{Group, Routes},
     session::{MemoryLimits, MemorySessions, SessionCookie, SessionStore},
 };
 
@@ -68,6 +69,9 @@ pub struct GatewayBuilder {
     pub(super) compression: Compression,
     pub(super) health: Health,
     pub(super) proxies: Proxies,
+    pub(super) auto: Vec<Group>,
+    pub(super) annotated: Vec<Group>,
+    pub(super) api: Option<OpenApi>,
     pub(super) sample_rate: u32,
 }
 
@@ -120,6 +124,9 @@ impl GatewayBuilder {
             compression: Compression::default(),
             health: Health::default(),
             proxies: Proxies::default(),
+            auto: Vec::new(),
+            annotated: Vec::new(),
+            api: None,
             sample_rate: 100,
         }
     }
@@ -269,6 +276,31 @@ impl GatewayBuilder {
         self
     }
 
+    /// Makes every method of the services there are reachable at `/service/method`, in lower case, without their being in
+    /// the routes; as the group says: its prefix, hosts, methods, plugins, session mode, and its service alone if it
+    /// names one. What the routes have at such an address goes before it. Several groups add up. Default: nothing is.
+    #[must_use]
+    pub fn auto_routes(mut self, group: Group) -> Self {
+        self.auto.push(group);
+        self
+    }
+
+    /// Makes methods reachable where their .proto files say so, by `option (google.api.http)`; as the group says: its
+    /// prefix, hosts, plugins, session mode, and its service alone if it names one. What the routes have at such an
+    /// address goes before it. Default: nothing is.
+    #[must_use]
+    pub fn annotated_routes(mut self, group: Group) -> Self {
+        self.annotated.push(group);
+        self
+    }
+
+    /// Tells at a path what is reachable, and how it is asked. Default: nowhere.
+    #[must_use]
+    pub fn openapi(mut self, api: OpenApi) -> Self {
+        self.api = Some(api);
+        self
+    }
+
     /// Requests out of a hundred whose trace says that it may be sampled, if they bring no `traceparent` that says
     /// it. Default: 100.
     #[must_use]
@@ -296,6 +328,9 @@ impl GatewayBuilder {
         self.cookie.check().map_err(StartError::Setting)?;
         let executor = Executor::new(self.limits.requests);
         let executor = executor.map_err(|error| StartError::Setting(error.to_string()))?;
+        if let Some(api) = &self.api {
+            api.check().map_err(StartError::Setting)?;
+        }
         for path in [&self.health.live, &self.health.ready]
             .into_iter()
             .flatten()
@@ -310,11 +345,15 @@ impl GatewayBuilder {
 
     pub(super) fn loader(&mut self) -> Loader {
         Loader {
+            id: self.id.clone(),
             backends: std::mem::take(&mut self.backends),
             plugins: std::mem::take(&mut self.plugins),
             json: self.json,
             cookie: self.cookie.name.clone(),
             uploads: self.limits.uploads,
+            auto: std::mem::take(&mut self.auto),
+            annotated: std::mem::take(&mut self.annotated),
+            api: self.api.take(),
         }
     }
 

@@ -1,14 +1,16 @@
 //! Routes and messages become plans.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     fmt,
     sync::Arc,
 };
 
+use bytes::Bytes;
 use http::StatusCode;
 use prost_reflect::Kind;
-use tangelo_reflect::{MessageDescriptor, MethodInfo, Pool};
+use tangelo_reflect::{MessageDescriptor, MethodInfo, Pool, ServiceInfo};
 use tangelo_rpc::Service;
 
 use super::{
@@ -17,9 +19,10 @@ use super::{
 };
 use crate::{
     Backends,
-    mapping::{JsonForm, RequestPlan, ResponsePlan},
+    mapping::{BadParameter, Input, JsonForm, RequestPlan, ResponsePlan},
+    openapi::{OpenApi, Published},
     plugin::{Loaded, Plugin, Plugins, cors},
-    route::{Known, Place, Router, Routes, SessionMode, Url},
+    route::{Group, Known, PathVariables, Place, Router, Routes, SessionMode, Url},
 };
 
 /// All that is wrong with what was to be loaded, one line each. What was there before stays.
@@ -35,6 +38,8 @@ pub(crate) struct State {
     pub(super) sites: Vec<Option<Site>>,
     /// The plugins of all urls.
     pub(super) plugins: Loaded,
+    /// What tells of all this.
+    pub(super) published: Option<Published>,
 }
 
 /// What is to be done with the requests of a url.
@@ -60,20 +65,42 @@ impl RoutePlan {
         self.url.session_mode >= SessionMode::Optional
     }
 
-    /// Names of the variables in its path.
-    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
-        let segments = self.url.path.split('/');
-        segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    /// What a path has for the variables of the url; `None`: it is none of the url's after all.
+    pub(super) fn variables(&self, found: &PathVariables<'_>) -> Option<Vec<(String, String)>> {
+        if let Some(template) = self.url.template() {
+            return template.values(found);
+        }
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Some(found.iter().map(owned).collect())
+    }
+
+    /// The message that a request is.
+    pub(super) fn encode(&self, input: &Input<'_>) -> Result<Bytes, BadParameter> {
+        match &self.url.annotation {
+            None => self.request.encode(input),
+            Some(annotation) => {
+                let arranged = annotation.binding.arrange(input)?;
+                self.request.encode(&arranged.input(input))
+            }
+        }
     }
 }
 
 /// Makes plans; it is what stays the same whatever is loaded.
 pub(super) struct Loader {
+    /// The gateway's name.
+    pub(super) id: String,
     pub(super) backends: Backends,
     pub(super) plugins: Plugins,
     pub(super) json: JsonForm,
     pub(super) cookie: String,
     pub(super) uploads: UploadLimits,
+    /// What is reachable by the names of services.
+    pub(super) auto: Vec<Group>,
+    /// What is reachable as the .proto files say.
+    pub(super) annotated: Vec<Group>,
+    /// Where is told what is reachable.
+    pub(super) api: Option<OpenApi>,
 }
 
 impl Loader {
@@ -86,6 +113,7 @@ impl Loader {
         pool: &Pool,
         before: Option<&State>,
     ) -> Result<State, LoadErrors> {
+        let routes = &self.complete(routes, pool);
         let known = Known::from(pool).plugins(self.plugins.names());
         let mut mistakes = Vec::new();
         let router = Router::compile(routes, &known);
@@ -113,12 +141,32 @@ impl Loader {
         }
         let plans = self.plans(&router, pool, &loaded);
         let sites = router.dirs().iter();
+        let api = self.api.as_ref();
+        let published =
+            api.map(|api| Published::new(api, &self.id, &plans, self.json, &self.cookie));
         Ok(State {
             plans,
             sites: sites.map(|dir| Site::new(dir).ok().flatten()).collect(),
             router,
             plugins: loaded,
+            published,
         })
+    }
+
+    /// Adds the routes that no file has.
+    fn complete<'r>(&self, routes: &'r Routes, pool: &Pool) -> Cow<'r, Routes> {
+        if self.auto.is_empty() && self.annotated.is_empty() {
+            return Cow::Borrowed(routes);
+        }
+        let mut routes = routes.clone();
+        let is_there = |service: &ServiceInfo| self.backends.find(service.id).is_some();
+        for group in &self.annotated {
+            routes.add_annotated(pool, group, self.json, is_there);
+        }
+        for group in &self.auto {
+            routes.add_auto(pool, group, is_there);
+        }
+        Cow::Owned(routes)
     }
 
     /// Every plugin that routes name, with its parameters.

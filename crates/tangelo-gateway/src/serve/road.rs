@@ -91,8 +91,8 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     let response = shared.compression.apply(accept.as_ref(), response).await;
     if let Some(log) = &shared.log {
         let masked = seen.plan.as_ref().filter(|plan| {
-            let mut variables = plan.variables();
-            variables.any(|name| shared.masks.masks(name))
+            let variables = plan.url.variables();
+            variables.into_iter().any(|name| shared.masks.masks(name))
         });
         let path = match masked {
             Some(plan) => Cow::Owned(shown(&plan.url.path).into_owned()),
@@ -125,14 +125,24 @@ async fn road(
 ) -> Result<Response<Body>, Problem> {
     let host = host(&head)?;
     let state = shared.state.load_full();
+    if let Some(published) = &state.published
+        && let Some(response) = published.find(
+            host.as_deref(),
+            head.uri.path(),
+            &head.method,
+            &head.headers,
+        )
+    {
+        return Ok(response);
+    }
     let found = state
         .router
         .find(host.as_deref(), head.uri.path(), &head.method);
     let (plan, variables) = match found {
         Found::Url(url, variables) => {
-            let variables = variables.iter();
-            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-            (state.plan(url)?, variables.map(owned).collect())
+            let plan = state.plan(url)?;
+            let variables = plan.variables(&variables).ok_or_else(Problem::not_found)?;
+            (plan, variables)
         }
         Found::WrongMethod(allow) if head.method == Method::OPTIONS => {
             return Ok(options(state.clone(), client, head, host, allow));
@@ -330,7 +340,7 @@ async fn ask(
     }
     let body = {
         let variables = exchange.input_variables();
-        plan.request.encode(&exchange.input(&variables))?
+        plan.encode(&exchange.input(&variables))?
     };
     let mut request = rpc::Request::new((plan.url.service_id, plan.url.msg_id), body);
     request.deadline = Some(deadline);

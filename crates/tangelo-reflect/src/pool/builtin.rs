@@ -9,6 +9,8 @@ use super::file::File;
 
 /// What `proto/krpcext.proto` compiles to.
 const KRPCEXT: &[u8] = include_bytes!("../../proto/krpcext.proto.pb");
+/// What `proto/google/api` compiles to.
+const GOOGLE_API: &[u8] = include_bytes!("../../proto/google-api.proto.pb");
 
 const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 
@@ -39,6 +41,8 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
         .expect("Google's files are descriptors");
     pool.decode_file_descriptor_set(KRPCEXT)
         .expect("krpcext.proto.pb is a set of descriptors");
+    pool.decode_file_descriptor_set(GOOGLE_API)
+        .expect("google-api.proto.pb is a set of descriptors");
     pool
 });
 

@@ -1,7 +1,9 @@
 //! A service as krpc sees it: numbers for names.
 
 use prost::Message;
-use prost_reflect::{Cardinality, DynamicMessage, Kind, MessageDescriptor, ServiceDescriptor};
+use prost_reflect::{
+    Cardinality, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+};
 
 use super::line::line;
 use crate::message;
@@ -33,6 +35,8 @@ pub struct MethodInfo {
     pub id: i32,
     /// Its name as written.
     pub name: String,
+    /// What else the .proto file says of it: comments, options.
+    pub descriptor: MethodDescriptor,
     /// What it is asked with.
     pub input: MessageDescriptor,
     /// What it answers with.
@@ -127,6 +131,7 @@ pub(super) fn read(service: &ServiceDescriptor, first: i32) -> Result<ServiceInf
         methods.push(MethodInfo {
             id,
             name: method.name().to_owned(),
+            descriptor: method.clone(),
             ret_code,
             ret_msg: field(&output, "retMsg", &Kind::String),
             input,

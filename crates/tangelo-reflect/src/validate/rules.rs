@@ -4,7 +4,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, Value};
 
 use super::{
     Error,
-    options::Validate,
+    options::WrittenRules,
     pattern::Pattern,
     range::{Range, TextRange},
     scalar::{Scalar, Texts},
@@ -41,7 +41,7 @@ enum Rule {
 }
 
 impl Rules {
-    pub(super) fn parse(field: &FieldDescriptor, vld: &Validate) -> Result<Self, Error> {
+    pub(super) fn parse(field: &FieldDescriptor, vld: &WrittenRules) -> Result<Self, Error> {
         let mut rules = Self {
             of_count: Vec::new(),
             least: 0,

@@ -53,8 +53,13 @@ super::settings! {
         /// Requests that may wait for their turn.
         queue_size: u32 = 10_000;
         /// File of the routes: of TOML if its name ends with `.toml`, otherwise of XML. One that is not there is
-        /// left out if it is the default and code brings routes. Empty: none.
+        /// left out if it is the default and there are routes without it. Empty: none.
         routes_file: String = "routes.xml".to_owned();
+        /// Whether every method of the services there are is reachable at `/service/method`, in lower case, without
+        /// being in the routes.
+        auto_route: bool = false;
+        /// Whether methods are reachable where their .proto files say so, by `option (google.api.http)`.
+        http_annotations: bool = false;
         /// Folder of the descriptor files (`*.proto.pb`). One that is not there is left out if it is the default.
         /// Empty: none.
         proto_dir: String = "proto".to_owned();
@@ -91,6 +96,10 @@ super::settings! {
         live_path: String = String::new();
         /// Path at which is told whether it is ready; empty: none.
         ready_path: String = String::new();
+        /// Path of the OpenAPI document, which tells every address and all fields to whoever fetches it; empty: none.
+        openapi_path: String = String::new();
+        /// Path of a page to read that document and to try calls; empty: none.
+        openapi_page: String = String::new();
         /// Networks (`10.0.0.0/8`) or addresses of proxies that are believed when they say whom they speak for, by
         /// `X-Forwarded-For` and `X-Forwarded-Proto`.
         trusted_proxies: Vec<String> = Vec::new();

@@ -23,7 +23,7 @@ pub(super) enum End {
     HandshakeTimeout,
     #[error("handshake refused: {0}")]
     Refused(#[from] Refusal),
-    #[error("not let in: {}", .0.as_status().reason())]
+    #[error("not let in: {}", .0.as_status().message())]
     TurnedAway(Error),
     #[error("nothing heard for {0:?}")]
     Silent(Duration),

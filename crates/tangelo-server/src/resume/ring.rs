@@ -15,6 +15,8 @@ pub(crate) struct Ring {
     entries: VecDeque<Entry>,
     /// How many came before the first entry.
     first: u64,
+    /// A client that is coming back was told that it gets all that is here.
+    promised: bool,
     bytes: usize,
     window: usize,
     time: Duration,
@@ -56,6 +58,7 @@ impl Ring {
         Self {
             entries: VecDeque::new(),
             first: 0,
+            promised: false,
             bytes: 0,
             window: resume.window,
             time: resume.time,
@@ -90,7 +93,20 @@ impl Ring {
         self.bytes += said.size();
         let at = Instant::now();
         self.entries.push_back(Entry { said, at });
-        while self.bytes > self.window && self.drop_first() {}
+        self.fit();
+    }
+
+    /// Keeps what is here, and what comes, for a client that is told so, until there is as much again as may be; or
+    /// no longer. Without it a full ring would lose its first with the next thing said, and a client to whom much is
+    /// said would never be back in time.
+    pub(crate) fn promise(&mut self, whether: bool) {
+        self.promised = whether;
+        self.fit();
+    }
+
+    fn fit(&mut self) {
+        self.promised &= self.bytes <= self.window.saturating_mul(2);
+        while !self.promised && self.bytes > self.window && self.drop_first() {}
     }
 
     /// Nothing stays for longer than it may.
@@ -161,6 +177,24 @@ mod tests {
             assert_eq!((ring.sent(), ring.first()), (9, 9 - held));
             assert_eq!(ring.bytes, held as usize * size);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_promised_stays_until_there_is_as_much_again() {
+        let size = response(0).size();
+        let mut ring = ring(3 * size);
+        (0..5).for_each(|id| ring.add(response(id)));
+        assert_eq!((ring.first(), ring.sent()), (2, 5));
+        ring.promise(true);
+        (5..8).for_each(|id| ring.add(response(id)));
+        assert_eq!((ring.first(), ring.sent()), (2, 8));
+        // As much again was the limit; then nothing is promised any more.
+        ring.add(response(8));
+        assert_eq!((ring.first(), ring.sent()), (6, 9));
+        ring.promise(true);
+        (9..12).for_each(|id| ring.add(response(id)));
+        ring.promise(false);
+        assert_eq!((ring.first(), ring.sent()), (9, 12));
     }
 
     #[tokio::test]

@@ -42,31 +42,37 @@ pub fn decode(text: &str) -> Option<Said<'_>> {
     Some(Said { id, route, body })
 }
 
-/// The packet that answers a request. `body` is JSON.
-pub fn write_response(id: u32, body: &str) -> String {
-    packet(&format!(r#"{{"id":{id},"body":{body}}}"#))
+/// The text that answers a request. `body` is JSON.
+pub fn response(id: u32, body: &str) -> String {
+    format!(r#"{{"id":{id},"body":{body}}}"#)
 }
 
-/// The packet of a push. `body` is JSON.
-pub fn write_push(route: &str, body: &str) -> String {
-    let mut inner = String::with_capacity(24 + route.len() + body.len());
-    inner.push_str(r#"{"route":"#);
-    quote(route, &mut inner);
-    inner.push_str(r#","body":"#);
-    inner.push_str(body);
-    inner.push('}');
-    packet(&inner)
+/// The text of a push. `body` is JSON.
+pub fn push(route: &str, body: &str) -> String {
+    let mut text = String::with_capacity(24 + route.len() + body.len());
+    text.push_str(r#"{"route":"#);
+    quote(route, &mut text);
+    text.push_str(r#","body":"#);
+    text.push_str(body);
+    text.push('}');
+    text
 }
 
-/// The packet that says why a client has to go. `reason` is JSON.
-pub fn write_kick(reason: &str) -> String {
-    packet(&format!(r#"{{"route":"onKick","reason":{reason}}}"#))
+/// The text that says why a client has to go. `reason` is JSON.
+pub fn kick(reason: &str) -> String {
+    format!(r#"{{"route":"onKick","reason":{reason}}}"#)
 }
 
-fn packet(inner: &str) -> String {
+/// Several texts as one, which the client takes apart.
+pub fn batch(texts: &[String]) -> String {
+    format!("[{}]", texts.join(","))
+}
+
+/// The packet that carries a text.
+pub fn packet(text: &str) -> String {
     // Escaped within, or the text around would escape for it and the client would read it as two.
-    let mut escaped = String::with_capacity(inner.len());
-    push_escaped(inner, &mut escaped);
+    let mut escaped = String::with_capacity(text.len());
+    push_escaped(text, &mut escaped);
     let mut out = String::with_capacity(escaped.len() + escaped.len() / 4 + 16);
     out.push_str("2[\"message\",");
     quote(&escaped, &mut out);
@@ -87,17 +93,24 @@ mod tests {
     #[test]
     fn what_pomelos_client_writes_is_read() {
         let route = "connector.entryHandler.entry";
-        let text = format!("\0\0\u{1}\u{ff}\u{1c}{route}{{\"a\":1}}");
-        let said = decode(&text);
-        let body = r#"{"a":1}"#;
-        assert_eq!(
-            said,
-            Some(Said {
-                id: 511,
+        for (text, id, route, body) in [
+            ("\0\0\0\u{1}\u{5}a.b.c{}", 1, "a.b.c", "{}"),
+            ("\0\0\0\0\u{5}a.b.c{\"n\":1}", 0, "a.b.c", r#"{"n":1}"#),
+            (
+                "\0\0\u{1}\0\u{1c}connector.entryHandler.entry{\"a\":\"é\"}",
+                256,
                 route,
-                body
-            })
-        );
+                r#"{"a":"é"}"#,
+            ),
+            (
+                "\0\0\u{1}\u{ff}\u{1c}connector.entryHandler.entry{}",
+                511,
+                route,
+                "{}",
+            ),
+        ] {
+            assert_eq!(decode(text), Some(Said { id, route, body }));
+        }
         // Only the low eight bits count, and route lengths are in UTF-16 units.
         let said = decode("\u{100}\0\0\u{2}\u{4}a😀é{}").unwrap();
         assert_eq!((said.id, said.route, said.body), (2, "a😀é", "{}"));
@@ -123,22 +136,23 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_is_told_is_json_in_a_text() {
+    fn what_a_client_is_told_is_json() {
+        let texts = [push("onHi", r#"{"n":1}"#), response(1, r#"{"code":200}"#)];
+        assert_eq!(texts[0], r#"{"route":"onHi","body":{"n":1}}"#);
+        assert_eq!(
+            batch(&texts),
+            r#"[{"route":"onHi","body":{"n":1}},{"id":1,"body":{"code":200}}]"#
+        );
+        assert_eq!(kick(r#""bye""#), r#"{"route":"onKick","reason":"bye"}"#);
+    }
+
+    #[test]
+    fn a_packet_carries_it_as_a_text() {
         let body = r#"{"msg":"\"😀"}"#;
         let read: Value = serde_json::from_str(body).unwrap();
-        assert_eq!(
-            told(&write_response(7, body)),
-            json!({ "id": 7, "body": read })
-        );
-        assert_eq!(
-            told(&write_push("on\"", body)),
-            json!({ "route": "on\"", "body": read })
-        );
-        assert_eq!(
-            told(&write_kick("\"why\"")),
-            json!({ "route": "onKick", "reason": "why" })
-        );
-        assert!(write_response(7, body).is_ascii());
+        let written = packet(&push("on\"", body));
+        assert_eq!(told(&written), json!({ "route": "on\"", "body": read }));
+        assert!(written.is_ascii());
     }
 
     proptest! {

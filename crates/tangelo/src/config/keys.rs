@@ -356,14 +356,14 @@ const KEYS: [Key; 31] = [
         name: "resume_seconds",
         pomelo: "",
         default: "0",
-        meaning: "Seconds that a session outlives its connection, if its client asks for that; 60 where only the next two are said. 0: no session does.",
+        meaning: "Seconds that a session outlives its connection, if its client asks for that and is told no dictionary and no definitions; 60 where only the next two are said. 0: no session does.",
         take: |said, value| set(&mut said.tuning.resume_seconds, value),
     },
     Key {
         name: "resume_window",
         pomelo: "",
         default: "65536",
-        meaning: "Bytes kept for a client that may come back; it is told of a gap if it lacks more.",
+        meaning: "Bytes kept for a client that may come back, 300 or so for each message among them; it is told of a gap if it lacks more.",
         take: |said, value| set_some(&mut said.tuning.resume_window, value),
     },
     Key {

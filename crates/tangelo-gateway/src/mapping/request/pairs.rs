@@ -7,7 +7,7 @@ use percent_encoding::percent_decode;
 use crate::mapping::{BadParameter, MAX_PARAMETERS};
 
 /// Calls `each` with every name and value, decoded, in their order. `what` is said where they as a whole are wrong.
-pub(super) fn pairs<'a>(
+pub(in crate::mapping) fn pairs<'a>(
     text: &'a [u8],
     what: &str,
     mut each: impl FnMut(Cow<'a, str>, Cow<'a, str>) -> Result<(), BadParameter>,

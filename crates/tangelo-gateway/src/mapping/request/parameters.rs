@@ -19,14 +19,14 @@ impl Input<'_> {
     /// JSON that is no object, too many parameters, too deep.
     pub fn parameters(&self) -> Result<Map<String, Value>, BadParameter> {
         let mut all = Map::new();
-        if let Some(query) = self.http.query {
+        if let (Some(query), false) = (self.http.query, matches!(self.body, Body::Whole(_))) {
             collect(query.as_bytes(), "the query", &mut all)?;
         }
         let mut body = Map::new();
         match self.body {
             Body::None => {}
             Body::Form(form) => collect(form, "the form", &mut body)?,
-            Body::Json(json) => body = object(json)?,
+            Body::Json(json) | Body::Whole(json) => body = object(json)?,
             Body::Parts(parts) => body.clone_from(parts),
         }
         body.retain(|_, value| !value.is_null());

@@ -12,6 +12,7 @@ use super::{Router, table::Table};
 use crate::route::{
     Dir, Known, Matching, Methods, Place, RouteError, RouteErrors, Routes, Url,
     attribute::Attribute,
+    derived,
     methods::{self, slot},
     pattern,
     url::Origin,
@@ -59,19 +60,22 @@ impl<'a> Compiler<'a> {
         }
         let sound = || {
             let urls = urls.iter().enumerate().zip(&shapes);
-            urls.filter_map(|((number, url), shape)| Some((number, url, shape.as_deref()?)))
+            urls.filter_map(|((number, url), shapes)| Some((number, url, shapes.as_deref()?)))
         };
-        for (number, url, shape) in sound() {
-            self.add_url(number, url, shape);
+        for (number, url, shapes) in sound() {
+            self.add_url(number, url, shapes);
         }
         // What answers GET answers HEAD, where nothing else does.
         let (get, head) = (slot(&Method::GET), slot(&Method::HEAD));
         let (Some(get), Some(head)) = (get, head) else {
             return;
         };
-        for (number, url, shape) in sound().filter(|(_, url, _)| url.methods.has(get)) {
+        for (number, url, shapes) in sound().filter(|(_, url, _)| url.methods.has(get)) {
+            let Some(shape) = shapes.first() else {
+                continue;
+            };
             for host in hosts(&url.hosts) {
-                let key = (host, head, shape.to_owned());
+                let key = (host, head, shape.clone());
                 match self.taken.entry(key) {
                     Entry::Vacant(free) => {
                         free.insert(url);
@@ -87,8 +91,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Tells what is wrong with a url by itself. The shape of its path, if that is sound.
-    fn check_url(&mut self, url: &Url) -> Option<String> {
+    /// Tells what is wrong with a url by itself. The shapes of its path, if that is sound: one, as a rule.
+    fn check_url(&mut self, url: &Url) -> Option<Vec<String>> {
         let mut problems = url.mistakes.clone();
         let needed = [Attribute::Path, Attribute::ServiceId, Attribute::MsgId];
         for needed in needed.into_iter().filter(|needed| !url.given.has(*needed)) {
@@ -109,7 +113,7 @@ impl<'a> Compiler<'a> {
         }
         let mut shape = None;
         if url.given.has(Attribute::Path) {
-            match pattern::shape(&url.path) {
+            match derived::shapes(url) {
                 Ok(sound) => shape = Some(sound),
                 Err(problem) => problems.push(format!("path: {problem}")),
             }
@@ -135,13 +139,15 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn add_url(&mut self, number: usize, url: &'a Url, shape: &str) {
+    fn add_url(&mut self, number: usize, url: &'a Url, shapes: &[String]) {
         let mut doubles: Vec<(&'a Url, Methods)> = Vec::new();
         for host in hosts(&url.hosts) {
             for slot in (0..methods::COUNT).filter(|slot| url.methods.has(*slot)) {
-                let key = (host, slot, shape.to_owned());
-                let Some(other) = self.taken.get(&key).copied() else {
-                    self.taken.insert(key, url);
+                let key = |shape: &String| (host, slot, shape.clone());
+                let mut known = shapes.iter().filter_map(|it| self.taken.get(&key(it)));
+                let Some(other) = known.next().copied() else {
+                    let keys = shapes.iter().map(|shape| (key(shape), url));
+                    self.taken.extend(keys);
                     self.insert(host, slot, number, url);
                     continue;
                 };
@@ -166,15 +172,19 @@ impl<'a> Compiler<'a> {
     }
 
     fn insert(&mut self, host: Option<&str>, slot: usize, number: usize, url: &Url) {
-        let added = self.table(host).add_exact(slot, &url.path, number);
-        self.tell("url", &url.path, url.place.as_ref(), added.err());
+        for pattern in url.patterns() {
+            let added = self.table(host).add_exact(slot, &pattern, number);
+            self.tell("url", &url.path, url.place.as_ref(), added.err());
+        }
         self.insert_below(host, slot, number, url);
     }
 
     fn insert_below(&mut self, host: Option<&str>, slot: usize, number: usize, url: &Url) {
         if url.matching == Matching::Prefix {
-            let added = self.table(host).add_prefix(slot, &url.path, number);
-            self.tell("url", &url.path, url.place.as_ref(), added.err());
+            for pattern in url.patterns() {
+                let added = self.table(host).add_prefix(slot, &pattern, number);
+                self.tell("url", &url.path, url.place.as_ref(), added.err());
+            }
         }
     }
 

@@ -118,6 +118,7 @@ fn routes_xml_may_be_missing_if_code_brings_routes() {
     );
     planned(bootstrap().routes("default_web", Routes::new()));
     planned(bootstrap().set("web_server.default_web.routes_file", ""));
+    planned(bootstrap().set("web_server.default_web.auto_route", true));
     let other = mistakes(bootstrap().routes("web", Routes::new()));
     assert!(
         other.contains(
@@ -183,6 +184,8 @@ fn settings_that_make_no_sense() {
             "live",
             "expected a path that begins with /, found `live`",
         ),
+        ("openapi_path", "api", "openapi: `api` is no path"),
+        ("openapi_page", "/api", "needs openapi_path as well"),
         ("tls_cert", "a.pem", "needs tls_key as well"),
         ("tls_key", "a.pem", "needs tls_cert as well"),
     ] {
@@ -209,6 +212,7 @@ fn settings_at_their_limits() {
         ("json", "standard"),
         ("session_id_cookie_same_site", "strict"),
         ("reload_interval", "0"),
+        ("openapi_path", "/openapi.json"),
     ] {
         let key = format!("web_server.default_web.{key}");
         let value: serde_json::Value = value.parse().unwrap_or_else(|_| value.into());

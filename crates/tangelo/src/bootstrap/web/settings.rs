@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use tangelo_gateway::{
-    Compression, Gateway, IpNet, Limits, UploadLimits,
+    Compression, Gateway, IpNet, Limits, OpenApi, UploadLimits,
     mapping::JsonForm,
+    route::Group,
     session::{MemoryLimits, MemorySessions, SameSite},
 };
 use tangelo_rpc::{config::WebServerConfig, server::ExecutorConfig};
@@ -38,6 +39,15 @@ pub(super) fn builder(
     }
     if let Some(certificate) = certificate(config, telling) {
         builder = builder.certificate(certificate);
+    }
+    if let Some(api) = openapi(config, telling) {
+        builder = builder.openapi(api);
+    }
+    if config.auto_route {
+        builder = builder.auto_routes(Group::new(""));
+    }
+    if config.http_annotations {
+        builder = builder.annotated_routes(Group::new(""));
     }
     builder = sessions(builder, config, all, telling);
     if !all.monitor.access_log {
@@ -166,6 +176,32 @@ fn negative_status(config: &WebServerConfig, telling: &mut Telling<'_>) -> Optio
         telling.wrong("negative_status", problem);
     }
     status
+}
+
+fn openapi(config: &WebServerConfig, telling: &mut Telling<'_>) -> Option<OpenApi> {
+    let (path, page) = (&config.openapi_path, &config.openapi_page);
+    if path.is_empty() {
+        if !page.is_empty() {
+            telling.wrong("openapi_page", "needs openapi_path as well");
+        }
+        return None;
+    }
+    let api = OpenApi::at(path);
+    if let Err(problem) = api.check() {
+        telling.wrong("openapi_path", problem);
+        return None;
+    }
+    if page.is_empty() {
+        return Some(api);
+    }
+    let with_page = api.clone().page(page);
+    match with_page.check() {
+        Ok(()) => Some(with_page),
+        Err(problem) => {
+            telling.wrong("openapi_page", problem);
+            Some(api)
+        }
+    }
 }
 
 fn proxies(config: &WebServerConfig, telling: &mut Telling<'_>) -> Vec<IpNet> {

@@ -30,7 +30,8 @@ pub(super) struct SourceMarks {
 impl Sources {
     pub(super) fn new(config: &WebServerConfig, own: Vec<Routes>, proto: Proto) -> Self {
         let is_default = config.routes_file == WebServerConfig::default().routes_file;
-        let may_be_missing = is_default && !own.is_empty();
+        let has_others = !own.is_empty() || config.auto_route || config.http_annotations;
+        let may_be_missing = is_default && has_others;
         let own = own.into_iter().reduce(Routes::and).unwrap_or_default();
         Self {
             own,

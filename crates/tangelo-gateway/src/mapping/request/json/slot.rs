@@ -17,6 +17,7 @@ use crate::mapping::{
         Reading,
         claims::Claims,
         fault::Fault,
+        number::whole,
         parameters::too_many,
         scalar::{Said, Scalar, Unfit, scalar},
         well_known,
@@ -204,8 +205,9 @@ impl<'p, 's> Slot<'p, 's> {
         if self.tables.reading.base64 || !matches!(self.kind, Kind::Bytes) {
             return None;
         }
-        let numbers: Vec<i16> = serde_json::from_str(token).ok()?;
-        let byte = |number: i16| {
+        let numbers: Vec<&RawValue> = serde_json::from_str(token).ok()?;
+        let byte = |number: &RawValue| {
+            let number = whole(number.get())?;
             let signed = i8::try_from(number).map(|number| number as u8);
             u8::try_from(number).or(signed).ok()
         };
