@@ -3,6 +3,7 @@
 
 mod document;
 mod operation;
+mod ordered;
 mod parameters;
 mod path;
 mod published;

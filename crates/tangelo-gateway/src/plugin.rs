@@ -6,10 +6,16 @@ mod jsonp;
 mod params;
 mod redirect;
 mod signature;
-mod template;
+pub(crate) mod template;
 mod text;
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Response, StatusCode};
 
@@ -155,7 +161,11 @@ type Load = dyn Fn(&str) -> Result<Arc<dyn Plugin>, String> + Send + Sync;
 
 /// The plugins that routes may name.
 #[derive(Clone, Default)]
-pub(crate) struct Plugins(BTreeMap<String, Arc<Load>>);
+pub(crate) struct Plugins {
+    all: BTreeMap<String, Arc<Load>>,
+    /// Those among them that are the application's.
+    own: BTreeSet<String>,
+}
 
 /// The plugins of the routes there are, by name.
 pub(crate) type Loaded = BTreeMap<String, (String, Arc<dyn Plugin>)>;
@@ -180,7 +190,7 @@ impl Plugins {
                 Ok(Arc::new(redirect::Redirect::new(by, params)?))
             });
         }
-        plugins.add("template".to_owned(), |params| {
+        plugins.add(template::NAME.to_owned(), |params| {
             Ok(Arc::new(template::Template::new(params)?))
         });
         plugins.add("signature".to_owned(), |params| {
@@ -189,7 +199,13 @@ impl Plugins {
         plugins.add("flowlimit".to_owned(), |params| {
             Ok(Arc::new(flow_limit::FlowLimit::new(params)?))
         });
+        plugins.own.clear();
         plugins
+    }
+
+    /// Whether the plugin of this name is the one that comes with us.
+    pub(crate) fn is_shipped(&self, name: &str) -> bool {
+        self.all.contains_key(name) && !self.own.contains(name)
     }
 
     pub(crate) fn add(
@@ -197,11 +213,12 @@ impl Plugins {
         name: String,
         load: impl Fn(&str) -> Result<Arc<dyn Plugin>, String> + Send + Sync + 'static,
     ) {
-        self.0.insert(name, Arc::new(load));
+        self.own.insert(name.clone());
+        self.all.insert(name, Arc::new(load));
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.all.keys().map(String::as_str)
     }
 
     /// The plugin with these parameters. One that was there before with the same is taken as it is: what it has
@@ -217,13 +234,13 @@ impl Plugins {
         {
             return Ok(Arc::clone(plugin));
         }
-        let load = self.0.get(name).ok_or("there is no such plugin")?;
+        let load = self.all.get(name).ok_or("there is no such plugin")?;
         tangelo_runtime::guard::catch(|| load(params)).map_err(|panicked| panicked.to_string())?
     }
 }
 
 impl fmt::Debug for Plugins {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.all.keys()).finish()
     }
 }

@@ -33,5 +33,5 @@ pub use self::{
 };
 pub(crate) use self::{
     files::{Place, is_hidden, look, off_thread},
-    load::{RoutePlan, State},
+    load::{FILES, RoutePlan, State},
 };

@@ -322,7 +322,7 @@ async fn document(form: JsonForm) -> Value {
                 Url::new("/{other}")
                     .message(6)
                     .methods("delete")
-                    .attribute("httpCode", "202"),
+                    .with_attribute("httpCode", "202"),
             )
             .url(Url::new("/own").message(1).hosts("own.example.com")),
     );

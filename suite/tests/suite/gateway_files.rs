@@ -10,7 +10,7 @@ use crate::gateway_world::{Browser, Folder, Site, builder, routes, start};
 async fn with_dir(folder: &Folder, attribute: Option<(&str, &str)>) -> Gateway {
     let mut dir = Dir::new("/files").static_dir(folder.path());
     if let Some((name, value)) = attribute {
-        dir = dir.attribute(name, value);
+        dir = dir.with_attribute(name, value);
     }
     start(builder(&Site::default()).routes(routes().dir(dir))).await
 }
@@ -294,7 +294,7 @@ async fn a_dir_says_how_long_its_files_are_good() {
         assert_eq!(said.header("expires").is_some(), expires);
     }
     let dir = Dir::new("/files").static_dir(folder.path());
-    let dir = dir.attribute("expireSeconds", "soon");
+    let dir = dir.with_attribute("expireSeconds", "soon");
     let error = builder(&Site::default())
         .routes(routes().dir(dir))
         .bind()

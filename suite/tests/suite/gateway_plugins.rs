@@ -169,7 +169,7 @@ impl Plugin for Changes {
 fn changing(attributes: &[(&str, &str)]) -> GatewayBuilder {
     let mut url = Url::new("/echo").message(1).plugins("changes");
     for (name, value) in attributes {
-        url = url.attribute(*name, *value);
+        url = url.with_attribute(*name, *value);
     }
     let routes = Routes::new().group(Group::new("").service(WEB).url(url));
     let gateway = builder(&Site::default()).routes(routes);

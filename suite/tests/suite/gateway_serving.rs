@@ -287,7 +287,7 @@ async fn routes_with_mistakes_change_nothing_and_all_mistakes_are_told() {
             Url::new("/c")
                 .service(WEB)
                 .message(1)
-                .attribute("httpCode", "7"),
+                .with_attribute("httpCode", "7"),
         );
     let errors = gateway.reload(&bad, &pool()).unwrap_err().to_string();
     for words in [
@@ -316,7 +316,9 @@ async fn a_route_to_a_service_that_nobody_answers_for_is_a_mistake() {
 
 #[tokio::test]
 async fn an_url_says_which_status_its_answers_have() {
-    let created = Url::new("/made").message(3).attribute("httpCode", "201");
+    let created = Url::new("/made")
+        .message(3)
+        .with_attribute("httpCode", "201");
     let group = Group::new("").service(WEB).url(created);
     let gateway = start(builder(&Site::default()).routes(Routes::new().group(group))).await;
     let mut browser = Browser::of(&gateway).await;

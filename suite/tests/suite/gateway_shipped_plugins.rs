@@ -102,8 +102,8 @@ async fn krpcs_origins_ask_for_cors() {
     let url = |path: &str| Url::new(path).message(1);
     let group = Group::new("")
         .service(WEB)
-        .url(url("/all").attribute("origins", "*"))
-        .url(url("/one").attribute("origins", "a.com"));
+        .url(url("/all").with_attribute("origins", "*"))
+        .url(url("/one").with_attribute("origins", "a.com"));
     let routes = Routes::new().group(group);
     let gateway = start(builder(&Site::default()).routes(routes.clone())).await;
     let mut browser = Browser::of(&gateway).await;
@@ -223,7 +223,7 @@ async fn a_redirect_leads_where_it_may() {
 fn with_templates(folder: &Folder) -> Routes {
     let url = Url::new("/page").message(5).plugins("template");
     let url = url
-        .attribute("template", "page.html")
+        .with_attribute("template", "page.html")
         .session_mode(SessionMode::Optional);
     let group = Group::new("").service(WEB).url(url);
     Routes::new()

@@ -42,8 +42,8 @@ fn routes(folder: Option<&Folder>) -> Routes {
     let group = Group::new("")
         .service(WEB)
         .url(url("/upload"))
-        .url(url("/keep").attribute("keepFiles", "true"))
-        .url(url("/short").attribute("maxUploadLength", "200"))
+        .url(url("/keep").with_attribute("keepFiles", "true"))
+        .url(url("/short").with_attribute("maxUploadLength", "200"))
         .url(url("/mine").session_mode(SessionMode::Required))
         .url(Url::new("/login").message(2))
         .url(Url::new("/echo").message(1));
@@ -385,7 +385,7 @@ async fn what_a_url_says_of_uploads_is_checked() {
             "keepFiles: expected true or false, but it is `maybe`",
         ),
     ] {
-        let url = Url::new("/a").message(6).attribute(name, value);
+        let url = Url::new("/a").message(6).with_attribute(name, value);
         let routes = Routes::new().group(Group::new("").service(WEB).url(url));
         let error = builder(&Site::default())
             .routes(routes)

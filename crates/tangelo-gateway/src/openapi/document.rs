@@ -62,6 +62,7 @@ impl Document {
         let (key, names) = known.or_insert_with(|| (path.text(), names()));
         path.rename(names);
         let item = self.paths.entry(key.clone()).or_default();
+        let mut ids = Ids::of_url(plan);
         for method in plan.url.methods.iter() {
             let verb = method.as_str().to_ascii_lowercase();
             // Urls for the host itself come first.
@@ -70,15 +71,8 @@ impl Document {
             }
             let mut operation = operation(plan, &method, &path, &mut self.schemas);
             let service = plan.method.descriptor.parent_service();
-            let short = format!("{}_{}", service.name(), plan.method.name);
-            let numbered = (2..).map(|number| format!("{short}_{verb}_{number}"));
-            let mut ids = [short.clone(), format!("{short}_{verb}")]
-                .into_iter()
-                .chain(numbered);
-            if let Some(id) = ids.find(|id| !self.ids.contains(id)) {
-                put(&mut operation, "operationId", id.as_str());
-                self.ids.insert(id);
-            }
+            let id = ids.of(&verb, &mut self.ids);
+            put(&mut operation, "operationId", id);
             let comment = || service.comment();
             let name = service.full_name().to_owned();
             self.tags.entry(name).or_insert_with(comment);
@@ -115,6 +109,42 @@ impl Document {
         })
     }
 }
+
+/// The names of a url's operations: `Service_method`, or what its `operationId` says. Further urls of the method have
+/// numbers, in the order of the routes; further methods of a url have their names behind that.
+struct Ids {
+    base: String,
+    /// That of the url's first operation, once it has one.
+    first: Option<String>,
+}
+
+impl Ids {
+    fn of_url(plan: &RoutePlan) -> Self {
+        let said = plan.url.attribute(OPERATION_ID);
+        let service = plan.method.descriptor.parent_service();
+        let own = || format!("{}_{}", service.name(), plan.method.name);
+        let base = said.map_or_else(own, str::to_owned);
+        Self { base, first: None }
+    }
+
+    fn of(&mut self, verb: &str, taken: &mut BTreeSet<String>) -> String {
+        let base = match &self.first {
+            Some(first) => format!("{first}_{verb}"),
+            None => self.base.clone(),
+        };
+        let mut id = base.clone();
+        let mut number = 1_u32;
+        while !taken.insert(id.clone()) {
+            number += 1;
+            id = format!("{base}_{number}");
+        }
+        self.first.get_or_insert_with(|| id.clone());
+        id
+    }
+}
+
+/// The attribute of a url that names its operation.
+const OPERATION_ID: &str = "operationId";
 
 fn problem() -> Value {
     let code = "Negative: what is wrong. Of the gateway: -625 what the request says, -660 forbidden, -661 nothing there, \

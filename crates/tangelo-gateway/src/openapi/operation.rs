@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tangelo_reflect::comment::Commented;
 
 use super::{
+    ordered::ORDER,
     parameters::{self, text_value},
     path::Path,
     schema::{Schemas, Side, describe, is_required, put},
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     mapping::{Answered, Asked},
     route::{Matching, SessionMode},
-    serve::RoutePlan,
+    serve::{FILES, RoutePlan},
 };
 
 /// A url with one of its methods, as the document tells of it.
@@ -83,6 +84,8 @@ struct Request {
     /// The body is this field alone.
     alone: bool,
     takes_forms: bool,
+    /// The message says which files have come.
+    takes_files: bool,
     /// The body is read by the service itself.
     takes_anything: bool,
     /// All fields of the message stand in the body.
@@ -116,6 +119,7 @@ impl Request {
             body,
             alone: binding.is_some_and(|name| !matches!(name, "" | "*")),
             takes_forms: binding.is_none(),
+            takes_files: has_body && binding.is_none() && plan.tells_files,
             takes_anything,
         }
     }
@@ -145,6 +149,10 @@ impl Request {
             let form = json!({ "schema": form });
             content.insert("application/x-www-form-urlencoded".to_owned(), form);
         }
+        if self.takes_files {
+            let parts = json!({ "schema": self.parts(schemas) });
+            content.insert("multipart/form-data".to_owned(), parts);
+        }
         if self.takes_anything {
             content.insert("application/octet-stream".to_owned(), json!({}));
         }
@@ -160,19 +168,54 @@ impl Request {
         if !self.takes_forms || self.body.is_empty() {
             return None;
         }
-        let (mut properties, mut required) = (Map::new(), Vec::new());
+        let mut form = Form::default();
         for field in &self.body {
-            let name = schemas.name(field).to_owned();
-            if is_required(field) {
-                required.push(Value::from(name.as_str()));
+            form.add(field, text_value(field, schemas)?, schemas);
+        }
+        Some(form.schema())
+    }
+
+    /// What parts can say of it: files, and texts beside them.
+    fn parts(&self, schemas: &mut Schemas) -> Value {
+        let mut form = Form::default();
+        for field in &self.body {
+            if let Some(value) = text_value(field, schemas) {
+                form.add(field, value, schemas);
             }
-            properties.insert(name, text_value(field, schemas)?);
         }
-        let mut form = json!({ "type": "object", "properties": properties });
-        if !required.is_empty() {
-            put(&mut form, "required", required);
+        let file = json!({ "type": "string", "format": "binary" });
+        let files = json!({ "type": "array", "items": file, "description": "Files to upload." });
+        form.order.push(FILES.into());
+        form.properties.insert(FILES.to_owned(), files);
+        form.schema()
+    }
+}
+
+/// What a form can say.
+#[derive(Default)]
+struct Form {
+    properties: Map<String, Value>,
+    order: Vec<Value>,
+    required: Vec<Value>,
+}
+
+impl Form {
+    fn add(&mut self, field: &FieldDescriptor, value: Value, schemas: &Schemas) {
+        let name = schemas.name(field).to_owned();
+        self.order.push(name.as_str().into());
+        if is_required(field) {
+            self.required.push(name.as_str().into());
         }
-        Some(form)
+        self.properties.insert(name, value);
+    }
+
+    fn schema(self) -> Value {
+        let mut form =
+            json!({ "type": "object", "properties": self.properties, ORDER: self.order });
+        if !self.required.is_empty() {
+            put(&mut form, "required", self.required);
+        }
+        form
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{OpenApi, document::document};
+use super::{OpenApi, document::document, ordered::Ordered};
 use crate::{Body, mapping::JsonForm, route::bare_host, serve::RoutePlan};
 
 const PAGE: &str = include_str!("page/index.html");
@@ -44,7 +44,11 @@ impl Published {
         let title = api.title.as_deref().unwrap_or(gateway);
         let of = |host: Option<&str>| {
             let document = document(api, title, plans, host, form, cookie);
-            File::new(JSON, document.to_string())
+            // Nothing in it cannot be written.
+            File::new(
+                JSON,
+                serde_json::to_string(&Ordered(&document)).unwrap_or_default(),
+            )
         };
         let hosts = plans.iter().flat_map(|plan| &plan.url.hosts);
         let mut own = HashMap::new();

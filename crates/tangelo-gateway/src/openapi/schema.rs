@@ -6,7 +6,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 use tangelo_reflect::{comment::Commented, validate::WrittenRules};
 
-use super::rules;
+use super::{ordered::ORDER, rules};
 use crate::mapping::{JsonForm, is_well_known};
 
 /// Which way a message goes.
@@ -68,9 +68,10 @@ impl Schemas {
         side: Side,
     ) -> Value {
         let mut properties = Map::new();
-        let mut required = Vec::new();
+        let (mut order, mut required) = (Vec::new(), Vec::new());
         for field in fields {
             let name = self.name(field).to_owned();
+            order.push(Value::from(name.as_str()));
             if side == Side::Asked && is_required(field) {
                 required.push(Value::from(name.as_str()));
             }
@@ -84,6 +85,7 @@ impl Schemas {
         }
         if !properties.is_empty() {
             put(&mut schema, "properties", properties);
+            put(&mut schema, ORDER, order);
         }
         if !required.is_empty() {
             put(&mut schema, "required", required);
@@ -161,10 +163,10 @@ impl Schemas {
                 json!({ "type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX })
             }
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 if quoted => {
-                json!({ "type": "string", "format": "int64", "pattern": "^-?[0-9]{1,18}$" })
+                json!({ "type": "string", "format": "int64", "pattern": numbers(i64::MIN.into(), i64::MAX.into()) })
             }
             Kind::Uint64 | Kind::Fixed64 if quoted => {
-                json!({ "type": "string", "format": "uint64", "pattern": "^[0-9]{1,19}$" })
+                json!({ "type": "string", "format": "uint64", "pattern": numbers(0, u64::MAX.into()) })
             }
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
                 json!({ "type": "integer", "format": "int64", "minimum": i64::MIN, "maximum": i64::MAX })
@@ -271,12 +273,40 @@ fn has_rules(message: &MessageDescriptor, seen: &mut HashSet<String>) -> bool {
 }
 
 /// What keys of a map look like that are no strings.
-fn keys(kind: &Kind) -> Option<&'static str> {
+fn keys(kind: &Kind) -> Option<String> {
     match kind {
         Kind::String => None,
-        Kind::Bool => Some("^(true|false)$"),
-        Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => Some("^[0-9]{1,9}$"),
-        _ => Some("^-?[0-9]{1,9}$"),
+        Kind::Bool => Some("^(true|false)$".to_owned()),
+        Kind::Uint32 | Kind::Fixed32 => Some(numbers(0, u32::MAX.into())),
+        Kind::Uint64 | Kind::Fixed64 => Some(numbers(0, u64::MAX.into())),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+            Some(numbers(i64::MIN.into(), i64::MAX.into()))
+        }
+        _ => Some(numbers(i32::MIN.into(), i32::MAX.into())),
+    }
+}
+
+/// The pattern of the whole numbers of a type, and of no others: those with fewer digits than the largest, then those that
+/// are less from one of its digits on. The least is 0, or one below the largest's negative.
+fn numbers(least: i128, largest: i128) -> String {
+    let digits = largest.to_string();
+    let mut parts = vec![format!("[0-9]{{1,{}}}", digits.len() - 1)];
+    for (at, digit) in digits.char_indices() {
+        let first = if at == 0 { '1' } else { '0' };
+        let below = u32::from(digit)
+            .checked_sub(1)
+            .and_then(char::from_u32)
+            .filter(|below| *below >= first);
+        if let (Some(below), Some(same)) = (below, digits.get(..at)) {
+            let rest = digits.len() - at - 1;
+            parts.push(format!("{same}[{first}-{below}][0-9]{{{rest}}}"));
+        }
+    }
+    parts.push(digits);
+    let magnitude = parts.join("|");
+    match least {
+        0 => format!("^({magnitude})$"),
+        least => format!("^(-?({magnitude})|{least})$"),
     }
 }
 
@@ -290,5 +320,55 @@ pub(super) fn describe(schema: &mut Value, text: Option<String>) {
 pub(super) fn put(schema: &mut Value, name: &str, value: impl Into<Value>) {
     if let Value::Object(schema) = schema {
         schema.insert(name.to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex_lite::Regex;
+
+    use super::*;
+
+    #[test]
+    fn the_pattern_of_numbers_is_for_all_of_their_type_and_no_others() {
+        for (least, largest) in [
+            (i128::from(i32::MIN), i128::from(i32::MAX)),
+            (0, u32::MAX.into()),
+            (i64::MIN.into(), i64::MAX.into()),
+            (0, u64::MAX.into()),
+        ] {
+            let pattern = Regex::new(&numbers(least, largest)).unwrap();
+            let mut tried = vec![least, largest, 0, 7, 10, largest / 2, largest - 1];
+            // Around each of its digits.
+            let mut unit = 1;
+            while unit <= largest {
+                tried.extend([largest - unit, largest / unit * unit, unit, unit - 1]);
+                unit *= 10;
+            }
+            for number in tried {
+                assert!(pattern.is_match(&number.to_string()), "{number}");
+                let negative = -number;
+                if number == least {
+                    continue;
+                }
+                assert_eq!(
+                    pattern.is_match(&negative.to_string()),
+                    negative >= least,
+                    "{negative}"
+                );
+            }
+            for number in [
+                least - 1,
+                largest + 1,
+                largest * 10,
+                largest + 10,
+                least - 10,
+            ] {
+                assert!(!pattern.is_match(&number.to_string()), "{number}");
+            }
+            for text in ["", "-", "1x", "+1", "1.0"] {
+                assert!(!pattern.is_match(text), "{text}");
+            }
+        }
     }
 }

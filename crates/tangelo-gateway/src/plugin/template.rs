@@ -24,6 +24,12 @@ use crate::{
     serve::{Place, is_hidden, look, off_thread},
 };
 
+/// Its name in routes.
+pub(crate) const NAME: &str = "template";
+
+/// The attribute of a url that names its template.
+pub(crate) const ATTRIBUTE: &str = "template";
+
 /// Renders answers by templates of Jinja's form.
 ///
 /// Which one says a field of the answer, or else the attribute `template` of the url: a file in the `templateDir` of
@@ -76,8 +82,8 @@ impl Template {
             .as_ref()
             .and_then(Value::as_str)
             .filter(|name| !name.is_empty());
-        let own = exchange.url().attributes.get("template");
-        said.or(own.map(String::as_str)).map(str::to_owned)
+        said.or(exchange.url().attribute(ATTRIBUTE))
+            .map(str::to_owned)
     }
 
     fn folder(&self, path: &Path) -> Arc<Folder> {

@@ -44,6 +44,19 @@ pub(super) const OF_DIR: &[Attribute] = &[
     DownloadDir,
 ];
 
+/// What the gateway itself, or a plugin that comes with it, reads of a url or a group besides. They are kept by their names
+/// among those that are for plugins to read.
+pub(super) const READ_OF_URLS: &[&str] = &[
+    "httpCode",
+    "keepFiles",
+    "maxUploadLength",
+    "operationId",
+    "origins",
+    "template",
+];
+/// What is read of a dir besides.
+pub(super) const READ_OF_DIR: &[&str] = &["cacheControl", "expireSeconds"];
+
 /// Attributes of one element: which of them were given.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Given(u16);
@@ -82,6 +95,7 @@ impl Attribute {
     /// The name that `routes.xml` has for one of TOML: `service_id` is `serviceId` there.
     pub(super) fn in_xml(name: &str) -> &str {
         let names = OF_URLS.iter().chain(OF_DIR).map(|known| known.name());
+        let names = names.chain(READ_OF_URLS.iter().chain(READ_OF_DIR).copied());
         let mut names = names.filter(|known| known.contains(char::is_uppercase));
         let found = names.find(|known| {
             let mut letters = name.chars();
@@ -97,13 +111,19 @@ impl Attribute {
         found.unwrap_or(name)
     }
 
-    /// What an attribute of this name is: one of `known`, one of the application's own, or a mistake for one of `known`.
-    pub(super) fn read(name: &str, known: &[Self]) -> Name {
+    /// What an attribute of this name is: one of `known`, one that is `read` by its name, one of the application's own, or a
+    /// mistake for one of those.
+    pub(super) fn read(name: &str, known: &[Self], read: &[&'static str]) -> Name {
         if let Some(attribute) = known.iter().find(|known| known.name() == name) {
             return Name::Known(*attribute);
         }
-        let meant = known.iter().find(|known| is_mistaken(name, known.name()));
-        meant.map_or(Name::Own, |meant| Name::Mistake(meant.name()))
+        if read.contains(&name) {
+            return Name::Own;
+        }
+        let all = known.iter().map(|known| known.name());
+        let mut all = all.chain(read.iter().copied());
+        let meant = all.find(|known| is_mistaken(name, known));
+        meant.map_or(Name::Own, Name::Mistake)
     }
 }
 
@@ -111,7 +131,7 @@ impl Attribute {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Known(Attribute),
-    /// One of the application's own.
+    /// One that is kept by its name: of the gateway's, a plugin's or the application's own.
     Own,
     /// Nearly this one. An address whose `sessionmode` is its own attribute needs no login.
     Mistake(&'static str),
@@ -133,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_name_is_known_or_a_mistake_or_the_applications_own() {
-        let read = |name| Attribute::read(name, OF_URLS);
+        let read = |name| Attribute::read(name, OF_URLS, READ_OF_URLS);
         assert_eq!(read("serviceId"), Name::Known(ServiceId));
         for (name, meant) in [
             ("sessionmode", "sessionMode"),
@@ -144,6 +164,13 @@ mod tests {
             ("host", "hosts"),
             ("plugin", "plugins"),
             ("Path", "path"),
+            ("httpcode", "httpCode"),
+            ("http_code", "httpCode"),
+            ("keepfiles", "keepFiles"),
+            ("maxuploadlength", "maxUploadLength"),
+            ("origin", "origins"),
+            ("templates", "template"),
+            ("operationID", "operationId"),
         ] {
             assert_eq!(read(name), Name::Mistake(meant), "{name}");
         }
@@ -156,6 +183,27 @@ mod tests {
             "staticDir",
         ] {
             assert_eq!(read(name), Name::Own, "{name}");
+        }
+        let read = |name| Attribute::read(name, OF_DIR, READ_OF_DIR);
+        assert_eq!(read("expireSeconds"), Name::Own);
+        assert_eq!(read("expireseconds"), Name::Mistake("expireSeconds"));
+        assert_eq!(read("cache-control"), Name::Mistake("cacheControl"));
+    }
+
+    #[test]
+    fn every_attribute_has_a_name_in_toml() {
+        for (toml, xml) in [
+            ("service_id", "serviceId"),
+            ("http_code", "httpCode"),
+            ("max_upload_length", "maxUploadLength"),
+            ("keep_files", "keepFiles"),
+            ("operation_id", "operationId"),
+            ("expire_seconds", "expireSeconds"),
+            ("cache_control", "cacheControl"),
+            ("origins", "origins"),
+            ("of_my_own", "of_my_own"),
+        ] {
+            assert_eq!(Attribute::in_xml(toml), xml);
         }
     }
 }

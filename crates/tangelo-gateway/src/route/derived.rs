@@ -1,6 +1,6 @@
 //! Routes that no file has: from the names of services, and from `google.api.http`.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tangelo_reflect::{FIRST_APPLICATION_ID, HttpRule, MethodInfo, Pool, ServiceInfo, http_rules};
 
@@ -15,12 +15,26 @@ pub(crate) struct Annotation {
 }
 
 impl Routes {
-    /// Adds `/service/method` for each method of the services that `is_there` knows, in lower case; by the rest of the group, as
-    /// plugins and session mode. Where urls are already, none is added.
+    /// Adds `/service/method` for each method of the services that `is_there` knows, in lower case; by the rest of each group, as
+    /// plugins and session mode. Methods that a url is for already have none: nobody comes around what that asks for.
     pub(crate) fn add_auto(
         &mut self,
         pool: &Pool,
+        groups: &[Group],
+        is_there: impl Fn(&ServiceInfo) -> bool,
+    ) {
+        let urls = self.urls.iter();
+        let named: HashSet<_> = urls.map(|url| (url.service_id, url.msg_id)).collect();
+        for group in groups {
+            self.add_auto_of(pool, group, &named, &is_there);
+        }
+    }
+
+    fn add_auto_of(
+        &mut self,
+        pool: &Pool,
         group: &Group,
+        named: &HashSet<(i32, i32)>,
         is_there: impl Fn(&ServiceInfo) -> bool,
     ) {
         for service in services(pool, group).filter(|service| is_there(service)) {
@@ -30,7 +44,8 @@ impl Routes {
                 Some(_) => &service.full_name,
                 None => &service.name,
             };
-            for method in &service.methods {
+            let methods = service.methods.iter();
+            for method in methods.filter(|method| !named.contains(&(service.id, method.id))) {
                 let path = format!("/{name}/{}", method.name).to_lowercase();
                 let url = Url::new(path).service(service.id).message(method.id);
                 self.add_derived(group, url);

@@ -51,7 +51,7 @@ impl Element {
     pub(super) fn into_url(self) -> Url {
         let mut url = Url::unsaid();
         for (name, value) in self.attributes {
-            match Attribute::read(&name, attribute::OF_URLS) {
+            match Attribute::read(&name, attribute::OF_URLS, attribute::READ_OF_URLS) {
                 Name::Known(attribute) => url.set(attribute, &value),
                 Name::Own => {
                     url.attributes.insert(name, value);
@@ -66,7 +66,7 @@ impl Element {
     pub(super) fn into_group(self) -> Group {
         let mut group = Group::default();
         for (name, value) in self.attributes {
-            match Attribute::read(&name, attribute::OF_URLS) {
+            match Attribute::read(&name, attribute::OF_URLS, attribute::READ_OF_URLS) {
                 Name::Known(attribute) => group.set(attribute, &value),
                 Name::Own => {
                     group.common.attributes.insert(name, value);
@@ -81,7 +81,7 @@ impl Element {
     pub(super) fn into_dir(self, folder: &Path) -> Dir {
         let mut dir = Dir::default();
         for (name, value) in self.attributes {
-            match Attribute::read(&name, attribute::OF_DIR) {
+            match Attribute::read(&name, attribute::OF_DIR, attribute::READ_OF_DIR) {
                 Name::Known(attribute) => dir.set(attribute, &value, folder),
                 Name::Own => {
                     dir.attributes.insert(name, value);

@@ -57,8 +57,8 @@ impl Group {
     }
 
     /// Something for plugins to read.
-    pub fn attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.with(|common| common.attribute(name, value))
+    pub fn with_attribute(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.with(|common| common.with_attribute(name, value))
     }
 
     /// One of its urls.

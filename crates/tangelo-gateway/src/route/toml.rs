@@ -109,7 +109,7 @@ fn element(
     table: &DeTable<'_>,
     place: Place,
 ) -> Element {
-    let mut attributes = Vec::new();
+    let mut attributes: Vec<(String, String)> = Vec::new();
     for (key, value) in in_order(table) {
         let key_place = reader.at(key.span().start);
         let key = key.get_ref();
@@ -117,7 +117,15 @@ fn element(
             continue;
         }
         match text(value.get_ref()) {
-            Some(text) => attributes.push((Attribute::in_xml(key).to_owned(), text)),
+            Some(text) => {
+                let in_xml = Attribute::in_xml(key);
+                if attributes.iter().any(|(known, _)| known == in_xml) {
+                    let words = format!("{name}: {key}: {in_xml} is there twice, in two spellings");
+                    reader.wrong(&key_place, words);
+                    continue;
+                }
+                attributes.push((in_xml.to_owned(), text));
+            }
             None => {
                 let words = format!("{name}: {key}: expected a text, a number or a list of them");
                 reader.wrong(&key_place, words);

@@ -29,7 +29,7 @@ pub struct Url {
     pub plugins: Vec<String>,
     /// How much of a session it needs.
     pub session_mode: SessionMode,
-    /// What else was said of it or its group, for plugins.
+    /// What else was said of it or its group, for plugins: see [`attribute`](Self::attribute).
     pub attributes: BTreeMap<String, String>,
     /// How its path is compared.
     pub matching: Matching,
@@ -107,9 +107,16 @@ impl Url {
     }
 
     /// Something for plugins to read.
-    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.insert(name.into(), value.into());
         self
+    }
+
+    /// What was said of it or its group under this name, as in `routes.xml`: `httpCode`, or one of the application's own. None
+    /// if nothing was, or an empty text.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let text = self.attributes.get(name)?.trim();
+        Some(text).filter(|text| !text.is_empty())
     }
 
     fn with(mut self, attribute: Attribute, text: &str) -> Self {

@@ -2,7 +2,11 @@
 
 use quick_xml::{
     XmlVersion,
-    events::{BytesStart, Event},
+    escape::EscapeError,
+    events::{
+        BytesStart, Event,
+        attributes::{AttrError, Attribute},
+    },
 };
 
 use super::{
@@ -15,6 +19,8 @@ use super::{
 enum Open {
     Routes,
     Group(Box<Group>),
+    /// A group that cannot be read: its urls would lack what it says.
+    Broken,
     /// One that has no elements within it.
     Leaf(&'static str),
 }
@@ -37,20 +43,18 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
                 break;
             }
         };
-        let place = || document.reader.at(begin);
         match event {
             Event::Start(tag) => {
-                let place = place();
-                if !document.start(&tag, place.clone(), false)
+                if !document.start(&tag, begin, false)
                     && let Err(error) = events.read_to_end(tag.name())
                 {
+                    let place = document.reader.at(begin);
                     document.reader.wrong(&place, format!("no XML: {error}"));
                     break;
                 }
             }
             Event::Empty(tag) => {
-                let place = place();
-                document.start(&tag, place, true);
+                document.start(&tag, begin, true);
             }
             Event::End(_) => document.end(),
             Event::Text(text) if text.trim_ascii().is_empty() => {}
@@ -62,7 +66,7 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
                     .wrong(&place, "text that belongs to nothing");
             }
             Event::CData(_) | Event::GeneralRef(_) => {
-                let place = place();
+                let place = document.reader.at(begin);
                 document
                     .reader
                     .wrong(&place, "text that belongs to nothing");
@@ -70,7 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>, text: &str) {
             // Entities of a document's own are not known, and so cannot grow.
             Event::Decl(_) | Event::PI(_) | Event::DocType(_) | Event::Comment(_) => {}
             Event::Eof => {
-                let place = place();
+                let place = document.reader.at(begin);
                 if !document.is_begun {
                     document.reader.wrong(&place, "expected <routes>");
                 } else if !document.open.is_empty() {
@@ -95,14 +99,15 @@ struct Document<'a, 'b> {
 
 impl Document<'_, '_> {
     /// An element begins; `is_whole` if it ends, too. False if what is within it is to be left out.
-    fn start(&mut self, tag: &BytesStart<'_>, place: Place, is_whole: bool) -> bool {
+    fn start(&mut self, tag: &BytesStart<'_>, begin: usize, is_whole: bool) -> bool {
+        let place = self.reader.at(begin);
         let name = tag.local_name();
         let name: &str = name.as_ref();
         let within = match self.open.last() {
             None => return self.root(name, &place, is_whole),
             Some(Open::Routes) => element::named(name),
-            Some(Open::Group(_)) if name == "url" => Ok("url"),
-            Some(Open::Group(_)) => Err("in a group there are urls only".to_owned()),
+            Some(Open::Group(_) | Open::Broken) if name == "url" => Ok("url"),
+            Some(Open::Group(_) | Open::Broken) => Err("in a group there are urls only".to_owned()),
             Some(Open::Leaf(leaf)) => Err(format!("in <{leaf}> there are no elements")),
         };
         let name = match within {
@@ -112,18 +117,22 @@ impl Document<'_, '_> {
                 return false;
             }
         };
-        let attributes = self.attributes(name, tag, &place);
-        let element = Element {
+        // The `<` is none of the tag's text.
+        let attributes = self.attributes(name, tag, begin + 1);
+        let element = attributes.map(|attributes| Element {
             name,
             attributes,
             place,
-        };
+        });
         if name == "group" {
-            self.open.push(Open::Group(Box::new(element.into_group())));
+            let group = element.map(|element| Box::new(element.into_group()));
+            self.open.push(group.map_or(Open::Broken, Open::Group));
         } else {
-            match self.open.last_mut() {
-                Some(Open::Group(group)) => group.urls.push(element.into_url()),
-                _ => self.reader.element(element),
+            match (self.open.last_mut(), element) {
+                // What cannot be read lacks nothing.
+                (Some(Open::Broken), _) | (_, None) => {}
+                (Some(Open::Group(group)), Some(element)) => group.urls.push(element.into_url()),
+                (_, Some(element)) => self.reader.element(element),
             }
             self.open.push(Open::Leaf(name));
         }
@@ -156,18 +165,26 @@ impl Document<'_, '_> {
         }
     }
 
+    /// Names and values; none if any cannot be read.
     fn attributes(
         &mut self,
         element: &str,
         tag: &BytesStart<'_>,
-        place: &Place,
-    ) -> Vec<(String, String)> {
-        let mut attributes = Vec::new();
+        begin: usize,
+    ) -> Option<Vec<(String, String)>> {
+        let mut attributes: Vec<(String, String)> = Vec::new();
+        let mut is_sound = true;
+        let mut wrong = |at: usize, words: String| {
+            let place = self.reader.at(begin + at);
+            self.reader.wrong(&place, format!("<{element}>: {words}"));
+            is_sound = false;
+        };
         for attribute in tag.attributes().with_checks(false) {
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => {
-                    self.reader.wrong(place, format!("<{element}>: {error}"));
+                    let (at, words) = misshaped(&error);
+                    wrong(at, words.to_owned());
                     continue;
                 }
             };
@@ -177,20 +194,43 @@ impl Document<'_, '_> {
             if is_of_xml {
                 continue;
             }
+            // The name is a part of the tag's text.
+            let at = (name.as_ptr() as usize).saturating_sub(tag.as_ptr() as usize);
             if attributes.iter().any(|(other, _)| other == name) {
-                let words = format!("<{element}>: {name} is there twice");
-                self.reader.wrong(place, words);
+                wrong(at, format!("{name} is there twice"));
                 continue;
             }
-            match attribute.normalized_value(XmlVersion::Implicit1_0) {
-                Ok(value) => attributes.push((name.to_owned(), value.into_owned())),
-                Err(error) => {
-                    let words = format!("<{element}>: {name}: {error}");
-                    self.reader.wrong(place, words);
-                }
+            match value(&attribute) {
+                Ok(value) => attributes.push((name.to_owned(), value)),
+                Err(problem) => wrong(at, format!("{name}: {problem}")),
             }
         }
-        attributes
+        is_sound.then_some(attributes)
+    }
+}
+
+/// The value of an attribute, without its entities.
+fn value(attribute: &Attribute<'_>) -> Result<String, String> {
+    let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+    value.map(Into::into).map_err(|error| match error {
+        quick_xml::Error::Escape(EscapeError::UnterminatedEntity(_)) => {
+            "a `&` is written as `&amp;`".to_owned()
+        }
+        quick_xml::Error::Escape(EscapeError::UnrecognizedEntity(_, name)) => {
+            format!("there is no entity `&{name};`; a `&` is written as `&amp;`")
+        }
+        other => other.to_string(),
+    })
+}
+
+/// Where an attribute is none, and why.
+fn misshaped(error: &AttrError) -> (usize, &'static str) {
+    match *error {
+        AttrError::ExpectedEq(at) => (at, "an attribute is written name=\"value\""),
+        AttrError::ExpectedValue(at) => (at, "an attribute has no value behind its `=`"),
+        AttrError::UnquotedValue(at) => (at, "a value has no quotes around it"),
+        AttrError::ExpectedQuote(at, _) => (at, "a value has no quote at its end"),
+        AttrError::Duplicated(at, _) => (at, "an attribute is there twice"),
     }
 }
 

@@ -276,9 +276,10 @@ impl GatewayBuilder {
         self
     }
 
-    /// Makes every method of the services there are reachable at `/service/method`, in lower case, without their being in
+    /// Makes methods of the services there are reachable at `/service/method`, in lower case, without their being in
     /// the routes; as the group says: its prefix, hosts, methods, plugins, session mode, and its service alone if it
-    /// names one. What the routes have at such an address goes before it. Several groups add up. Default: nothing is.
+    /// names one. Methods that have a url already, of the routes or of an annotation, are left out: so no login that
+    /// is required there can be got around. Several groups add up. Default: nothing is.
     #[must_use]
     pub fn auto_routes(mut self, group: Group) -> Self {
         self.auto.push(group);
@@ -349,7 +350,7 @@ impl GatewayBuilder {
             backends: std::mem::take(&mut self.backends),
             plugins: std::mem::take(&mut self.plugins),
             json: self.json,
-            cookie: self.cookie.name.clone(),
+            cookie: self.cookie.clone(),
             uploads: self.limits.uploads,
             auto: std::mem::take(&mut self.auto),
             annotated: std::mem::take(&mut self.annotated),

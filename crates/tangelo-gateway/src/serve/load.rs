@@ -1,5 +1,9 @@
 //! Routes and messages become plans.
 
+mod attributes;
+mod cookie_path;
+mod templates;
+
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
@@ -13,6 +17,7 @@ use prost_reflect::Kind;
 use tangelo_reflect::{MessageDescriptor, MethodInfo, Pool, ServiceInfo};
 use tangelo_rpc::Service;
 
+use self::attributes::{keeps_files, status, uploads};
 use super::{
     UploadLimits,
     files::{Site, sweep},
@@ -21,8 +26,9 @@ use crate::{
     Backends,
     mapping::{BadParameter, Input, JsonForm, RequestPlan, ResponsePlan},
     openapi::{OpenApi, Published},
-    plugin::{Loaded, Plugin, Plugins, cors},
+    plugin::{Loaded, Plugin, Plugins, cors, template},
     route::{Group, Known, PathVariables, Place, Router, Routes, SessionMode, Url},
+    session::SessionCookie,
 };
 
 /// All that is wrong with what was to be loaded, one line each. What was there before stays.
@@ -56,7 +62,7 @@ pub(crate) struct RoutePlan {
     /// Files that come stay where they are: `keepFiles` of the url.
     pub(super) keeps_files: bool,
     /// Its message says which files have come.
-    pub(super) tells_files: bool,
+    pub(crate) tells_files: bool,
 }
 
 impl RoutePlan {
@@ -93,7 +99,7 @@ pub(super) struct Loader {
     pub(super) backends: Backends,
     pub(super) plugins: Plugins,
     pub(super) json: JsonForm,
-    pub(super) cookie: String,
+    pub(super) cookie: SessionCookie,
     pub(super) uploads: UploadLimits,
     /// What is reachable by the names of services.
     pub(super) auto: Vec<Group>,
@@ -129,6 +135,11 @@ impl Loader {
                 mistakes.push(at(dir.place.as_ref(), &words));
             }
         }
+        if let Ok(router) = &router
+            && self.plugins.is_shipped(template::NAME)
+        {
+            templates::check(router, &mut mistakes);
+        }
         let (Ok(router), true) = (router, mistakes.is_empty()) else {
             return Err(LoadErrors(mistakes));
         };
@@ -140,10 +151,11 @@ impl Loader {
             sweep(folder);
         }
         let plans = self.plans(&router, pool, &loaded);
+        cookie_path::tell(&self.id, &self.cookie, &plans);
         let sites = router.dirs().iter();
         let api = self.api.as_ref();
         let published =
-            api.map(|api| Published::new(api, &self.id, &plans, self.json, &self.cookie));
+            api.map(|api| Published::new(api, &self.id, &plans, self.json, &self.cookie.name));
         Ok(State {
             plans,
             sites: sites.map(|dir| Site::new(dir).ok().flatten()).collect(),
@@ -163,13 +175,11 @@ impl Loader {
         for group in &self.annotated {
             routes.add_annotated(pool, group, self.json, is_there);
         }
-        for group in &self.auto {
-            routes.add_auto(pool, group, is_there);
-        }
+        routes.add_auto(pool, &self.auto, is_there);
         Cow::Owned(routes)
     }
 
-    /// Every plugin that routes name, with its parameters.
+    /// Every plugin that routes name or have parameters for, with these.
     fn plugins(
         &self,
         routes: &Routes,
@@ -180,6 +190,8 @@ impl Loader {
             .urls
             .iter()
             .flat_map(plugins_of)
+            // So that what is wrong with them is told before a url needs it.
+            .chain(routes.plugins.iter().map(|said| said.name.as_str()))
             .filter(|name| self.plugins.names().any(|known| known == *name))
             .collect();
         let mut loaded = Loaded::new();
@@ -213,7 +225,7 @@ impl Loader {
             if let Err(problem) = status(url) {
                 wrong(problem);
             }
-            if let Err(problem) = self.uploads(url) {
+            if let Err(problem) = uploads(url, self.uploads) {
                 wrong(problem);
             }
             if let Err(problem) = keeps_files(url) {
@@ -230,23 +242,6 @@ impl Loader {
         }
     }
 
-    /// How much may come for a url: `maxUploadLength` among its attributes.
-    fn uploads(&self, url: &Url) -> Result<UploadLimits, String> {
-        let Some(text) = url.attributes.get("maxUploadLength") else {
-            return Ok(self.uploads);
-        };
-        let bytes = text.trim().parse().ok();
-        let bytes = bytes.filter(|bytes: &usize| *bytes > 0);
-        let problem = || format!("maxUploadLength: expected bytes, but it is `{text}`");
-        let bytes = bytes.ok_or_else(problem)?;
-        Ok(UploadLimits {
-            request_bytes: bytes,
-            // For one file, mostly.
-            file_bytes: bytes,
-            ..self.uploads
-        })
-    }
-
     /// The plans of urls of which each is sound.
     pub(super) fn plans(
         &self,
@@ -259,7 +254,7 @@ impl Loader {
         for method in router.urls().iter().filter_map(|url| method(url)) {
             let plan = || {
                 let plan = ResponsePlan::compile(&method.output, self.json);
-                Arc::new(plan.protect_cookie(&self.cookie))
+                Arc::new(plan.protect_cookie(&self.cookie.name))
             };
             let name = method.output.full_name().to_owned();
             responses.entry(name).or_insert_with(plan);
@@ -291,7 +286,7 @@ impl Loader {
                 service: Arc::clone(self.backends.find(url.service_id)?),
                 plugins: plugins.map(|(_, plugin)| Arc::clone(plugin)).collect(),
                 status: status(url).ok().flatten(),
-                uploads: self.uploads(url).unwrap_or(self.uploads),
+                uploads: uploads(url, self.uploads).unwrap_or(self.uploads),
                 keeps_files: keeps_files(url).unwrap_or_default(),
                 tells_files: tells_files(&method.input),
             }))
@@ -301,7 +296,7 @@ impl Loader {
 }
 
 /// The field that says which files have come.
-pub(super) const FILES: &str = "files";
+pub(crate) const FILES: &str = "files";
 
 /// Whether a message says which files have come: it has a list `files` of messages with `file`, where it lies, and
 /// `filename`.
@@ -317,37 +312,19 @@ fn tells_files(input: &MessageDescriptor) -> bool {
         .all(|name| file.get_field_by_name(name).is_some())
 }
 
-/// The plugins of a url. krpc's `origins` asks for `cors`, whether the url names it or not.
+/// The plugins of a url. krpc's `origins` asks for `cors`, and `template` for its plugin, whether the url names them or not.
 fn plugins_of(url: &Url) -> impl Iterator<Item = &str> {
-    let has_origins = url.attributes.contains_key(cors::ORIGINS);
-    let asks = has_origins && !url.plugins.iter().any(|name| name == cors::NAME);
-    let named = url.plugins.iter().map(String::as_str);
-    asks.then_some(cors::NAME).into_iter().chain(named)
-}
-
-/// `keepFiles` among a url's attributes.
-fn keeps_files(url: &Url) -> Result<bool, String> {
-    match url.attributes.get("keepFiles").map(|text| text.trim()) {
-        None | Some("" | "false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(text) => Err(format!(
-            "keepFiles: expected true or false, but it is `{text}`"
-        )),
-    }
-}
-
-/// `httpCode` among a url's attributes.
-fn status(url: &Url) -> Result<Option<StatusCode>, String> {
-    let Some(text) = url.attributes.get("httpCode") else {
-        return Ok(None);
+    let asks = |attribute: &str, name: &'static str| {
+        let asks = url.attribute(attribute).is_some() && !url.plugins.iter().any(|it| it == name);
+        asks.then_some(name)
     };
-    let status = text
-        .parse()
-        .ok()
-        .and_then(|code: u16| StatusCode::from_u16(code).ok());
-    let status = status.filter(|status| status.as_u16() >= 200);
-    let problem = || format!("httpCode: expected a status from 200, but it is `{text}`");
-    status.map(Some).ok_or_else(problem)
+    // Strangers are refused first, and the answer is what all others have made of it.
+    let (first, last) = (
+        asks(cors::ORIGINS, cors::NAME),
+        asks(template::ATTRIBUTE, template::NAME),
+    );
+    let named = url.plugins.iter().map(String::as_str);
+    first.into_iter().chain(named).chain(last)
 }
 
 fn at(place: Option<&Place>, words: &str) -> String {

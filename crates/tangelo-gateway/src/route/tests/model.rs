@@ -151,8 +151,8 @@ fn xml_and_toml_and_code_say_the_same() {
                 .plugins("dummy,other")
                 .session_mode(SessionMode::Required)
                 .matching(Matching::Prefix)
-                .attribute("template", "t")
-                .attribute("color", "red")
+                .with_attribute("template", "t")
+                .with_attribute("color", "red")
                 .url(Url::new("/").message(1))
                 .url(
                     Url::new("/{id}")
@@ -160,7 +160,7 @@ fn xml_and_toml_and_code_say_the_same() {
                         .methods("PUT,delete,head,patch")
                         .session_mode(SessionMode::Id)
                         .matching(Matching::Exact)
-                        .attribute("color", "blue"),
+                        .with_attribute("color", "blue"),
                 )
                 .url(
                     Url::new("own")
@@ -278,7 +278,7 @@ fn a_dir_has_its_folders_where_its_file_lies() {
         .dir(
             Dir::new("")
                 .static_dir(folder.path("www"))
-                .attribute("cache", "no"),
+                .with_attribute("cache", "no"),
         )
         .dir(
             Dir::new("up")
@@ -292,7 +292,7 @@ fn a_dir_has_its_folders_where_its_file_lies() {
         .dir(
             Dir::new("/")
                 .static_dir(folder.path("www"))
-                .attribute("cache", "no"),
+                .with_attribute("cache", "no"),
         )
         .dir(in_code.dirs[1].clone());
     for routes in [
@@ -317,6 +317,27 @@ fn a_dir_has_its_folders_where_its_file_lies() {
         assert_eq!(up.template_dir, Some(folder.path("base/template")));
         assert_eq!(up.upload_dir, Some(folder.path("up")));
     }
+}
+
+#[test]
+fn attributes_that_are_read_by_name_have_either_spelling_in_toml() {
+    let routes = Routes::from_toml_text(
+        "routes.toml",
+        "[[url]]\npath = '/a'\nhttp_code = 201\nkeep_files = true\nmaxUploadLength = 7\nmy_own = 1\n\n\
+         [[dir]]\npath = '/'\nexpire_seconds = 60\ncache_control = 'no-store'",
+    );
+    let said = |all: &BTreeMap<String, String>| {
+        let said = all.iter().map(|(name, value)| format!("{name}={value}"));
+        said.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        said(&routes.urls[0].attributes),
+        "httpCode=201 keepFiles=true maxUploadLength=7 my_own=1"
+    );
+    assert_eq!(
+        said(&routes.dirs[0].attributes),
+        "cacheControl=no-store expireSeconds=60"
+    );
 }
 
 #[test]

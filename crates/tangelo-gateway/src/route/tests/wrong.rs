@@ -51,11 +51,41 @@ fn a_mistake_in_an_attribute_says_what_was_expected() {
         (r#"x="1" x="2""#, "<url>: x is there twice"),
         (
             r#"x="&nothing;""#,
-            "<url>: x: at 1..8: unrecognized entity `nothing`",
+            "<url>: x: there is no entity `&nothing;`; a `&` is written as `&amp;`",
+        ),
+        (r#"x="a&b""#, "<url>: x: a `&` is written as `&amp;`"),
+        (r#"path="/b""#, "<url>: path is there twice"),
+        (r#"x=1"#, "<url>: a value has no quotes around it"),
+        (r#"x"#, "<url>: an attribute is written name=\"value\""),
+        (
+            r#"httpcode="201""#,
+            "url /a: httpcode: is httpCode meant? An attribute of your own needs a name less like it",
         ),
     ] {
         told(&url(attributes), expected);
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_its_own_line_and_lacks_nothing() {
+    let routes = xml("<routes>
+        <url
+            path='/a&b'
+            serviceId='100' msgId='1'/>
+        <group serviceId='100'
+            serviceId='101'>
+            <url path='/b' msgId='1'/>
+            <url path='/c' msgId='1'
+                 msgId='2'/>
+        </group></routes>");
+    assert_eq!(
+        mistakes(&routes),
+        [
+            "routes.xml:3: <url>: path: a `&` is written as `&amp;`",
+            "routes.xml:6: <group>: serviceId is there twice",
+            "routes.xml:9: <url>: msgId is there twice",
+        ]
+    );
 }
 
 #[test]
@@ -291,6 +321,14 @@ fn what_is_no_toml_or_not_as_expected_is_told_with_its_line() {
         (
             "[[url]]\npath='/a'\nmsg_id=1\nservice_id=100\nx = { y = 1 }",
             "5: url: x: expected a text, a number or a list of them",
+        ),
+        (
+            "[[url]]\npath='/a'\nmsg_id=1\nservice_id=100\nhttp_code=201\nhttpCode=200",
+            "6: url: httpCode: httpCode is there twice, in two spellings",
+        ),
+        (
+            "[[url]]\npath='/a'\nmsg_id=1\nservice_id=100\nkeepfiles=true",
+            "1: url /a: keepfiles: is keepFiles meant? An attribute of your own needs a name less like it",
         ),
         (
             "[[group]]\n\n[[group.url]]\npath='/a'\nmsg_id=true",
