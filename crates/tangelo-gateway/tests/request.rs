@@ -194,7 +194,7 @@ fn a_parameter_fills_the_field_of_its_name_wherever_it_comes_from() {
 
 #[test]
 fn what_has_another_type_is_content_and_no_parameters() {
-    for kind in ["text/plain", "application/jsonp", "text/json", ""] {
+    for kind in ["text/plain", "application/jsonp", "text/x+json", ""] {
         let said = Said {
             kind,
             body: br#"{"name":"a"}"#,
@@ -202,6 +202,24 @@ fn what_has_another_type_is_content_and_no_parameters() {
         };
         assert_eq!(message(&said), json!({}), "{kind}");
     }
+}
+
+#[test]
+fn json_has_several_names_and_is_no_form() {
+    let said = |kind, body: &'static [u8]| Said {
+        kind,
+        body,
+        ..Said::default()
+    };
+    let form = "application/x-www-form-urlencoded";
+    for kind in ["application/json; charset=utf-8", "text/json", "application/vnd.a+json"] {
+        assert_eq!(
+            message(&said(kind, br#"{"name":"a"}"#)),
+            json!({ "name": "a" })
+        );
+    }
+    // Of a message that has the body as it is, none is refused.
+    assert_eq!(message(&said(form, br#"{"name":"a"}"#)), json!({}));
 }
 
 #[test]
@@ -576,26 +594,41 @@ fn white_space_around_texts_goes_where_that_is_asked_for() {
 }
 
 #[test]
-fn what_has_no_place_is_refused_and_never_repeated() {
+fn what_the_session_and_plugins_say_is_not_said_to_the_client() {
+    let session = Said {
+        session: Some(&[("age", "secret")]),
+        ..Said::default()
+    };
+    let plugin = Said {
+        plugins: Some(json!({ "age": "secret" })),
+        ..Said::default()
+    };
+    for said in [session, plugin] {
+        assert_eq!(wrong(&said), "age: expected int32, found a string");
+    }
+}
+
+#[test]
+fn what_has_no_place_is_refused_and_said_where_it_is() {
     for (said, words) in [
-        (query("age=x"), "age: expected int32, found a string"),
-        (query("age=1.5"), "age: expected int32, found a string"),
+        (query("age=x"), r#"age: expected int32, found "x""#),
+        (query("age=1.5"), r#"age: expected int32, found "1.5""#),
         (
             query("age=2147483648"),
-            "age: expected int32, found a string",
+            r#"age: expected int32, found "2147483648""#,
         ),
-        (query("huge=-1"), "huge: expected uint64, found a string"),
-        (query("part=inf"), "part: expected double, found a string"),
-        (query("part=1e999"), "part: expected double, found a string"),
-        (query("small=1e39"), "small: expected float, found a string"),
-        (query("sure=maybe"), "sure: expected bool, found a string"),
+        (query("huge=-1"), r#"huge: expected uint64, found "-1""#),
+        (query("part=inf"), r#"part: expected double, found "inf""#),
+        (query("part=1e999"), r#"part: expected double, found "1e999""#),
+        (query("small=1e39"), r#"small: expected float, found "1e39""#),
+        (query("sure=maybe"), r#"sure: expected bool, found "maybe""#),
         (
             query("color=GREEN"),
-            "color: expected one of NONE, RED, BLUE, found a string",
+            r#"color: expected one of NONE, RED, BLUE, found "GREEN""#,
         ),
         (
             query("color=2"),
-            "color: expected one of NONE, RED, BLUE, found a string",
+            r#"color: expected one of NONE, RED, BLUE, found "2""#,
         ),
         (
             query("user=a"),
@@ -604,6 +637,14 @@ fn what_has_no_place_is_refused_and_never_repeated() {
         (
             query("counts=a"),
             "counts: expected an object with values of int32, found a string",
+        ),
+        (
+            query("age=0123456789012345678901234567890123456789%0Az"),
+            r#"age: expected int32, found "0123456789012345678901234567890123456789...""#,
+        ),
+        (
+            query("age=a%0A%22z"),
+            r#"age: expected int32, found "a\n\"z""#,
         ),
         (query("name=%ff"), "the query: not UTF-8"),
         (
@@ -649,7 +690,7 @@ fn what_has_no_place_is_refused_and_never_repeated() {
         ),
         (
             json_body(r#"{"users":[{},{"friends":[{"age":"x"}]}]}"#),
-            "users[1].friends[0].age: expected int32, found a string",
+            r#"users[1].friends[0].age: expected int32, found "x""#,
         ),
         (
             json_body(r#"{"users":[{},null]}"#),
@@ -669,11 +710,11 @@ fn what_has_no_place_is_refused_and_never_repeated() {
         ),
         (
             json_body(r#"{"counts":{"a\n":"x"}}"#),
-            "counts.a\\n: expected int32, found a string",
+            r#"counts.a\n: expected int32, found "x""#,
         ),
         (
             json_body(r#"{"byId":{"x":{}}}"#),
-            "byId.x: expected int32, found another name",
+            "byId.x: its name is to be int32",
         ),
         (
             json_body(r#"{"name":"a","name":"b"}"#),

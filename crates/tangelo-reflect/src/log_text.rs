@@ -5,6 +5,7 @@
 
 mod json;
 mod line;
+mod query;
 mod simple;
 
 use std::{
@@ -20,6 +21,11 @@ pub use self::{json::Json, simple::Simple};
 /// Most bytes a message takes in a line; `...` follows where it is cut. JSON that is cut is no longer JSON.
 pub const MAX_TEXT: usize = 64 * 1024;
 
+/// Fields that a gateway fills with what may hold any other. Where something is masked nobody can say here what of them is.
+const OF_HTTP: [&str; 2] = ["httpPath", "httpContent"];
+/// The field that it fills with the query: its pairs are masked by their names.
+const QUERY: &str = "httpQueryString";
+
 /// What stands for the rest of a value.
 const REST: &str = "...";
 
@@ -27,7 +33,8 @@ const REST: &str = "...";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Fields whose values are logged as `***`, by their names in the .proto file, at whatever depth. So are values
-    /// in maps whose keys are such names. None by default.
+    /// in maps whose keys are such names, and of `httpQueryString` the values of such names; if there are any,
+    /// `httpPath` and `httpContent` are `***` as a whole. None by default.
     pub mask_fields: HashSet<String>,
     /// How many elements of a repeated field or a map are logged: of a map, those with the smallest keys. 1 by default.
     pub max_repeated_size_to_log: usize,
@@ -65,7 +72,11 @@ pub fn formatter(name: &str) -> Option<&'static dyn Formatter> {
 
 impl Options {
     fn masks(&self, name: &str) -> bool {
-        self.mask_fields.contains(name)
+        self.mask_fields.contains(name) || (self.masks_any() && OF_HTTP.contains(&name))
+    }
+
+    fn masks_any(&self) -> bool {
+        !self.mask_fields.is_empty()
     }
 
     fn masks_key(&self, key: &MapKey) -> bool {
@@ -79,7 +90,15 @@ impl Options {
         field: &FieldDescriptor,
     ) -> Option<Cow<'a, Value>> {
         let default = self.print_default && !field.supports_presence();
-        (default || message.has_field(field)).then(|| message.get_field(field))
+        let value = (default || message.has_field(field)).then(|| message.get_field(field))?;
+        if self.masks_any()
+            && field.name() == QUERY
+            && let Some(text) = value.as_str()
+        {
+            let masked = query::masked(text, |name| self.masks(name));
+            return Some(Cow::Owned(Value::String(masked)));
+        }
+        Some(value)
     }
 
     /// The elements of a repeated field that are logged.

@@ -13,7 +13,7 @@ use tangelo::rpc::{
 const PAGE: &str = include_str!("../../../docs/krpc.md");
 
 /// Keys that krpc does not have, or has under another name.
-const OURS: [(&str, &str, &str); 45] = [
+const OURS: [(&str, &str, &str); 50] = [
     ("application", "fallback_file", "fallbackPlugin"),
     ("client", "lazy", ""),
     ("client", "layout", ""),
@@ -48,9 +48,14 @@ const OURS: [(&str, &str, &str); 45] = [
     ("webserver", "max_files", ""),
     ("webserver", "max_uploads_length", ""),
     ("webserver", "upload_timeout", ""),
+    ("webserver", "auto_route_prefix", ""),
+    ("webserver", "auto_route_session_mode", ""),
+    ("webserver", "auto_route_plugins", ""),
     ("webserver", "http_annotations", ""),
     ("webserver", "openapi_path", ""),
     ("webserver", "openapi_page", ""),
+    ("webserver", "openapi_title", ""),
+    ("webserver", "openapi_version", ""),
     ("webserver", "tls_cert", ""),
     ("webserver", "tls_key", ""),
     ("webserver", "trusted_proxies", ""),

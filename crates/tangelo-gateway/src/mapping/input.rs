@@ -87,10 +87,44 @@ impl<'a> Body<'a> {
             Self::None
         } else if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             Self::Form(http.content)
-        } else if kind.eq_ignore_ascii_case("application/json") {
+        } else if is_json(kind) {
             Self::Json(http.content)
         } else {
             Self::None
+        }
+    }
+}
+
+/// `application/json`, and the other names for it.
+fn is_json(kind: &str) -> bool {
+    let names = ["application/json", "text/json"];
+    let has_suffix = || {
+        let (before, suffix) = kind.rsplit_once('+')?;
+        let is_application = before.get(..12)?.eq_ignore_ascii_case("application/");
+        (is_application && suffix.eq_ignore_ascii_case("json")).then_some(())
+    };
+    names.iter().any(|name| kind.eq_ignore_ascii_case(name)) || has_suffix().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_json;
+
+    #[test]
+    fn json_has_several_names() {
+        for (kind, is) in [
+            ("application/json", true),
+            ("Text/JSON", true),
+            ("application/problem+json", true),
+            ("application/vnd.shop.v1+JSON", true),
+            ("text/x+json", false),
+            ("application/jsonp", false),
+            ("application/xml", false),
+            ("text/plain", false),
+            ("", false),
+            ("+json", false),
+        ] {
+            assert_eq!(is_json(kind), is, "{kind}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Rendered {
     pub session: Option<SessionChange>,
     /// From `downloadFile` or `downloadStream`: to be sent in place of the JSON.
     pub download: Option<Download>,
-    /// What was left out, as it cannot stand in a header. For a log.
+    /// What was left out, as it cannot stand in a header, and cookies that say more than is understood. For a log.
     pub refused: Vec<Refused>,
     /// All other fields.
     pub json: Bytes,
@@ -63,7 +63,7 @@ pub enum DownloadSource {
     Bytes(Bytes),
 }
 
-/// A field of an answer that has been left out.
+/// A field of an answer that has been left out, or of which something has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Its name.

@@ -76,6 +76,7 @@ impl RequestPlan {
             reading: Reading {
                 base64: form.base64,
                 trim: false,
+                shows: true,
             },
         }
     }
@@ -150,7 +151,7 @@ impl RequestPlan {
             filling.session(values)?;
         }
         if let Some(set) = input.plugins {
-            filling.object(&parameters::text(set)?, true)?;
+            filling.object(&parameters::text(set)?, Whose::Plugins)?;
         }
         for &place in &self.own {
             filling.claims.reserve(place);
@@ -161,14 +162,39 @@ impl RequestPlan {
         filling.claims.next_source();
         match input.body {
             Body::None => {}
-            Body::Form(form) => filling.pairs(form, "the form")?,
-            Body::Json(json) | Body::Whole(json) => filling.object(json, false)?,
-            Body::Parts(parts) => filling.object(&parameters::text(parts)?, false)?,
+            Body::Form(form) => {
+                self.refuse_json(form)?;
+                filling.pairs(form, "the form")?;
+            }
+            Body::Json(json) | Body::Whole(json) => filling.object(json, Whose::Clients)?,
+            Body::Parts(parts) => filling.object(&parameters::text(parts)?, Whose::Clients)?,
         }
         if let (Some(query), false) = (input.http.query, matches!(input.body, Body::Whole(_))) {
             filling.pairs(query.as_bytes(), "the query")?;
         }
         Ok(filling.writer.out.into())
+    }
+}
+
+impl RequestPlan {
+    /// JSON that says it is a form, as what `curl --data` sends: it would fill nothing.
+    fn refuse_json(&self, form: &[u8]) -> Result<(), BadParameter> {
+        let form = form.trim_ascii_start();
+        let takes_anything = self.sources.iter().any(|it| matches!(it, Source::Content));
+        if takes_anything || !matches!(form.first(), Some(b'{' | b'[')) {
+            return Ok(());
+        }
+        let end = form.iter().position(|byte| matches!(byte, b'=' | b'&'));
+        let name = form.get(..end.unwrap_or(form.len())).unwrap_or_default();
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        match self.shapes.root().by_name(name) {
+            Some(_) => Ok(()),
+            None => Err(Fault::new(
+                "it looks like JSON, and says it is a form; send it with Content-Type: application/json"
+                    .to_owned(),
+            )
+            .into()),
+        }
     }
 }
 
@@ -185,10 +211,19 @@ pub(crate) enum Asked<'a> {
     Gateway,
 }
 
+/// Who has said an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Clients,
+    /// A `null` hides what the client says.
+    Plugins,
+}
+
 /// How a session keeps values: bytes in base64.
 const SESSION: Reading = Reading {
     base64: true,
     trim: false,
+    shows: false,
 };
 
 /// A message that is being filled, from the source that goes before all others on.
@@ -246,6 +281,7 @@ impl Filling<'_> {
         };
         let reading = Reading {
             trim: false,
+            shows: false,
             ..self.plan.reading
         };
         self.scalar(field, text.into(), reading)?;
@@ -273,7 +309,7 @@ impl Filling<'_> {
         let json = [b"{", field.key.as_bytes(), value, b"}"].concat();
         let mut claims = Claims::new(self.plan.shapes.root());
         json::object(
-            self.plan.tables(),
+            self.plan.tables(false),
             &json,
             &mut claims,
             false,
@@ -310,12 +346,12 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn object(&mut self, json: &[u8], nulls: bool) -> Result<(), BadParameter> {
+    fn object(&mut self, json: &[u8], whose: Whose) -> Result<(), BadParameter> {
         json::object(
-            self.plan.tables(),
+            self.plan.tables(whose == Whose::Clients),
             json,
             &mut self.claims,
-            nulls,
+            whose == Whose::Plugins,
             &mut self.writer,
         )?;
         self.claims.next_source();
@@ -375,7 +411,11 @@ impl Filling<'_> {
         text: Cow<'_, str>,
         reading: Reading,
     ) -> Result<bool, BadParameter> {
-        match scalar(&field.kind, Said::Text(text), reading) {
+        // Borrowed, as what does not fit is said again.
+        let said = Said::Text(text.as_ref().into());
+        let value = scalar(&field.kind, said.clone(), reading);
+        let value = value.map_err(|Unfit| said.shown(&field.kind, reading));
+        match value {
             Ok(None) => Ok(false),
             Ok(Some(value)) => {
                 if field.presence || field.many != Many::One || !value.is_default() {
@@ -383,8 +423,8 @@ impl Filling<'_> {
                 }
                 Ok(true)
             }
-            Err(Unfit) => {
-                let fault = Fault::unfit(&field.kind, reading, "a string");
+            Err(found) => {
+                let fault = Fault::unfit(&field.kind, reading, found);
                 Err(fault.within(&field.name).into())
             }
         }
@@ -392,10 +432,12 @@ impl Filling<'_> {
 }
 
 impl RequestPlan {
-    fn tables(&self) -> Tables<'_> {
-        Tables {
-            shapes: &self.shapes,
-            reading: self.reading,
-        }
+    fn tables(&self, shows: bool) -> Tables<'_> {
+        let reading = Reading {
+            shows,
+            ..self.reading
+        };
+        let shapes = &self.shapes;
+        Tables { shapes, reading }
     }
 }

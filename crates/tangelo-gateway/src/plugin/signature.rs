@@ -41,9 +41,9 @@ struct Seen {
 }
 
 /// Why a request is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Wrong {
-    Missing(&'static str),
+    Missing(Vec<&'static str>),
     Clock,
     Signature,
     Again,
@@ -224,42 +224,52 @@ impl Plugin for Signature {
 
 /// What a request has of it.
 fn read(exchange: &Exchange) -> Result<(Signed<'_>, &str), Wrong> {
-    let header = |name: HeaderName, words| {
+    let header = |name: HeaderName| {
         let mut values = exchange.headers().get_all(name).into_iter();
         let (value, None) = (values.next(), values.next()) else {
-            return Err(Wrong::Missing(words));
+            return None;
         };
         let value = value.and_then(|value| value.to_str().ok());
-        let value = value.filter(|value| !value.is_empty());
-        value.ok_or(Wrong::Missing(words))
+        value.filter(|value| !value.is_empty())
     };
-    let nonce = header(NONCE, "X-Nonce")?;
-    let is_nonce = (8..=64).contains(&nonce.len())
-        && nonce
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if !is_nonce {
-        return Err(Wrong::Missing("X-Nonce"));
-    }
-    if exchange.parts.is_some() {
-        return Err(Wrong::Missing("a body in one part"));
-    }
+    let is_nonce = |nonce: &&str| {
+        (8..=64).contains(&nonce.len())
+            && nonce
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let (id, timestamp) = (header(APP_ID), header(TIMESTAMP));
+    let (nonce, signature) = (header(NONCE).filter(is_nonce), header(SIGNATURE));
+    let in_one_part = exchange.parts.is_none().then_some("");
+    let (Some(id), Some(timestamp), Some(nonce), Some(signature), Some(_)) =
+        (id, timestamp, nonce, signature, in_one_part)
+    else {
+        let needed = [
+            (id, "X-App-Id"),
+            (timestamp, "X-Timestamp"),
+            (nonce, "X-Nonce of 8 to 64 letters, digits, - and _"),
+            (signature, "X-Signature"),
+            (in_one_part, "a body in one part"),
+        ];
+        let missing = needed.into_iter().filter(|(found, _)| found.is_none());
+        return Err(Wrong::Missing(missing.map(|(_, words)| words).collect()));
+    };
     let signed = Signed {
         method: exchange.method().as_str(),
         path: exchange.path(),
         query: exchange.query().unwrap_or_default(),
-        id: header(APP_ID, "X-App-Id")?,
-        timestamp: header(TIMESTAMP, "X-Timestamp")?,
+        id,
+        timestamp,
         nonce,
         content: exchange.content(),
     };
-    Ok((signed, header(SIGNATURE, "X-Signature")?))
+    Ok((signed, signature))
 }
 
 impl From<Wrong> for Refusal {
     fn from(wrong: Wrong) -> Self {
-        let words = match wrong {
-            Wrong::Missing(what) => format!("a signed request needs {what}"),
+        let words = match &wrong {
+            Wrong::Missing(what) => format!("a signed request needs {}", what.join(", ")),
             Wrong::Clock => "the timestamp is not of now".to_owned(),
             Wrong::Signature => "the signature is wrong".to_owned(),
             Wrong::Again => "this request was here before".to_owned(),

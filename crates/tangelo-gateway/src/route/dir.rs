@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Place,
+    Place, RouteError,
     attribute::Attribute,
     url::{hosts, rooted},
 };
@@ -36,7 +36,7 @@ pub struct Dir {
     pub attributes: BTreeMap<String, String>,
     /// Where it is written; none if in code.
     pub place: Option<Place>,
-    pub(super) mistakes: Vec<String>,
+    pub(super) mistakes: Vec<RouteError>,
 }
 
 impl Dir {
@@ -99,7 +99,10 @@ impl Dir {
         match attribute {
             Attribute::Hosts => match hosts(text) {
                 Ok(hosts) => self.hosts = hosts,
-                Err(problem) => self.mistakes.push(format!("hosts: {problem}")),
+                Err(problem) => {
+                    let words = format!("hosts: {problem}");
+                    self.mistakes.push(RouteError::new(None, words));
+                }
             },
             Attribute::Path => self.path = rooted(text),
             Attribute::BaseDir => self.base_dir = path(),
@@ -109,7 +112,7 @@ impl Dir {
             Attribute::DownloadDir => self.download_dir = path(),
             other => {
                 let problem = format!("{}: belongs to a url", other.name());
-                self.mistakes.push(problem);
+                self.mistakes.push(RouteError::new(None, problem));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Dir, Group, Place, Url,
+    Dir, Group, Place, RouteError, Url,
     attribute::{self, Attribute, Name},
     file::Reader,
 };
@@ -12,8 +12,16 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Element {
     pub(super) name: &'static str,
-    /// Names as in `routes.xml`, and values.
-    pub(super) attributes: Vec<(String, String)>,
+    pub(super) attributes: Vec<Said>,
+    pub(super) place: Place,
+}
+
+/// An attribute as it is written.
+#[derive(Debug)]
+pub(super) struct Said {
+    /// As in `routes.xml`.
+    pub(super) name: String,
+    pub(super) value: String,
     pub(super) place: Place,
 }
 
@@ -33,24 +41,24 @@ impl Element {
         names: &[&str; N],
         reader: &mut Reader<'_>,
     ) -> [Option<String>; N] {
-        for (name, _) in &self.attributes {
+        for Said { name, place, .. } in &self.attributes {
             if !names.contains(&name.as_str()) {
                 let known = names.join(", ");
                 let element = self.name;
                 let words = format!("{element}: {name}: unknown; there are: {known}");
-                reader.wrong(&self.place, words);
+                reader.wrong(place, words);
             }
         }
         names.map(|name| {
-            let found = self.attributes.iter().find(|(known, _)| known == name);
-            let value = found.map(|(_, value)| value.trim());
+            let found = self.attributes.iter().find(|said| said.name == *name);
+            let value = found.map(|said| said.value.trim());
             value.filter(|value| !value.is_empty()).map(str::to_owned)
         })
     }
 
     pub(super) fn into_url(self) -> Url {
         let mut url = Url::unsaid();
-        for (name, value) in self.attributes {
+        for Said { name, value, place } in self.attributes {
             match Attribute::read(&name, attribute::OF_URLS, attribute::READ_OF_URLS) {
                 Name::Known(attribute) => url.set(attribute, &value),
                 Name::Own => {
@@ -58,6 +66,7 @@ impl Element {
                 }
                 Name::Mistake(meant) => url.mistakes.push(misspelt(&name, meant)),
             }
+            at(&mut url.mistakes, &place);
         }
         url.place = Some(self.place);
         url
@@ -65,7 +74,7 @@ impl Element {
 
     pub(super) fn into_group(self) -> Group {
         let mut group = Group::default();
-        for (name, value) in self.attributes {
+        for Said { name, value, place } in self.attributes {
             match Attribute::read(&name, attribute::OF_URLS, attribute::READ_OF_URLS) {
                 Name::Known(attribute) => group.set(attribute, &value),
                 Name::Own => {
@@ -73,6 +82,7 @@ impl Element {
                 }
                 Name::Mistake(meant) => group.common.mistakes.push(misspelt(&name, meant)),
             }
+            at(&mut group.common.mistakes, &place);
         }
         group.common.place = Some(self.place);
         group
@@ -80,7 +90,7 @@ impl Element {
 
     pub(super) fn into_dir(self, folder: &Path) -> Dir {
         let mut dir = Dir::default();
-        for (name, value) in self.attributes {
+        for Said { name, value, place } in self.attributes {
             match Attribute::read(&name, attribute::OF_DIR, attribute::READ_OF_DIR) {
                 Name::Known(attribute) => dir.set(attribute, &value, folder),
                 Name::Own => {
@@ -88,14 +98,24 @@ impl Element {
                 }
                 Name::Mistake(meant) => dir.mistakes.push(misspelt(&name, meant)),
             }
+            at(&mut dir.mistakes, &place);
         }
         dir.place = Some(self.place);
         dir
     }
 }
 
-fn misspelt(name: &str, meant: &str) -> String {
-    format!("{name}: is {meant} meant? An attribute of your own needs a name less like it")
+fn misspelt(name: &str, meant: &str) -> RouteError {
+    let words =
+        format!("{name}: is {meant} meant? An attribute of your own needs a name less like it");
+    RouteError::new(None, words)
+}
+
+/// Those that have no place yet are of the attribute here.
+fn at(mistakes: &mut [RouteError], place: &Place) {
+    for mistake in mistakes {
+        mistake.place.get_or_insert_with(|| place.clone());
+    }
 }
 
 /// Where the lines of a text begin.

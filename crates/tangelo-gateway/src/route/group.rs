@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Matching, SessionMode, Url,
+    Matching, RouteError, SessionMode, Url,
     attribute::Attribute,
     url::{Origin, rooted},
 };
@@ -78,6 +78,7 @@ impl Group {
             Attribute::Path | Attribute::MsgId => {
                 let name = attribute.name();
                 let problem = format!("{name}: belongs to a url; a group has none");
+                let problem = RouteError::new(None, problem);
                 self.common.mistakes.push(problem);
             }
             _ => self.common.set(attribute, text),

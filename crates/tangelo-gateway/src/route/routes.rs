@@ -141,9 +141,10 @@ impl Routes {
 
     pub(super) fn add_group(&mut self, mut group: Group) {
         let place = group.common.place.clone();
-        for problem in std::mem::take(&mut group.common.mistakes) {
-            let words = format!("group {}: {problem}", group.prefix);
-            self.mistakes.push(RouteError::new(place.as_ref(), words));
+        for mistake in std::mem::take(&mut group.common.mistakes) {
+            let words = format!("group {}: {}", group.prefix, mistake.words);
+            let place = mistake.place.as_ref().or(place.as_ref());
+            self.mistakes.push(RouteError::new(place, words));
         }
         self.urls.extend(group.into_urls());
     }

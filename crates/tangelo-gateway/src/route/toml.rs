@@ -10,7 +10,7 @@ use toml::{
 use super::{
     Place,
     attribute::Attribute,
-    element::{Element, named},
+    element::{Element, Said, named},
     file::Reader,
 };
 
@@ -109,7 +109,7 @@ fn element(
     table: &DeTable<'_>,
     place: Place,
 ) -> Element {
-    let mut attributes: Vec<(String, String)> = Vec::new();
+    let mut attributes: Vec<Said> = Vec::new();
     for (key, value) in in_order(table) {
         let key_place = reader.at(key.span().start);
         let key = key.get_ref();
@@ -119,12 +119,16 @@ fn element(
         match text(value.get_ref()) {
             Some(text) => {
                 let in_xml = Attribute::in_xml(key);
-                if attributes.iter().any(|(known, _)| known == in_xml) {
+                if attributes.iter().any(|known| known.name == in_xml) {
                     let words = format!("{name}: {key}: {in_xml} is there twice, in two spellings");
                     reader.wrong(&key_place, words);
                     continue;
                 }
-                attributes.push((in_xml.to_owned(), text));
+                attributes.push(Said {
+                    name: in_xml.to_owned(),
+                    value: text,
+                    place: key_place,
+                });
             }
             None => {
                 let words = format!("{name}: {key}: expected a text, a number or a list of them");

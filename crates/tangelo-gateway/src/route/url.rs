@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Annotation, Matching, Methods, Place, SessionMode,
+    Annotation, Matching, Methods, Place, RouteError, SessionMode,
     attribute::{self, Attribute, Given},
     template::Template,
 };
@@ -41,7 +41,8 @@ pub struct Url {
     /// The group it is from, and what it has of it.
     pub(super) group: Option<Arc<Origin>>,
     pub(super) inherited: Given,
-    pub(super) mistakes: Vec<String>,
+    /// Those of its attributes: with their places where a file has them.
+    pub(super) mistakes: Vec<RouteError>,
 }
 
 /// A group, for mistakes that are its own.
@@ -133,8 +134,8 @@ impl Url {
         }
         self.given.add(attribute);
         if let Err(problem) = self.read(attribute, text) {
-            self.mistakes
-                .push(format!("{}: {problem}", attribute.name()));
+            let words = format!("{}: {problem}", attribute.name());
+            self.mistakes.push(RouteError::new(None, words));
         }
     }
 

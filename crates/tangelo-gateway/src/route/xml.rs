@@ -11,7 +11,7 @@ use quick_xml::{
 
 use super::{
     Group, Place,
-    element::{self, Element},
+    element::{self, Element, Said},
     file::Reader,
 };
 
@@ -171,12 +171,13 @@ impl Document<'_, '_> {
         element: &str,
         tag: &BytesStart<'_>,
         begin: usize,
-    ) -> Option<Vec<(String, String)>> {
-        let mut attributes: Vec<(String, String)> = Vec::new();
+    ) -> Option<Vec<Said>> {
+        let mut attributes: Vec<Said> = Vec::new();
         let mut is_sound = true;
-        let mut wrong = |at: usize, words: String| {
-            let place = self.reader.at(begin + at);
-            self.reader.wrong(&place, format!("<{element}>: {words}"));
+        let reader = &mut *self.reader;
+        let mut wrong = |reader: &mut Reader<'_>, at: usize, words: String| {
+            let place = reader.at(begin + at);
+            reader.wrong(&place, format!("<{element}>: {words}"));
             is_sound = false;
         };
         for attribute in tag.attributes().with_checks(false) {
@@ -184,7 +185,7 @@ impl Document<'_, '_> {
                 Ok(attribute) => attribute,
                 Err(error) => {
                     let (at, words) = misshaped(&error);
-                    wrong(at, words.to_owned());
+                    wrong(reader, at, words.to_owned());
                     continue;
                 }
             };
@@ -196,13 +197,17 @@ impl Document<'_, '_> {
             }
             // The name is a part of the tag's text.
             let at = (name.as_ptr() as usize).saturating_sub(tag.as_ptr() as usize);
-            if attributes.iter().any(|(other, _)| other == name) {
-                wrong(at, format!("{name} is there twice"));
+            if attributes.iter().any(|other| other.name == name) {
+                wrong(reader, at, format!("{name} is there twice"));
                 continue;
             }
             match value(&attribute) {
-                Ok(value) => attributes.push((name.to_owned(), value)),
-                Err(problem) => wrong(at, format!("{name}: {problem}")),
+                Ok(value) => attributes.push(Said {
+                    name: name.to_owned(),
+                    value,
+                    place: reader.at(begin + at),
+                }),
+                Err(problem) => wrong(reader, at, format!("{name}: {problem}")),
             }
         }
         is_sound.then_some(attributes)

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tower_http::compression::{Compression as Layer, predicate::Predicate};
 use tower_service::Service;
 
@@ -162,5 +162,14 @@ where
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = self.0.as_mut().poll_frame(context);
         frame.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    /// One that is left as it is has its length.
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
     }
 }

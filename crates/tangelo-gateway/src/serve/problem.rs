@@ -16,6 +16,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub i32);
 
+/// Words for a service that has panicked, say.
+const FAILED: &str = "the service failed";
+
 impl Code {
     /// It is not allowed: 403.
     pub const FORBIDDEN: Self = Self(-660);
@@ -39,6 +42,7 @@ impl Code {
             Self::TOO_LARGE => "request content too large",
             Self::NO_LOGIN => "not login yet",
             Self::NO_SESSIONS => "session service not found",
+            Self(number) if number == rpc::Code::BUSINESS_ERROR.0 => FAILED,
             Self(number) => rpc::Code(number).text(),
         }
     }
@@ -211,7 +215,10 @@ impl From<Refusal> for Problem {
 impl From<&Status> for Problem {
     fn from(status: &Status) -> Self {
         let code = status.code();
-        Self::new(status_of(code), code, status.message())
+        // Ours of a service that has failed name its number, which is nothing to clients.
+        let is_ours = code == rpc::Code::BUSINESS_ERROR && status.message().starts_with(code.text());
+        let words = if is_ours { "" } else { status.message() };
+        Self::new(status_of(code), code, words)
     }
 }
 

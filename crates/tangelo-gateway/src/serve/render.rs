@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Body, Exchange, Output,
     exchange::Said,
-    mapping::{Download, Rendered},
+    mapping::{Download, Refused, Rendered},
 };
 
 impl Shared {
@@ -79,13 +79,14 @@ impl Shared {
             }
             Problem::from(&error)
         })?;
-        if let (Some(refused), Some(left_out)) = (rendered.refused.first(), self.line_if(&rendered))
-        {
-            let (url, field, why) = (&plan.url.path, &refused.field, refused.why);
-            warn!(
-                gateway = self.id,
-                url, field, why, left_out, "a field cannot be a header"
-            );
+        if let Some(left_out) = self.line_if(&rendered) {
+            let url = &plan.url.path;
+            for Refused { field, why } in &rendered.refused {
+                warn!(
+                    gateway = self.id,
+                    url, field, why, left_out, "a field cannot be a header as it is"
+                );
+            }
         }
         if let Some(change) = rendered.session.take() {
             ticket

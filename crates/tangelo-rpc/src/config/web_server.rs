@@ -55,9 +55,15 @@ super::settings! {
         /// File of the routes: of TOML if its name ends with `.toml`, otherwise of XML. One that is not there is
         /// left out if it is the default and there are routes without it. Empty: none.
         routes_file: String = "routes.xml".to_owned();
-        /// Whether every method of the services there are is reachable at `/service/method`, in lower case, without
-        /// being in the routes.
+        /// Whether methods of the services there are are reachable at `/service/method`, in lower case, without being
+        /// in the routes; those that a url is for already are left out.
         auto_route: bool = false;
+        /// What stands before those paths: `/api`.
+        auto_route_prefix: String = String::new();
+        /// How much of a session they need: `none`, `id`, `optional`, `required`.
+        auto_route_session_mode: String = "none".to_owned();
+        /// The plugins that their requests go through, in this order.
+        auto_route_plugins: Vec<String> = Vec::new();
         /// Whether methods are reachable where their .proto files say so, by `option (google.api.http)`.
         http_annotations: bool = false;
         /// Folder of the descriptor files (`*.proto.pb`). One that is not there is left out if it is the default.
@@ -100,6 +106,10 @@ super::settings! {
         openapi_path: String = String::new();
         /// Path of a page to read that document and to try calls; empty: none.
         openapi_page: String = String::new();
+        /// What that document calls all this; empty: the id.
+        openapi_title: String = String::new();
+        /// The version it tells.
+        openapi_version: String = "1".to_owned();
         /// Networks (`10.0.0.0/8`) or addresses of proxies that are believed when they say whom they speak for, by
         /// `X-Forwarded-For` and `X-Forwarded-Proto`.
         trusted_proxies: Vec<String> = Vec::new();

@@ -129,7 +129,7 @@ impl Bootstrap {
         let brought = &self.brought.web;
         let own = brought.routes.iter().filter(|(id, _)| *id == config.id);
         let own: Vec<_> = own.map(|(_, routes)| routes.clone()).collect();
-        let sources = Sources::new(config, own, proto.clone());
+        let mut sources = Sources::new(config, own, proto.clone());
         let read = sources.routes().map(|routes| routes.files().to_vec());
         let marks = sources.first_marks(read.as_deref().unwrap_or_default());
         // Once more, as they may have changed before they were looked at.
@@ -149,7 +149,9 @@ impl Bootstrap {
             Some(texts) => builder.error_texts(Arc::clone(texts)),
             None => builder,
         };
-        match builder.load() {
+        let loaded = builder.load();
+        sources.settle();
+        match loaded {
             Ok(loaded) => Some(One {
                 id: config.id.clone(),
                 loaded,

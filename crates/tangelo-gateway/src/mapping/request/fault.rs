@@ -31,11 +31,14 @@ impl Fault {
     }
 
     pub(super) fn unfit(kind: &Kind, reading: Reading, found: impl fmt::Display) -> Self {
-        let expected = match kind {
-            Kind::Bytes if reading.base64 => "bytes in base64".to_owned(),
-            kind => words::expected(kind),
-        };
+        let expected = expected(kind, reading);
         Self::new(format!("expected {expected}, found {found}"))
+    }
+
+    /// Of a map.
+    pub(super) fn unfit_key(kind: &Kind, reading: Reading, key: &str) -> Self {
+        let expected = expected(kind, reading);
+        Self::new(format!("its name is to be {expected}")).within(key)
     }
 
     #[must_use]
@@ -50,6 +53,13 @@ impl Fault {
 
     pub(super) fn index(&mut self, index: usize) {
         self.steps.push(Step::Index(index));
+    }
+}
+
+fn expected(kind: &Kind, reading: Reading) -> String {
+    match kind {
+        Kind::Bytes if reading.base64 => "bytes in base64".to_owned(),
+        kind => words::expected(kind),
     }
 }
 
@@ -72,14 +82,24 @@ impl From<Fault> for BadParameter {
     }
 }
 
-/// What was found, without saying what may be a secret.
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Characters of a text that a mistake repeats.
+const MAX_TEXT: usize = 40;
+
+impl Said<'_> {
+    /// What was found. Whose it is not is not told what the session or a plugin has said.
+    pub(super) fn shown(&self, kind: &Kind, reading: Reading) -> String {
         match self {
-            Self::Text(_) => f.write_str("a string"),
+            Self::Text(text) if reading.shows && !matches!(kind, Kind::Bytes) => {
+                let mut shown: String = text.chars().take(MAX_TEXT).collect();
+                if shown.len() < text.len() {
+                    shown.push_str("...");
+                }
+                format!("{shown:?}")
+            }
+            Self::Text(_) => "a string".to_owned(),
             // As long as somebody may write one.
-            Self::Number(token) => f.write_str(token.get(..40).unwrap_or(token)),
-            Self::Bool(value) => value.fmt(f),
+            Self::Number(token) => token.get(..MAX_TEXT).unwrap_or(token).to_owned(),
+            Self::Bool(value) => value.to_string(),
         }
     }
 }

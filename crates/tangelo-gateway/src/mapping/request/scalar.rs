@@ -41,6 +41,8 @@ pub(super) struct Reading {
     pub(super) base64: bool,
     /// Strings lose the white space around them.
     pub(super) trim: bool,
+    /// It is the client's own: what does not fit can be said again.
+    pub(super) shows: bool,
 }
 
 /// The value; `None` for an empty text where only something else could stand, as of a form's field that was left blank.

@@ -2,11 +2,19 @@
 
 use http::HeaderValue;
 
-/// The header's value; or why there is none.
+/// A cookie that is set.
+#[derive(Debug)]
+pub(super) struct SetCookie {
+    pub(super) header: HeaderValue,
+    /// Or why not all that was said counts.
+    pub(super) understood: Result<(), &'static str>,
+}
+
+/// The cookie; or why there is none.
 ///
 /// The part behind the last `^` has `domain`, `path`, `maxAge` in seconds, `httpOnly`, `secure`, `sameSite` and `wrap` (quotes around the
-/// value). With such a part `httpOnly` is so unless it says `false`. What it has beside those is passed over.
-pub(super) fn set_cookie(name: &str, said: &str) -> Result<HeaderValue, &'static str> {
+/// value). With such a part `httpOnly` is so unless it says `false`. What it has beside those is passed over, and told.
+pub(super) fn set_cookie(name: &str, said: &str) -> Result<SetCookie, &'static str> {
     let (value, attributes) = match said.rsplit_once('^') {
         Some((value, attributes)) => (value, Some(attributes)),
         None => (said, None),
@@ -14,6 +22,7 @@ pub(super) fn set_cookie(name: &str, said: &str) -> Result<HeaderValue, &'static
     if !value.bytes().all(is_octet) {
         return Err("what no cookie can hold");
     }
+    let mut understood = Ok(());
     let mut wrap = false;
     let mut http_only = attributes.is_some();
     let mut rest = String::new();
@@ -41,13 +50,15 @@ pub(super) fn set_cookie(name: &str, said: &str) -> Result<HeaderValue, &'static
             "wrap" => wrap = yes,
             "domain" => return Err("a domain that is none"),
             "path" => return Err("a path that no cookie can have"),
-            _ => {}
+            "secure" => {}
+            _ => understood = Err("an attribute that cookies do not have; it is passed over"),
         }
     }
     let quote = if wrap { "\"" } else { "" };
     let http_only = if http_only { "; HttpOnly" } else { "" };
-    HeaderValue::try_from(format!("{name}={quote}{value}{quote}{rest}{http_only}"))
-        .map_err(|_| "what no cookie can hold")
+    let header = HeaderValue::try_from(format!("{name}={quote}{value}{quote}{rest}{http_only}"));
+    let header = header.map_err(|_| "what no cookie can hold")?;
+    Ok(SetCookie { header, understood })
 }
 
 /// RFC 6265, cookie-octet.
@@ -86,7 +97,8 @@ mod tests {
             ("^maxAge=0", "c=; Max-Age=0; HttpOnly"),
         ] {
             let cookie = set_cookie("c", said).unwrap_or_else(|why| panic!("{said}: {why}"));
-            assert_eq!(cookie, header, "{said}");
+            assert_eq!(cookie.header, header, "{said}");
+            assert_eq!(cookie.understood.is_err(), said.contains("colour"), "{said}");
         }
     }
 
@@ -113,7 +125,7 @@ mod tests {
             let cookie = set_cookie("c", said);
             // White space around an attribute is nobody's; all else is refused.
             assert!(
-                cookie.is_err() || cookie.is_ok_and(|c| c == "c=a; Max-Age=1; HttpOnly"),
+                cookie.is_err() || cookie.is_ok_and(|c| c.header == "c=a; Max-Age=1; HttpOnly"),
                 "{said:?}"
             );
         }

@@ -103,8 +103,9 @@ impl Specials {
             {
                 Err("the session's own cookie")
             }
-            Special::Cookie(name) => set_cookie(name, text).map(|cookie| {
-                self.rendered.cookies.push(cookie);
+            Special::Cookie(name) => set_cookie(name, text).and_then(|cookie| {
+                self.rendered.cookies.push(cookie.header);
+                cookie.understood
             }),
             Special::File => {
                 self.source = Some(DownloadSource::File {

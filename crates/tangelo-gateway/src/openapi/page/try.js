@@ -4,6 +4,7 @@
 const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete'];
 const JSON_TYPE = 'application/json';
 const FORM_TYPE = 'application/x-www-form-urlencoded';
+const PARTS_TYPE = 'multipart/form-data';
 
 const element = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
@@ -79,12 +80,35 @@ const parameterInput = (parameter) => {
   return { parameter, values, row: field(parameter.name + (parameter.required ? ' *' : ''), input, note.filter(Boolean).join('\n')) };
 };
 
+// A body in parts: an input for each of them, and one for files.
+const partsInput = (schema) => {
+  const inputs = Object.entries(resolved(schema).properties ?? {}).map(([name, below]) => {
+    const { type, items } = resolved(below);
+    const isFile = resolved(items ?? below).format === 'binary';
+    const several = type === 'array';
+    const input = isFile ? element('input', { type: 'file', multiple: several })
+      : element(several ? 'textarea' : 'input', { autocomplete: 'off', placeholder: several ? 'one on each line' : kind(below) });
+    const lines = () => (several ? input.value.split('\n') : [input.value]).filter((value) => value !== '');
+    return { name, row: field(name, input, below.description), values: () => (isFile ? [...input.files] : lines()) };
+  });
+  const data = () => {
+    const form = new FormData();
+    for (const { name, values } of inputs) for (const value of values()) form.append(name, value);
+    return form;
+  };
+  return { data, row: element('div', {}, ...inputs.map((input) => input.row)) };
+};
+
 const bodyInput = (body) => {
   const types = Object.keys(body.content).filter((type) => type !== 'application/octet-stream');
   if (types.length === 0) types.push('application/octet-stream');
   const type = element('select', { 'aria-label': 'content type' }, ...types.map((it) => element('option', { text: it })));
   const text = element('textarea', { spellcheck: 'false', 'aria-label': 'body' });
+  const parts = body.content[PARTS_TYPE] && partsInput(body.content[PARTS_TYPE].schema);
+  const isParts = () => type.value === PARTS_TYPE;
   const fill = () => {
+    text.hidden = isParts();
+    if (parts) parts.row.hidden = !isParts();
     const made = sample(body.content[type.value]?.schema);
     if (type.value === JSON_TYPE) text.value = JSON.stringify(made, null, 2);
     else if (type.value === FORM_TYPE) {
@@ -93,7 +117,8 @@ const bodyInput = (body) => {
   };
   type.addEventListener('change', fill);
   fill();
-  return { type: () => type.value, text: () => text.value, rows: [field('body', type), text] };
+  const rows = [field('body', type), text, ...(parts ? [parts.row] : [])];
+  return { type: () => type.value, data: () => (isParts() ? parts.data() : text.value), rows };
 };
 
 // A request as it is sent: address, and what goes to fetch.
@@ -109,9 +134,11 @@ const request = (path, method, inputs, body) => {
   const address = new URL(path, location.origin);
   address.search = query;
   const options = { method: method.toUpperCase(), headers, credentials: 'same-origin', redirect: 'manual' };
-  if (body && body.text() !== '') {
-    headers['content-type'] = body.type();
-    options.body = body.text();
+  const data = body?.data() ?? '';
+  if (data !== '') {
+    // What stands between parts the browser chooses, and says.
+    if (!(data instanceof FormData)) headers['content-type'] = body.type();
+    options.body = data;
   }
   return [address, options];
 };
@@ -123,7 +150,9 @@ const curl = (address, options) => {
   if (options.method === 'HEAD') parts[0] = 'curl -I';
   else if (options.method !== 'GET') parts.push(`-X ${options.method}`);
   for (const [name, value] of Object.entries(options.headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (options.body) parts.push(`--data-binary ${quoted(options.body)}`);
+  if (options.body instanceof FormData) {
+    for (const [name, value] of options.body) parts.push(`-F ${quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`)}`);
+  } else if (options.body) parts.push(`--data-binary ${quoted(options.body)}`);
   return [...parts, quoted(address.href)].join(' ');
 };
 

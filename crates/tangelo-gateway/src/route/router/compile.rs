@@ -93,7 +93,8 @@ impl<'a> Compiler<'a> {
 
     /// Tells what is wrong with a url by itself. The shapes of its path, if that is sound: one, as a rule.
     fn check_url(&mut self, url: &Url) -> Option<Vec<String>> {
-        let mut problems = url.mistakes.clone();
+        self.tell_all("url", &url.path, url.place.as_ref(), &url.mistakes);
+        let mut problems = Vec::new();
         let needed = [Attribute::Path, Attribute::ServiceId, Attribute::MsgId];
         for needed in needed.into_iter().filter(|needed| !url.given.has(*needed)) {
             problems.push(format!("{} is missing", needed.name()));
@@ -192,7 +193,8 @@ impl<'a> Compiler<'a> {
         let mut taken: HashMap<(Option<&str>, &str), &Dir> = HashMap::new();
         let mut resolved = Vec::with_capacity(dirs.len());
         for (number, dir) in dirs.iter().enumerate() {
-            let mut problems = dir.mistakes.clone();
+            self.tell_all("dir", &dir.path, dir.place.as_ref(), &dir.mistakes);
+            let mut problems = Vec::new();
             let (with_folders, missing) = dir.resolved();
             resolved.push(Arc::new(with_folders));
             if dir.path.is_empty() {
@@ -243,6 +245,20 @@ impl<'a> Compiler<'a> {
         match host {
             Some(host) => self.hosts.entry(host.to_owned()).or_default(),
             None => &mut self.any,
+        }
+    }
+
+    /// Tells what is wrong with attributes, where they are.
+    fn tell_all(
+        &mut self,
+        element: &str,
+        name: &str,
+        place: Option<&Place>,
+        mistakes: &[RouteError],
+    ) {
+        for mistake in mistakes {
+            let place = mistake.place.as_ref().or(place);
+            self.tell(element, name, place, [&mistake.words]);
         }
     }
 

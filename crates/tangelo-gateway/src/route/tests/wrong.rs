@@ -328,11 +328,11 @@ fn what_is_no_toml_or_not_as_expected_is_told_with_its_line() {
         ),
         (
             "[[url]]\npath='/a'\nmsg_id=1\nservice_id=100\nkeepfiles=true",
-            "1: url /a: keepfiles: is keepFiles meant? An attribute of your own needs a name less like it",
+            "5: url /a: keepfiles: is keepFiles meant? An attribute of your own needs a name less like it",
         ),
         (
             "[[group]]\n\n[[group.url]]\npath='/a'\nmsg_id=true",
-            "3: url /a: msgId: expected a number from 1, but it is `true`\nroutes.toml:3: url /a: serviceId is missing",
+            "3: url /a: serviceId is missing\nroutes.toml:5: url /a: msgId: expected a number from 1, but it is `true`",
         ),
     ] {
         let routes = Routes::from_toml_text("routes.toml", text);

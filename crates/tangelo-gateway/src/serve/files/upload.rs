@@ -93,7 +93,9 @@ pub(in crate::serve) fn boundary(headers: &HeaderMap) -> Option<Result<String, P
     let essence = essence.to_ascii_lowercase();
     if essence == "multipart/form-data" {
         let boundary = multer::parse_boundary(&*kind);
-        return Some(boundary.map_err(|error| bad(error.to_string())));
+        return Some(boundary.map_err(|_| {
+            bad("the Content-Type says no boundary: multipart/form-data; boundary=...")
+        }));
     }
     essence.starts_with("multipart/").then(|| {
         let words = "of bodies of several parts only multipart/form-data is understood";
@@ -220,7 +222,7 @@ async fn save(
 ) -> Result<Option<Value>, Refused> {
     let limits = receiving.limits;
     let problem = |error| wrong(&error, limits.request_bytes);
-    let filename = base_name(field.file_name().unwrap_or_default());
+    let filename = base_name(&unescaped(field.file_name().unwrap_or_default()));
     let kind = field.content_type().map(ToString::to_string);
     let mut chunk = field.chunk().await.map_err(problem)?;
     // Nothing may come as a chunk of nothing.
@@ -274,6 +276,12 @@ async fn save(
     })))
 }
 
+/// A name as the client has it: in a header it has `%22` for its quotes, and `%0D`, `%0A` for ends of lines (RFC 7578).
+fn unescaped(name: &str) -> String {
+    let name = name.replace("%22", "\"");
+    name.replace("%0D", "\r").replace("%0A", "\n")
+}
+
 /// `.png`, if it is one that can be trusted to be no more than that.
 fn ending(filename: &str) -> &str {
     let ending = filename.rfind('.').and_then(|at| filename.get(at..));
@@ -291,7 +299,10 @@ fn wrong(error: &multer::Error, request_bytes: usize) -> Problem {
         E::StreamSizeExceeded { .. } => too_long(request_bytes),
         E::StreamReadFailed(why) if why.is::<LongHeaders>() => too_much(why.to_string()),
         E::StreamReadFailed(_) => bad("the body breaks off"),
-        other => bad(format!("the body is no multipart/form-data: {other}")),
+        E::IncompleteStream | E::IncompleteFieldData { .. } | E::IncompleteHeaders => {
+            bad("the body is no multipart/form-data: it ends before its last boundary")
+        }
+        _ => bad("the body is no multipart/form-data: its parts cannot be read"),
     }
 }
 
@@ -370,6 +381,13 @@ mod tests {
         ] {
             assert_eq!(ending(name), found, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_header_cannot_have_in_a_name_is_read_as_it_was() {
+        assert_eq!(unescaped("my %22file%22.txt"), "my \"file\".txt");
+        assert_eq!(unescaped("100%25.txt"), "100%25.txt");
+        assert_eq!(base_name(&unescaped("a%0D%0Ab.txt")), "ab.txt");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tangelo_gateway::{
     Compression, Gateway, IpNet, Limits, OpenApi, UploadLimits,
     mapping::JsonForm,
-    route::Group,
+    route::{Group, SessionMode},
     session::{MemoryLimits, MemorySessions, SameSite},
 };
 use tangelo_rpc::{config::WebServerConfig, server::ExecutorConfig};
@@ -43,8 +43,8 @@ pub(super) fn builder(
     if let Some(api) = openapi(config, telling) {
         builder = builder.openapi(api);
     }
-    if config.auto_route {
-        builder = builder.auto_routes(Group::new(""));
+    if let Some(group) = auto_route(config, telling) {
+        builder = builder.auto_routes(group);
     }
     if config.http_annotations {
         builder = builder.annotated_routes(Group::new(""));
@@ -178,6 +178,25 @@ fn negative_status(config: &WebServerConfig, telling: &mut Telling<'_>) -> Optio
     status
 }
 
+/// Where methods are reachable without being in the routes.
+fn auto_route(config: &WebServerConfig, telling: &mut Telling<'_>) -> Option<Group> {
+    let prefix = &config.auto_route_prefix;
+    let is_path = prefix.is_empty() || prefix.starts_with('/');
+    if !is_path || prefix.contains(['{', '}', '*']) {
+        let problem = format!("expected a path that begins with / and has no variables, found `{prefix}`");
+        telling.wrong("auto_route_prefix", problem);
+    }
+    let mode = &config.auto_route_session_mode;
+    let mode = mode.parse().unwrap_or_else(|problem: String| {
+        telling.wrong("auto_route_session_mode", problem);
+        SessionMode::Required
+    });
+    let group = Group::new(prefix)
+        .session_mode(mode)
+        .plugins(config.auto_route_plugins.join(","));
+    config.auto_route.then_some(group)
+}
+
 fn openapi(config: &WebServerConfig, telling: &mut Telling<'_>) -> Option<OpenApi> {
     let (path, page) = (&config.openapi_path, &config.openapi_page);
     if path.is_empty() {
@@ -186,7 +205,10 @@ fn openapi(config: &WebServerConfig, telling: &mut Telling<'_>) -> Option<OpenAp
         }
         return None;
     }
-    let api = OpenApi::at(path);
+    let mut api = OpenApi::at(path).version(&config.openapi_version);
+    if !config.openapi_title.is_empty() {
+        api = api.title(&config.openapi_title);
+    }
     if let Err(problem) = api.check() {
         telling.wrong("openapi_path", problem);
         return None;

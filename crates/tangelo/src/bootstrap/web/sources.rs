@@ -14,7 +14,7 @@ pub(super) struct Sources {
     /// What code brings.
     own: Routes,
     file: Option<PathBuf>,
-    /// Whether there need not be such a file.
+    /// Whether there need not be such a file: as long as there has been none.
     may_be_missing: bool,
     proto: Proto,
 }
@@ -59,6 +59,13 @@ impl Sources {
         }
     }
 
+    /// What was read was right. A file that goes now has not gone on purpose: what is reachable without it was behind it.
+    pub(super) fn settle(&mut self) {
+        if self.file.as_ref().is_some_and(|file| file.exists()) {
+            self.may_be_missing = false;
+        }
+    }
+
     /// Reads the descriptors.
     pub(super) fn pool(&self) -> Result<Pool, LoadErrors> {
         self.proto.pool()
@@ -79,5 +86,32 @@ impl Sources {
             proto: self.proto.loaded.clone(),
             ..self.marks(read)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bootstrap, bootstrap::settings::Origins};
+
+    #[test]
+    fn a_file_that_was_there_must_stay() {
+        let folder = std::env::temp_dir().join(format!("tangelo-sources-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("routes.xml");
+        let _ = fs::remove_file(&file);
+        let config = WebServerConfig::new("web").auto_route(true).proto_dir("");
+        let proto = Bootstrap::new("a").load_proto_dirs(&Origins::default());
+        let mut sources = Sources::new(&config, Vec::new(), proto);
+        assert!(sources.may_be_missing);
+        sources.file = Some(file.clone());
+        assert!(sources.routes().is_ok());
+        sources.settle();
+        assert!(sources.routes().is_ok());
+        fs::write(&file, "<routes/>").unwrap();
+        sources.settle();
+        fs::remove_file(&file).unwrap();
+        assert!(sources.routes().unwrap_err().contains("routes.xml"));
+        fs::remove_dir_all(folder).unwrap();
     }
 }

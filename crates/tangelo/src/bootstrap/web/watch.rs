@@ -80,10 +80,12 @@ impl Watched {
         }
     }
 
-    fn reload(&self, gateway: &Gateway) -> Result<(), String> {
+    fn reload(&mut self, gateway: &Gateway) -> Result<(), String> {
         let routes = self.sources.routes()?;
         let pool = self.sources.pool().map_err(|errors| errors.to_string())?;
         let reloaded = gateway.reload(&routes, &pool);
-        reloaded.map_err(|errors| errors.to_string())
+        reloaded.map_err(|errors| errors.to_string())?;
+        self.sources.settle();
+        Ok(())
     }
 }

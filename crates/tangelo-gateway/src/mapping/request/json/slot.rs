@@ -185,7 +185,7 @@ impl<'p, 's> Slot<'p, 's> {
         let reading = self.tables.reading;
         match scalar(self.kind, said.clone(), reading) {
             Ok(value) => Ok(value),
-            Err(Unfit) => Err(self.unfit(said)),
+            Err(Unfit) => Err(self.unfit(said.shown(self.kind, reading))),
         }
     }
 
@@ -370,8 +370,7 @@ impl<'de> Key<'_, '_> {
                 Ok(key)
             }
             Ok(None) | Err(Unfit) => {
-                let mut fault = Fault::unfit(self.kind, reading, "another name");
-                fault.name(&key);
+                let fault = Fault::unfit_key(self.kind, reading, &key);
                 Err(self.progress.fail(fault))
             }
         }
