@@ -21,6 +21,7 @@ use self::attributes::{keeps_files, status, uploads};
 use super::{
     UploadLimits,
     files::{Site, sweep},
+    problem::Problem,
 };
 use crate::{
     Backends,
@@ -63,6 +64,13 @@ pub(crate) struct RoutePlan {
     pub(super) keeps_files: bool,
     /// Its message says which files have come.
     pub(crate) tells_files: bool,
+}
+
+impl State {
+    pub(super) fn plan(&self, url: usize) -> Result<Arc<RoutePlan>, Problem> {
+        let plan = self.plans.get(url).map(Arc::clone);
+        plan.ok_or_else(Problem::internal)
+    }
 }
 
 impl RoutePlan {
