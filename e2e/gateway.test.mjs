@@ -55,7 +55,7 @@ test('it knows services by the files that tangelo descriptor writes', async (t) 
   t.after(() => rm(folder, { recursive: true }))
   for (const name of ['userservice.proto', 'accountservice.proto']) {
     const written = join(folder, `${name}.pb`)
-    const { code, stderr } = await run('tangelo', ['descriptor', `examples/userservice/proto/${name}`, '-o', written], ROOT)
+    const { code, stderr } = await run('tangelo', ['descriptor', '--include-source-info', `examples/userservice/proto/${name}`, '-o', written], ROOT)
     assert.equal(code, 0, stderr)
     const known = await readFile(join(ROOT, 'examples/gateway/proto', `${name}.pb`))
     assert.deepEqual(await readFile(written), known, `write ${name}.pb again: see examples/gateway/README.md`)

@@ -212,7 +212,11 @@ fn json_has_several_names_and_is_no_form() {
         ..Said::default()
     };
     let form = "application/x-www-form-urlencoded";
-    for kind in ["application/json; charset=utf-8", "text/json", "application/vnd.a+json"] {
+    for kind in [
+        "application/json; charset=utf-8",
+        "text/json",
+        "application/vnd.a+json",
+    ] {
         assert_eq!(
             message(&said(kind, br#"{"name":"a"}"#)),
             json!({ "name": "a" })
@@ -619,8 +623,14 @@ fn what_has_no_place_is_refused_and_said_where_it_is() {
         ),
         (query("huge=-1"), r#"huge: expected uint64, found "-1""#),
         (query("part=inf"), r#"part: expected double, found "inf""#),
-        (query("part=1e999"), r#"part: expected double, found "1e999""#),
-        (query("small=1e39"), r#"small: expected float, found "1e39""#),
+        (
+            query("part=1e999"),
+            r#"part: expected double, found "1e999""#,
+        ),
+        (
+            query("small=1e39"),
+            r#"small: expected float, found "1e39""#,
+        ),
         (query("sure=maybe"), r#"sure: expected bool, found "maybe""#),
         (
             query("color=GREEN"),

@@ -107,6 +107,34 @@ impl Pool {
         }
     }
 
+    /// Adds a service of a set, by its name without the package, and what its file imports. What was compiled together with
+    /// it is left out: [`add_missing`](Self::add_missing) adds it.
+    ///
+    /// # Errors
+    /// As [`Pool::add_set`].
+    pub fn add_service(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        service: &str,
+    ) -> Result<(), LoadErrors> {
+        match file::split(name, bytes) {
+            Ok(files) => self.add(needed(files, service), Vec::new()),
+            Err(error) => LoadErrors::check(vec![error]),
+        }
+    }
+
+    /// Adds what a set has that nobody else has brought: files of other names, as far as they can be linked.
+    pub fn add_missing(&mut self, name: &str, bytes: &[u8]) {
+        let mut files = file::split(name, bytes).unwrap_or_default();
+        files.retain(|file| !self.has(&file.name));
+        let before = self.files.len();
+        // What does not fit gives way to what is there.
+        let mut ignored = Vec::new();
+        self.link_all(files, &mut ignored);
+        self.read_services(before, &mut ignored);
+    }
+
     /// Adds each `*.proto.pb` that lies directly in a directory; they may import each other.
     ///
     /// Blocks while it reads.
@@ -182,7 +210,11 @@ impl Pool {
                 Some(known) if known.same(&file) => {}
                 Some(known) => errors.push(LoadError::File {
                     place: file.place(),
-                    problem: format!("another {} than that of {}", file.name, known.place()),
+                    problem: format!(
+                        "another {name} than that of {}: files of one name are one file; compile both from a folder above, so that their names differ (shop/{name}), or write both sets again",
+                        known.place(),
+                        name = file.name
+                    ),
                 }),
             }
         }
@@ -325,6 +357,33 @@ impl Pool {
         let services = services.into_iter().map(|(id, (info, ..))| (id, info));
         self.services = services.collect();
     }
+}
+
+/// The files that define a service, and those that they import; all, if none does.
+fn needed(files: Vec<File>, service: &str) -> Vec<File> {
+    let defines = |file: &&File| file.services.iter().any(|name| name == service);
+    let mut names: Vec<&str> = files
+        .iter()
+        .filter(defines)
+        .map(|file| &*file.name)
+        .collect();
+    let mut at = 0;
+    while let Some(name) = names.get(at).copied() {
+        at += 1;
+        let imports = files.iter().filter(|file| file.name == name);
+        for import in imports.flat_map(|file| &file.imports) {
+            if !names.contains(&&**import) {
+                names.push(import);
+            }
+        }
+    }
+    if names.is_empty() {
+        return files;
+    }
+    let names: HashSet<String> = names.into_iter().map(str::to_owned).collect();
+    let mut files = files;
+    files.retain(|file| names.contains(&file.name));
+    files
 }
 
 /// A file's bytes, and one more at the most than a set may have.

@@ -266,9 +266,33 @@ fn two_files_of_one_name_that_differ_are_told_with_both_sets() {
     let errors = errors(pool.add_set("two", &second));
     assert_eq!(
         errors,
-        ["two (a.proto): another a.proto than that of one (a.proto)"]
+        [
+            "two (a.proto): another a.proto than that of one (a.proto): files of one name are one file; compile both from a folder above, so that their names differ (shop/a.proto), or write both sets again"
+        ]
     );
     assert_eq!(pool.service(100).unwrap().methods.len(), 1);
+}
+
+#[test]
+fn what_was_compiled_together_with_a_service_gives_way_to_others() {
+    let dir = dir("together");
+    let (users, store) = (
+        service("x", "Users", 100, &["call"]),
+        service("y", "Store", 101, &["call"]),
+    );
+    let together = set(&dir, &[("users.proto", &users), ("store.proto", &store)]);
+    let newer = service("y", "Store", 101, &["call", "more"]);
+    let newer = set(&dir, &[("store.proto", &newer)]);
+    let mut pool = Pool::new();
+    pool.add_service("users", &together, "Users").unwrap();
+    assert!(pool.service(101).is_none());
+    let mut alone = pool.clone();
+    pool.add_set("store.proto.pb", &newer).unwrap();
+    pool.add_missing("users", &together);
+    assert_eq!(pool.service(101).unwrap().methods.len(), 2);
+    alone.add_missing("users", &together);
+    assert_eq!(alone.service(101).unwrap().methods.len(), 1);
+    assert_eq!(alone.service(100).unwrap().methods.len(), 1);
 }
 
 #[test]

@@ -158,6 +158,60 @@ async fn routes_without_a_file_are_as_their_group_says_and_behind_the_routes_the
 }
 
 #[tokio::test]
+async fn a_method_that_a_route_is_for_has_no_address_beside_it() {
+    let routes = Routes::new().url(
+        Url::new("/mine")
+            .service(LIBRARY)
+            .message(2)
+            .session_mode(SessionMode::Required),
+    );
+    let gateway = builder()
+        .routes(routes)
+        .auto_routes(Group::new(""))
+        .auto_routes(Group::new("/second"));
+    let gateway = start(gateway).await;
+    let mut browser = Browser::of(&gateway).await;
+    browser.get("/mine").await.is_refused(401, -664);
+    for path in ["/library/create", "/second/library/create"] {
+        browser.get(path).await.is_refused(404, -661);
+    }
+    for path in ["/library/find", "/second/library/find"] {
+        assert_eq!(browser.get(path).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn operations_have_the_names_of_their_methods_and_numbers_where_there_are_several_urls() {
+    let url = |path: &str| Url::new(path).message(1).methods("get");
+    let group = Group::new("")
+        .service(LIBRARY)
+        .url(url("/z"))
+        .url(url("/a"))
+        .url(Url::new("/both").message(2))
+        .url(url("/own").with_attribute("operationId", "look"));
+    let api = builder().openapi(OpenApi::at("/api.json"));
+    let gateway = start(api.routes(Routes::new().group(group))).await;
+    let mut browser = Browser::of(&gateway).await;
+    let said = browser.get("/api.json").await;
+    let id = |path: &str, method: &str| said.json()["paths"][path][method]["operationId"].clone();
+    for (path, method, expected) in [
+        ("/z", "get", "Library_find"),
+        ("/a", "get", "Library_find_2"),
+        ("/both", "get", "Library_create"),
+        ("/both", "post", "Library_create_post"),
+        ("/own", "get", "look"),
+    ] {
+        assert_eq!(id(path, method), expected, "{method} {path}");
+    }
+    // As they are declared.
+    let text = String::from_utf8(said.body.clone()).unwrap();
+    let at = |name: &str| text.find(&format!("\"{name}\":")).unwrap();
+    assert!(text.starts_with("{\"openapi\":"));
+    assert!(!text.contains("order"), "{text}");
+    let _ = at("paths");
+}
+
+#[tokio::test]
 async fn a_group_that_names_a_service_is_for_that_alone() {
     let gateway = start(builder().auto_routes(Group::new("").service(140))).await;
     let mut browser = Browser::of(&gateway).await;
@@ -214,7 +268,7 @@ async fn names_with_dots_in_a_query_are_fields_within_messages() {
     let said = browser.get("/v1/books/1?book.pages=x").await;
     assert_eq!(
         said.is_refused(400, -625),
-        "book.pages: expected int32, found a string"
+        r#"book.pages: expected int32, found "x""#
     );
     let said = browser
         .get("/v1/books/1?book.writer=a&book.writer.name=b")

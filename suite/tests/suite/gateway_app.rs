@@ -254,6 +254,10 @@ async fn settings_count() {
 async fn without_a_file_of_routes_methods_have_addresses_of_their_own_and_are_told() {
     let web = bare("web")
         .auto_route(true)
+        .auto_route_prefix("/rpc")
+        .auto_route_session_mode("id")
+        .openapi_title("Sites")
+        .openapi_version("3")
         .openapi_path("/openapi.json")
         .openapi_page("/api");
     let app = Bootstrap::new("auto")
@@ -261,9 +265,15 @@ async fn without_a_file_of_routes_methods_have_addresses_of_their_own_and_are_to
         .service(WebServer::new(Site::default()));
     let app = start(app).await;
     let mut browser = browser(&app).await;
-    assert_eq!(browser.get("/web/echo?text=a").await.json()["text"], "a");
+    let said = browser.get("/rpc/web/echo?text=a").await;
+    assert_eq!(said.json()["text"], "a");
+    assert!(said.cookie().is_some());
     let document = browser.get("/openapi.json").await.json();
-    assert!(document["paths"]["/web/echo"].is_object(), "{document}");
+    assert!(document["paths"]["/rpc/web/echo"].is_object(), "{document}");
+    assert_eq!(
+        document["info"],
+        json!({ "title": "Sites", "version": "3" })
+    );
     assert_eq!(browser.get("/api").await.status, 200);
 }
 
@@ -519,7 +529,7 @@ async fn an_address_that_is_taken_is_told_and_nothing_runs() {
     let told = app.start().await.unwrap_err().to_string();
     assert!(
         told.starts_with(&format!(
-            "web_server.b: cannot listen on 127.0.0.1:{port}: "
+            "web_server.b.port: cannot listen on 127.0.0.1:{port}: "
         )),
         "{told}"
     );

@@ -51,13 +51,15 @@ pub struct AccessLine<'a> {
     pub status: StatusCode,
     /// What the answer says in `retCode`, as far as that is known.
     pub ret_code: i32,
-    /// Bytes of its body.
+    /// Bytes of the request's body, as they came.
     pub received: usize,
+    /// The trace that the call belongs to, as its service has it; none if no service was called.
+    pub trace: Option<&'a str>,
     /// From the end of its headers to its answer.
     pub took: Duration,
 }
 
-/// `127.0.0.1,   GET,   /user/test1?userName=a&password=***,   100.1,   200,   0,   0,   1234us`
+/// `127.0.0.1,   GET,   /user/test1?userName=a&password=***,   100.1,   200,   0,   0,   1234us,   4bf92f3577b34da6a3ce929d0e0e4736`
 impl fmt::Display for AccessLine<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -74,11 +76,12 @@ impl fmt::Display for AccessLine<'_> {
         }
         write!(
             formatter,
-            ",   {},   {},   {},   {}us",
+            ",   {},   {},   {},   {}us,   {}",
             self.status.as_u16(),
             self.ret_code,
             self.received,
-            self.took.as_micros()
+            self.took.as_micros(),
+            self.trace.unwrap_or("-")
         )
     }
 }

@@ -216,7 +216,8 @@ impl From<&Status> for Problem {
     fn from(status: &Status) -> Self {
         let code = status.code();
         // Ours of a service that has failed name its number, which is nothing to clients.
-        let is_ours = code == rpc::Code::BUSINESS_ERROR && status.message().starts_with(code.text());
+        let is_ours =
+            code == rpc::Code::BUSINESS_ERROR && status.message().starts_with(code.text());
         let words = if is_ours { "" } else { status.message() };
         Self::new(status_of(code), code, words)
     }

@@ -39,6 +39,8 @@ struct Seen {
     plan: Option<Arc<RoutePlan>>,
     ret_code: i32,
     received: usize,
+    /// The call's trace, where there is a log to have it.
+    trace: Option<String>,
 }
 
 /// Why a request does not reach its service, or what is said has nothing of the service's.
@@ -95,6 +97,7 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
             status: response.status(),
             ret_code: seen.ret_code,
             received: seen.received,
+            trace: seen.trace.as_deref(),
             took: begun.elapsed(),
         };
         if let Err(panicked) = guard::catch(|| log.write(&line)) {
@@ -172,7 +175,7 @@ async fn road(
     let deadline = Instant::now() + shared.limits.request_time;
     let _turn = turn(shared, deadline).await?;
     let asked = match taken {
-        Ok(()) => ask(shared, &mut exchange, &mut ticket, deadline).await,
+        Ok(()) => ask(shared, &mut exchange, &mut ticket, deadline, seen).await,
         Err(problem) => Err(problem.into()),
     };
     let is_kept = exchange.plan.keeps_files && asked.as_ref().is_ok_and(|it| it.ret_code >= 0);
@@ -314,6 +317,7 @@ async fn ask(
     exchange: &mut Exchange,
     ticket: &mut Ticket,
     deadline: Instant,
+    seen: &mut Seen,
 ) -> Result<Output, Stop> {
     let plan = Arc::clone(&exchange.plan);
     for plugin in &plan.plugins {
@@ -333,6 +337,9 @@ async fn ask(
     let mut request = rpc::Request::new((plan.url.service_id, plan.url.msg_id), body);
     request.deadline = Some(deadline);
     let context = context(shared, exchange, &mut request);
+    if shared.log.is_some() {
+        seen.trace = Some(context.trace().trace_id.clone());
+    }
     let call = context.enter(|| plan.service.call(request));
     let answer = timeout_at(deadline, call).await;
     let reply = answer.map_err(|_| Problem::timeout())?;

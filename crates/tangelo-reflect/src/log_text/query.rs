@@ -2,10 +2,12 @@
 
 /// A query with the values of masked names replaced by `***`, however the names are encoded.
 pub(super) fn masked(query: &str, masks: impl Fn(&str) -> bool) -> String {
-    let pairs = query.split(['&', ';']).map(|pair| match pair.split_once('=') {
-        Some((name, _)) if masks(&decoded(name)) => format!("{name}=***"),
-        _ => pair.to_owned(),
-    });
+    let pairs = query
+        .split(['&', ';'])
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if masks(&decoded(name)) => format!("{name}=***"),
+            _ => pair.to_owned(),
+        });
     pairs.collect::<Vec<_>>().join("&")
 }
 

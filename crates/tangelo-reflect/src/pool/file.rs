@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) package: String,
     pub(super) imports: Vec<String>,
     pub(super) syntax: String,
+    /// Names of the services it defines, without the package.
+    pub(super) services: Vec<String>,
     /// Its FileDescriptorProto.
     pub(super) bytes: Bytes,
 }
@@ -38,8 +40,17 @@ struct Head {
     package: String,
     #[prost(string, repeated, tag = "3")]
     dependency: Vec<String>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<ServiceHead>,
     #[prost(string, tag = "12")]
     syntax: String,
+}
+
+/// google.protobuf.ServiceDescriptorProto, as far as it is looked at here.
+#[derive(Clone, PartialEq, Message)]
+struct ServiceHead {
+    #[prost(string, tag = "1")]
+    name: String,
 }
 
 /// The files of a set.
@@ -79,6 +90,7 @@ pub(super) fn split(set: &str, bytes: &[u8]) -> Result<Vec<File>, LoadError> {
                 package: head.package,
                 imports: head.dependency,
                 syntax: head.syntax,
+                services: head.service.into_iter().map(|it| it.name).collect(),
                 bytes,
             })
         })

@@ -98,7 +98,11 @@ mod tests {
         ] {
             let cookie = set_cookie("c", said).unwrap_or_else(|why| panic!("{said}: {why}"));
             assert_eq!(cookie.header, header, "{said}");
-            assert_eq!(cookie.understood.is_err(), said.contains("colour"), "{said}");
+            assert_eq!(
+                cookie.understood.is_err(),
+                said.contains("colour"),
+                "{said}"
+            );
         }
     }
 

@@ -204,7 +204,7 @@ fn the_examples_of_our_manual_say_the_same() {
             [
                 "/user/{userId} 100:3 [GET]",
                 "/user/test1 100:1 [GET, POST] through dummy session Required",
-                "/user/test2 100:2 [GET, POST] through dummy template=hello.html",
+                "/user/test2 100:2 [GET, POST] through dummy color=blue",
             ]
         );
         assert_eq!(routes.plugins[0].params, "a=1;b=2");

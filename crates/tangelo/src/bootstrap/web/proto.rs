@@ -19,6 +19,8 @@ pub(in crate::bootstrap) struct Proto {
     folders: Vec<PathBuf>,
     /// One that is looked for, though nobody has named it.
     maybe: Option<PathBuf>,
+    /// What was compiled together with services that are linked in, and nobody else may have brought.
+    spare: Vec<(String, &'static [u8])>,
     /// How their files were when the application was planned.
     pub(super) loaded: Marks,
 }
@@ -30,6 +32,7 @@ impl Bootstrap {
             base: Arc::new(self.pool.clone()),
             folders: Vec::new(),
             maybe: None,
+            spare: self.linked_in(),
             loaded: Marks::default(),
         };
         let default = WebServerConfig::default().proto_dir;
@@ -69,6 +72,9 @@ impl Proto {
         let mut pool = (*self.base).clone();
         for folder in self.all() {
             pool.load_dir(folder)?;
+        }
+        for (name, set) in &self.spare {
+            pool.add_missing(name, set);
         }
         Ok(pool)
     }

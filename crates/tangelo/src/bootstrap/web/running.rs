@@ -43,7 +43,7 @@ impl Planned {
                     bound,
                     watched: (!every.is_zero()).then_some((watched, every)),
                 }),
-                Err(problem) => mistakes.add(format!("web_server.{id}: {problem}")),
+                Err(problem) => mistakes.add(format!("web_server.{id}.port: {problem}")),
             }
         }
         Bound(all)

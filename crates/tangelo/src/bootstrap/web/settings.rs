@@ -183,7 +183,8 @@ fn auto_route(config: &WebServerConfig, telling: &mut Telling<'_>) -> Option<Gro
     let prefix = &config.auto_route_prefix;
     let is_path = prefix.is_empty() || prefix.starts_with('/');
     if !is_path || prefix.contains(['{', '}', '*']) {
-        let problem = format!("expected a path that begins with / and has no variables, found `{prefix}`");
+        let problem =
+            format!("expected a path that begins with / and has no variables, found `{prefix}`");
         telling.wrong("auto_route_prefix", problem);
     }
     let mode = &config.auto_route_session_mode;
