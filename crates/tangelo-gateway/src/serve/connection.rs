@@ -67,7 +67,7 @@ pub(super) async fn serve<S: Stream>(
     is_http_2: bool,
 ) -> io::Result<()> {
     let activity = Activity::new();
-    let stream = Watched::new(read_already, stream, &activity);
+    let stream = Watched::new(read_already, stream, is_http_2, &activity);
     let io = TokioIo::new(stream);
     if is_http_2 {
         serve_2(peer, io, activity).await;

@@ -145,6 +145,7 @@ impl Bound {
             sample_rate: builder.sample_rate,
             room: Arc::default(),
             disk: Arc::default(),
+            encoders: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
             lines: parking_lot::Mutex::default(),

@@ -88,7 +88,8 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
         // It closes streams, not connections.
         response.headers_mut().remove(header::CONNECTION);
     }
-    let response = shared.compression.apply(accept.as_ref(), response).await;
+    let compression = shared.compression;
+    let response = compression.apply(&shared.encoders, accept.as_ref(), response);
     if let Some(log) = &shared.log {
         let masked = seen.plan.as_ref().filter(|plan| {
             let variables = plan.url.variables();

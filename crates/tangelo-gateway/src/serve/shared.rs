@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) room: Arc<Room>,
     /// Of files that have come.
     pub(super) disk: Arc<Room>,
+    /// Of what compresses.
+    pub(super) encoders: Arc<Room>,
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,
     pub(super) lines: Mutex<LogLines>,

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::limits::Limits;
+use super::{frames::Frames, limits::Limits};
 use crate::Body;
 
 /// What happens on a connection, for the clock that ends it.
@@ -152,17 +152,25 @@ impl http_body::Body for Sent {
 pub(super) struct Watched<S> {
     read_already: Bytes,
     stream: S,
+    /// Where HTTP/2 is spoken: what is written.
+    frames: Option<Frames>,
     activity: Arc<Activity>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(read_already: Bytes, stream: S, activity: &Arc<Activity>) -> Self {
+    pub(super) fn new(
+        read_already: Bytes,
+        stream: S,
+        is_http_2: bool,
+        activity: &Arc<Activity>,
+    ) -> Self {
         if !read_already.is_empty() {
             activity.reads();
         }
         Self {
             read_already,
             stream,
+            frames: is_http_2.then(Frames::default),
             activity: Arc::clone(activity),
         }
     }
@@ -196,7 +204,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(polled)
+        self.wrote(polled, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -205,7 +213,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.wrote(polled)
+        self.wrote(polled, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -222,10 +230,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 impl<S> Watched<S> {
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        // Where headers come, what is written does not give them more time.
-        if matches!(polled, Poll::Ready(Ok(1..))) && !self.activity.is_in_headers() {
-            self.activity.happens();
+    fn wrote(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written @ 1..)) = polled {
+            let is_answer = match &mut self.frames {
+                Some(frames) => frames.wrote(written, bytes),
+                // Where headers come, what is written does not give them more time.
+                None => !self.activity.is_in_headers(),
+            };
+            if is_answer {
+                self.activity.happens();
+            }
         }
         polled
     }
