@@ -15,6 +15,7 @@ mod files;
 mod frames;
 mod gateway;
 mod limits;
+mod lines;
 mod load;
 mod problem;
 mod proxies;
@@ -35,5 +36,6 @@ pub use self::{
 };
 pub(crate) use self::{
     files::{Place, is_hidden, look, off_thread},
+    lines::cut,
     load::{RoutePlan, State},
 };

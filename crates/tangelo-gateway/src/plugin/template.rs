@@ -21,7 +21,7 @@ use tracing::warn;
 use super::{Plugin, Refusal, Step, params::Params};
 use crate::{
     Exchange, Output,
-    serve::{Place, is_hidden, look, off_thread},
+    serve::{Place, cut, is_hidden, look, off_thread},
 };
 
 /// Renders answers by templates of Jinja's form.
@@ -109,11 +109,13 @@ impl Plugin for Template {
         };
         let url = &exchange.url().path;
         let Some(folder) = exchange.template_dir().map(|path| self.folder(path)) else {
-            warn!(
-                url,
-                template = name,
-                "no dir for this path has a templateDir"
-            );
+            if let Some(left_out) = exchange.line() {
+                let template = cut(&name);
+                warn!(
+                    url,
+                    template, left_out, "no dir for this path has a templateDir"
+                );
+            }
             return failed();
         };
         let Ok(fields) = output.fields() else {
@@ -135,17 +137,22 @@ impl Plugin for Template {
                     output.set_body(kind, page);
                     Step::Next
                 }
-                Ok(Err(error)) => {
-                    warn!(url, template = name, %error, "a template cannot be rendered");
-                    failed()
-                }
-                Err(error) => {
-                    warn!(url, template = name, %error, "a template cannot be rendered");
-                    failed()
-                }
+                Ok(Err(error)) => broken(exchange, &name, &error),
+                Err(error) => broken(exchange, &name, &error),
             }
         })
     }
+}
+
+fn broken(exchange: &Exchange, name: &str, error: &dyn fmt::Display) -> Step<'static> {
+    if let Some(left_out) = exchange.line() {
+        let (url, template, error) = (&exchange.url().path, cut(name), cut(error));
+        warn!(
+            url,
+            template, error, left_out, "a template cannot be rendered"
+        );
+    }
+    failed()
 }
 
 fn failed() -> Step<'static> {

@@ -46,7 +46,9 @@ pub(super) async fn run(listener: TcpListener, door: Door) {
                     open(&door, stream, peer);
                 }
                 Err(error) => {
-                    warn!(%error, "cannot accept a connection");
+                    if let Some(left_out) = door.shared.line() {
+                        warn!(%error, left_out, "cannot accept a connection");
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -354,6 +354,7 @@ impl GatewayBuilder {
             auto: std::mem::take(&mut self.auto),
             annotated: std::mem::take(&mut self.annotated),
             api: self.api.take(),
+            lines: Arc::default(),
         }
     }
 

@@ -148,7 +148,6 @@ impl Bound {
             encoders: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
-            lines: parking_lot::Mutex::default(),
             tasks: tasks.clone(),
         });
         let span = info_span!("gateway", id = shared.id);

@@ -16,6 +16,7 @@ use tangelo_rpc::Service;
 use super::{
     UploadLimits,
     files::{Site, sweep},
+    lines::Lines,
 };
 use crate::{
     Backends,
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(super) plugins: Loaded,
     /// What tells of all this.
     pub(super) published: Option<Published>,
+    /// What clients can have written to the log; of the gateway, however often this is exchanged.
+    pub(crate) lines: Arc<Lines>,
 }
 
 /// What is to be done with the requests of a url.
@@ -101,6 +104,8 @@ pub(super) struct Loader {
     pub(super) annotated: Vec<Group>,
     /// Where is told what is reachable.
     pub(super) api: Option<OpenApi>,
+    /// What clients can have written to the log.
+    pub(super) lines: Arc<Lines>,
 }
 
 impl Loader {
@@ -150,6 +155,7 @@ impl Loader {
             router,
             plugins: loaded,
             published,
+            lines: Arc::clone(&self.lines),
         })
     }
 

@@ -27,6 +27,7 @@ use super::{
     connection::Peer,
     content::{self, Held},
     files::{self, Fetch, Receiving, Refused, Site, Uploaded},
+    lines::cut,
     load::{FILES, RoutePlan, State},
     problem::{Problem, allow_header},
     sessions::Ticket,
@@ -284,7 +285,11 @@ async fn take_in(
         Refused::Problem(problem) => problem,
         Refused::Disk(error) => {
             if let Some(left_out) = shared.line() {
-                error!(gateway = shared.id, %error, left_out, "a file cannot be stored");
+                let error = cut(error);
+                error!(
+                    gateway = shared.id,
+                    error, left_out, "a file cannot be stored"
+                );
             }
             Problem::internal().closing()
         }
@@ -315,7 +320,8 @@ async fn send_file(
     fetched.map_err(|error| {
         if let Some(left_out) = shared.line() {
             let path = shown(fetch.uri.path());
-            error!(gateway = shared.id, %path, %error, left_out, "a file cannot be read");
+            let error = cut(error);
+            error!(gateway = shared.id, %path, error, left_out, "a file cannot be read");
         }
         Problem::internal()
     })

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::{
+    lines::cut,
     problem::{Code, Problem},
     shared::Shared,
 };
@@ -224,6 +225,10 @@ fn not_kept(shared: &Shared, error: &StoreError) -> Problem {
 
 fn tell(shared: &Shared, error: &StoreError) {
     if let Some(left_out) = shared.line() {
-        warn!(gateway = shared.id, %error, left_out, "a session is not kept");
+        let error = cut(error);
+        warn!(
+            gateway = shared.id,
+            error, left_out, "a session is not kept"
+        );
     }
 }

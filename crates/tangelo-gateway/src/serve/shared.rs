@@ -11,10 +11,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use parking_lot::Mutex;
 use tangelo_rpc::server::{ErrorTexts, Executor};
-use tangelo_runtime::{LogLines, Tasks, guard};
-use tokio::time::Instant;
+use tangelo_runtime::{Tasks, guard};
 
 use super::{
     AccessLog, Compression, Limits,
@@ -50,7 +48,6 @@ pub(super) struct Shared {
     pub(super) encoders: Arc<Room>,
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,
-    pub(super) lines: Mutex<LogLines>,
     pub(super) tasks: Tasks,
 }
 
@@ -60,9 +57,6 @@ pub(super) struct Health {
     pub(super) live: Option<String>,
     pub(super) ready: Option<String>,
 }
-
-/// Lines of the log in a second that clients can bring about.
-const LINES_PER_SECOND: u32 = 10;
 
 impl Shared {
     /// The words for a code that an answer has none for.
@@ -74,8 +68,7 @@ impl Shared {
 
     /// Whether a line may be written now that clients can bring about; if so, how many were left out before it.
     pub(super) fn line(&self) -> Option<u32> {
-        let line = self.lines.lock().line(Instant::now(), LINES_PER_SECOND);
-        line.map(Option::unwrap_or_default)
+        self.loader.lines.line()
     }
 }
 
