@@ -17,6 +17,7 @@ mod gateway;
 mod limits;
 mod lines;
 mod load;
+mod masks;
 mod problem;
 mod proxies;
 mod render;

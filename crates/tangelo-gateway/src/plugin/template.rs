@@ -16,6 +16,7 @@ use http::{HeaderValue, StatusCode};
 use minijinja::{AutoEscape, Environment, ErrorKind, TemplateSource, value::Serde};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{Plugin, Refusal, Step, params::Params};
@@ -32,6 +33,8 @@ use crate::{
 pub(super) struct Template {
     field: String,
     folders: Mutex<HashMap<PathBuf, Arc<Folder>>>,
+    /// Turns, of templates that are rendered at once.
+    turns: Arc<Semaphore>,
 }
 
 /// The templates of a folder, compiled.
@@ -49,6 +52,13 @@ const FOLDERS: usize = 64;
 /// Bytes of the longest template.
 const LONGEST: u64 = 4 << 20;
 
+/// Steps that a template may take: a page of 10,000 rows takes some 200,000. It is less than a second's work, so that one
+/// that would not end does.
+const STEPS: u64 = 5_000_000;
+
+/// Templates that are rendered at once; others wait for their turn, within the time of their request.
+const AT_ONCE: usize = 16;
+
 impl Template {
     pub(super) fn new(params: &str) -> Result<Self, String> {
         let mut params = Params::read(params)?;
@@ -57,6 +67,7 @@ impl Template {
         Ok(Self {
             field,
             folders: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 
@@ -128,9 +139,16 @@ impl Plugin for Template {
         });
         let kind = kind_of(&name);
         Step::wait(async move {
+            let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
+                return failed();
+            };
             let rendering = off_thread({
                 let name = name.clone();
-                move || Ok(folder.render(&name, &context))
+                move || {
+                    // Until it ends, whether somebody waits for it or not.
+                    let _turn = turn;
+                    Ok(folder.render(&name, &context))
+                }
             });
             match rendering.await {
                 Ok(Ok(page)) => {
@@ -163,6 +181,7 @@ fn failed() -> Step<'static> {
 impl Folder {
     fn new(path: &Path) -> Self {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(STEPS));
         let loads = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&loads);
         let path = path.to_owned();
@@ -259,5 +278,23 @@ mod tests {
         ] {
             assert_eq!(kind_of(name), kind, "{name}");
         }
+    }
+
+    #[test]
+    fn a_template_that_would_not_end_does_and_a_long_one_is_rendered() {
+        let path = std::env::temp_dir().join(format!("tangelo-template-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let endless =
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+        std::fs::write(path.join("endless.html"), endless).unwrap();
+        let rows =
+            "{% for a in range(10000) %}<tr><td>{{ a }}</td><td>{{ a + 1 }}</td></tr>{% endfor %}";
+        std::fs::write(path.join("rows.html"), rows).unwrap();
+        let folder = Folder::new(&path);
+        let error = folder.render("endless.html", &Value::Null).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfFuel);
+        let page = folder.render("rows.html", &Value::Null).unwrap();
+        assert!(page.contains("<td>10000</td>"));
+        std::fs::remove_dir_all(path).unwrap();
     }
 }

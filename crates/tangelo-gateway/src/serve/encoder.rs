@@ -192,6 +192,7 @@ impl http_body::Body for Compressed {
 mod tests {
     use std::{io::Read, sync::Arc};
 
+    use http_body::Body as _;
     use http_body_util::BodyExt;
 
     use super::*;

@@ -138,7 +138,6 @@ impl Bound {
             statuses: builder.statuses,
             negative: builder.negative,
             log: builder.log,
-            masks: builder.masks,
             compression: builder.compression,
             health: builder.health,
             proxies: builder.proxies,

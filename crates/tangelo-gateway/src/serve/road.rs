@@ -1,7 +1,6 @@
 //! The road of a request, in the order it goes.
 
 use std::{
-    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Instant as Clock,
@@ -45,6 +44,8 @@ struct Seen {
     plan: Option<Arc<RoutePlan>>,
     ret_code: i32,
     received: usize,
+    /// It is a file, which its path is no secret of.
+    is_public: bool,
 }
 
 /// Why a request does not reach its service, or what is said has nothing of the service's.
@@ -75,8 +76,9 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     let road = Guarded::new(Box::pin(road(shared, client, head, body, &mut seen)));
     let outcome = road.await.unwrap_or_else(|panicked| {
         if let Some(left_out) = shared.line() {
-            let path = shown(uri.path());
-            error!(gateway = shared.id, %path, %panicked, left_out, "a request failed");
+            let path = shared.path(seen.plan.as_deref(), uri.path());
+            let panicked = cut(panicked);
+            error!(gateway = shared.id, %path, panicked, left_out, "a request failed");
         }
         Err(Problem::internal())
     });
@@ -92,20 +94,19 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     let compression = shared.compression;
     let response = compression.apply(&shared.encoders, accept.as_ref(), response);
     if let Some(log) = &shared.log {
-        let masked = seen.plan.as_ref().filter(|plan| {
-            let variables = plan.url.variables();
-            variables.into_iter().any(|name| shared.masks.masks(name))
-        });
-        let path = match masked {
-            Some(plan) => Cow::Owned(shown(&plan.url.path).into_owned()),
-            None => shown(uri.path()),
+        let path = match seen.is_public {
+            true => shown(uri.path()),
+            false => shared.path(seen.plan.as_deref(), uri.path()),
         };
         let line = AccessLine {
             client: client.address,
             method: &method,
             path,
-            query: shared.masks.query(uri.query().unwrap_or_default()),
-            message: seen.plan.map(|plan| (plan.url.service_id, plan.url.msg_id)),
+            query: shared.loader.masks.query(uri.query().unwrap_or_default()),
+            message: seen
+                .plan
+                .as_ref()
+                .map(|plan| (plan.url.service_id, plan.url.msg_id)),
             status: response.status(),
             ret_code: seen.ret_code,
             received: seen.received,
@@ -135,6 +136,7 @@ async fn road(
             &head.headers,
         )
     {
+        seen.is_public = true;
         return Ok(response);
     }
     let found = state
@@ -157,6 +159,7 @@ async fn road(
                 headers: &head.headers,
             };
             let found = send_file(shared, state.sites.get(dir), &file, &fetch).await?;
+            seen.is_public = found.is_some();
             return found.ok_or_else(|| match allow.is_empty() {
                 true => Problem::not_found(),
                 false => Problem::wrong_method(allow),
@@ -319,7 +322,7 @@ async fn send_file(
     let fetched = fetched.map_err(|_| Problem::timeout())?;
     fetched.map_err(|error| {
         if let Some(left_out) = shared.line() {
-            let path = shown(fetch.uri.path());
+            let path = shared.path(None, fetch.uri.path());
             let error = cut(error);
             error!(gateway = shared.id, %path, error, left_out, "a file cannot be read");
         }

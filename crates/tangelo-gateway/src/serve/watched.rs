@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{frames::Frames, limits::Limits};
+use super::{connection::QUIET, frames::Frames, limits::Limits};
 use crate::Body;
 
 /// What happens on a connection, for the clock that ends it.
@@ -33,6 +33,8 @@ pub(super) struct Activity {
     sending: AtomicUsize,
     /// The next request has begun to come.
     has_begun: AtomicBool,
+    /// The gateway stops.
+    drains: AtomicBool,
 }
 
 impl Activity {
@@ -43,6 +45,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
+            drains: AtomicBool::new(false),
         })
     }
 
@@ -67,6 +70,19 @@ impl Activity {
         }
     }
 
+    /// The gateway stops: who is silent from now on for a moment is not waited for.
+    pub(super) fn drains(&self) {
+        self.drains.store(true, Relaxed);
+        if !self.is_in_headers() {
+            self.happens();
+        }
+    }
+
+    /// Whether it is silent, while the gateway stops.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.drains.load(Relaxed) && self.requests.load(Relaxed) == 0
+    }
+
     /// Whether headers have begun to come, and not ended.
     pub(super) fn is_in_headers(&self) -> bool {
         self.requests.load(Relaxed) == 0 && self.has_begun.load(Relaxed)
@@ -82,6 +98,8 @@ impl Activity {
             limits.idle
         } else if has_headers && self.has_begun.load(Relaxed) {
             limits.header_time
+        } else if has_headers && self.drains.load(Relaxed) {
+            QUIET.min(limits.idle)
         } else {
             limits.idle
         };
