@@ -101,7 +101,7 @@ impl Template {
         if folders.len() >= FOLDERS {
             folders.clear();
         }
-        let folder = Arc::new(Folder::new(path));
+        let folder = Arc::new(Folder::new(path, STEPS));
         folders.insert(path.to_owned(), Arc::clone(&folder));
         folder
     }
@@ -179,9 +179,9 @@ fn failed() -> Step<'static> {
 }
 
 impl Folder {
-    fn new(path: &Path) -> Self {
+    fn new(path: &Path, steps: u64) -> Self {
         let mut environment = Environment::new();
-        environment.set_fuel(Some(STEPS));
+        environment.set_fuel(Some(steps));
         let loads = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&loads);
         let path = path.to_owned();
@@ -290,7 +290,7 @@ mod tests {
         let rows =
             "{% for a in range(10000) %}<tr><td>{{ a }}</td><td>{{ a + 1 }}</td></tr>{% endfor %}";
         std::fs::write(path.join("rows.html"), rows).unwrap();
-        let folder = Folder::new(&path);
+        let folder = Folder::new(&path, STEPS / 10);
         let error = folder.render("endless.html", &Value::Null).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfFuel);
         let page = folder.render("rows.html", &Value::Null).unwrap();
