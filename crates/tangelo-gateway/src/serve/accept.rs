@@ -4,11 +4,11 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
+use tangelo_runtime::accept;
 use tangelo_tls::Certificate;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -22,11 +22,11 @@ use super::{
     shared::Shared,
 };
 
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// How HTTP/2 begins; no request of HTTP/1 does.
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Most connections that are still let in when the gateway stops: those that wait for it at that moment.
+const WAITING: usize = 1024;
 
 /// What somebody who comes in has to do with.
 pub(super) struct Door {
@@ -38,29 +38,13 @@ pub(super) struct Door {
 pub(super) async fn run(listener: TcpListener, door: Door) {
     let door = Arc::new(door);
     let stop = door.shared.tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    // Without it short answers would wait for each other; if it cannot be set they do.
-                    let _ = stream.set_nodelay(true);
-                    open(&door, stream, peer);
-                }
-                Err(error) => {
-                    if let Some(left_out) = door.shared.line() {
-                        warn!(%error, left_out, "cannot accept a connection");
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
+    accept(&listener, &stop, |stream, peer| open(&door, stream, peer)).await;
     // Those who have been let in by the system already are heard.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+    for _ in 0..WAITING {
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else {
+            return;
+        };
+        // As for all others.
         let _ = stream.set_nodelay(true);
         open(&door, stream, peer);
     }

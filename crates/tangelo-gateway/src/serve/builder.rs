@@ -11,10 +11,10 @@ use tangelo_tls::{BadCertificate, Certificate};
 use super::{
     AccessLog, Compression, Limits, LoadErrors, TracingLog,
     gateway::{Bound, Loaded},
+    health::Health,
     load::Loader,
     masks::Masks,
     proxies::Proxies,
-    shared::Health,
 };
 use crate::{
     Backends,

@@ -18,6 +18,7 @@ use super::{
     files::{Site, sweep},
     lines::Lines,
     masks::{Beginning, Masks},
+    problem::Problem,
 };
 use crate::{
     Backends,
@@ -65,6 +66,13 @@ pub(crate) struct RoutePlan {
     pub(super) tells_files: bool,
     /// There is something in its path that no log may have.
     pub(super) has_masks: bool,
+}
+
+impl State {
+    pub(super) fn plan(&self, url: usize) -> Result<Arc<RoutePlan>, Problem> {
+        let plan = self.plans.get(url).map(Arc::clone);
+        plan.ok_or_else(Problem::internal)
+    }
 }
 
 impl RoutePlan {

@@ -19,6 +19,7 @@ use super::{
     AccessLog, Compression, Limits,
     access_log::shown,
     content::Room,
+    health::Health,
     load::{Loader, RoutePlan, State},
     masks,
     proxies::Proxies,
@@ -50,13 +51,6 @@ pub(super) struct Shared {
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,
     pub(super) tasks: Tasks,
-}
-
-/// Where is told how the gateway is.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Health {
-    pub(super) live: Option<String>,
-    pub(super) ready: Option<String>,
 }
 
 impl Shared {
