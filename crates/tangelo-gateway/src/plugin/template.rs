@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -55,6 +55,9 @@ const LONGEST: u64 = 4 << 20;
 /// Steps that a template may take: a page of 10,000 rows takes some 200,000. It is less than a second's work, so that one
 /// that would not end does.
 const STEPS: u64 = 5_000_000;
+
+/// Bytes of the longest page.
+const LONGEST_PAGE: usize = 16 << 20;
 
 /// Templates that are rendered at once; others wait for their turn, within the time of their request.
 const AT_ONCE: usize = 16;
@@ -202,18 +205,39 @@ impl Folder {
     }
 
     /// Blocks: it looks whether files have changed.
-    fn render(&self, name: &str, context: &Value) -> Result<String, minijinja::Error> {
+    fn render(&self, name: &str, context: &Value) -> Result<Vec<u8>, minijinja::Error> {
         let context = minijinja::Value::from(Serde(context));
-        self.environment.get_template(name)?.render(context)
+        let template = self.environment.get_template(name)?;
+        let mut page = Page(Vec::new());
+        template.render_captured_to(context, &mut page)?;
+        Ok(page.0)
+    }
+}
+
+/// What a template has made so far.
+struct Page(Vec<u8>);
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST_PAGE {
+            let words = format!("the page has more than {LONGEST_PAGE} bytes");
+            return Err(io::Error::other(words));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 type State = (Option<SystemTime>, u64);
 
 fn load(folder: &Path, name: &str) -> Result<Option<TemplateSource>, minijinja::Error> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: io::Error| {
         let error = minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string());
-        error.with_source(std::io::Error::other("the template cannot be read"))
+        error.with_source(io::Error::other("the template cannot be read"))
     };
     let is_plain = !name.contains('\\')
         && !is_hidden(name)
@@ -281,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_would_not_end_does_and_a_long_one_is_rendered() {
+    fn a_template_that_would_not_end_does_and_one_of_many_rows_is_rendered() {
         let path = std::env::temp_dir().join(format!("tangelo-template-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         let endless =
@@ -294,7 +318,12 @@ mod tests {
         let error = folder.render("endless.html", &Value::Null).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfFuel);
         let page = folder.render("rows.html", &Value::Null).unwrap();
-        assert!(page.contains("<td>10000</td>"));
+        assert!(String::from_utf8(page).unwrap().contains("<td>10000</td>"));
+        let long = "{% for a in range(2000) %}{{ res }}{% endfor %}";
+        std::fs::write(path.join("long.html"), long).unwrap();
+        let context = json!({ "res": "x".repeat(LONGEST_PAGE / 1000) });
+        let error = folder.render("long.html", &context).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WriteFailure);
         std::fs::remove_dir_all(path).unwrap();
     }
 }
