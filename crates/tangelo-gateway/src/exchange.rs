@@ -60,6 +60,11 @@ impl Exchange {
         self.client
     }
 
+    /// Whether a line of the log may be written now that clients can bring about; if so, how many were left out.
+    pub(crate) fn line(&self) -> Option<u32> {
+        self.state.lines.line()
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.head.method

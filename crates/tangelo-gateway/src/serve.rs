@@ -10,12 +10,16 @@ mod builder;
 mod compress;
 mod connection;
 mod content;
+mod encoder;
 mod files;
+mod frames;
 mod gateway;
 mod health;
 mod host;
 mod limits;
+mod lines;
 mod load;
+mod masks;
 mod preflight;
 mod problem;
 mod proxies;
@@ -36,5 +40,6 @@ pub use self::{
 };
 pub(crate) use self::{
     files::{Place, is_hidden, look, off_thread},
+    lines::cut,
     load::{FILES, RoutePlan, State},
 };

@@ -731,6 +731,14 @@ fn what_has_no_place_is_refused_and_said_where_it_is() {
             "name: stands twice",
         ),
         (
+            json_body(r#"{"counts":{"a":1,"\u0061":2}}"#),
+            "counts.a: stands twice",
+        ),
+        (
+            json_body(r#"{"byId":{"1":{},"01":{}}}"#),
+            "byId.01: stands twice",
+        ),
+        (
             json_body(r#"{"road":"a","rail":1}"#),
             "rail: another member of the same oneof is there too",
         ),

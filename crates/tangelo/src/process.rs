@@ -14,6 +14,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// millisecond, and the runtime's own 61 of them too long.
 const EVENT_INTERVAL: u32 = 16;
 
+/// How long is waited at the very end for work on threads of its own.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Starts something and lets it run until Ctrl-C or SIGTERM; then drains it, which a second one ends
 /// at once. `drain` tells how much was cut off.
 pub(crate) fn serve<R, E: Display>(
@@ -37,7 +40,7 @@ pub(crate) fn serve<R, E: Display>(
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         // Heard from the first moment on, so that a start can be called off as well.
         let mut stop = std::pin::pin!(stop_signal());
         let started = tokio::select! {
@@ -67,7 +70,10 @@ pub(crate) fn serve<R, E: Display>(
         }
         info!("stopped");
         ExitCode::SUCCESS
-    })
+    });
+    // What runs on threads of its own has had its time, and keeps nobody from ending.
+    runtime.shutdown_timeout(LAST);
+    code
 }
 
 /// Resolves at the next Ctrl-C or SIGTERM.

@@ -46,6 +46,25 @@ async fn what_is_no_http_is_answered_with_400_and_closed() {
 }
 
 #[tokio::test]
+async fn a_transfer_coding_that_nobody_undoes_is_answered_with_501() {
+    let gateway = gateway().await;
+    let mut browser = Browser::of(&gateway).await;
+    let lines = "host: a\r\ntransfer-encoding: gzip, chunked\r\n";
+    let head = format!("POST /echo HTTP/1.1\r\n{lines}\r\n");
+    browser.send(head + "2\r\n{}\r\n0\r\n\r\n").await;
+    assert_eq!(browser.hear().await.status, 501);
+    browser.is_closed().await;
+}
+
+#[tokio::test]
+async fn a_method_that_begins_as_http_2_does_is_one_of_http_1() {
+    let gateway = gateway().await;
+    let mut browser = Browser::of(&gateway).await;
+    browser.send("PRIX /echo HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    browser.hear().await.is_refused(405, -662);
+}
+
+#[tokio::test]
 async fn a_host_that_can_be_read_in_two_ways_is_refused() {
     let gateway = gateway().await;
     for lines in [

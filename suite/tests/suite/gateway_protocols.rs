@@ -11,7 +11,7 @@ use rustls_pki_types::ServerName;
 use tangelo_gateway::{Compression, Gateway, Limits};
 use tangelo_tls::Certificate;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::{
@@ -196,6 +196,109 @@ async fn an_http_2_connection_without_requests_is_closed_after_its_time() {
             .await
             .is_err()
     );
+}
+
+/// A client of HTTP/2 that has asked so often for a long answer, and takes a byte of each.
+async fn takes_a_byte_of(gateway: &Gateway, requests: u32) -> TcpStream {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let [_, a, b, c] = (payload.len() as u32).to_be_bytes();
+        let head = [a, b, c, kind, flags];
+        [&head[..], &stream.to_be_bytes(), payload].concat()
+    };
+    let mut stream = crate::client::connect(gateway.address()).await;
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // INITIAL_WINDOW_SIZE is 1.
+    bytes.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 1]));
+    let path = b"/answer?length=500000";
+    // GET, http, the path, the host.
+    let fields = [
+        &[0x82, 0x86, 0x04, path.len() as u8][..],
+        path,
+        &[0x01, 1, b'a'],
+    ];
+    for request in 0..requests {
+        bytes.extend(frame(1, 5, 2 * request + 1, &fields.concat()));
+    }
+    stream.write_all(&bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn who_reads_nothing_of_an_answer_is_closed_however_often_it_says_ping() {
+    let limits = Limits {
+        idle: 4 * SHORT,
+        ..Limits::default()
+    };
+    let gateway = start(builder(&Site::default()).limits(limits)).await;
+    let mut stream = takes_a_byte_of(&gateway, 3).await;
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let pinging = async {
+        let mut read = vec![0; 4096];
+        // Each answer to a PING is read, and the next one follows.
+        while stream.write_all(&ping).await.is_ok() {
+            match stream.read(&mut read).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    };
+    soon("it is closed", pinging).await;
+}
+
+#[tokio::test]
+async fn answers_beyond_the_memory_for_compressing_are_sent_as_they_are() {
+    let compression = Compression {
+        memory: 4 << 20,
+        ..Compression::default()
+    };
+    let gateway = start(builder(&Site::default()).compression(compression)).await;
+    let line = "accept-encoding: br\r\n";
+    let mut browser = Browser::of(&gateway).await;
+    for _ in 0..5 {
+        let said = browser.get_with("/answer?length=200000", line).await;
+        assert_eq!(said.header("content-encoding"), Some("br"));
+        let mut text = String::new();
+        let mut decoder = brotli::Decompressor::new(&said.body[..], 4096);
+        decoder.read_to_string(&mut text).unwrap();
+        assert!(text.contains(&"x".repeat(200_000)));
+    }
+    let none = Compression {
+        memory: 1 << 20,
+        ..compression
+    };
+    let gateway = start(builder(&Site::default()).compression(none)).await;
+    let mut browser = Browser::of(&gateway).await;
+    let said = browser.get_with("/answer?length=200000", line).await;
+    assert_eq!(
+        (said.header("content-encoding"), said.header("vary")),
+        (None, Some("accept-encoding"))
+    );
+    // What is short is compressed at once.
+    let said = browser.get_with("/answer?length=20000", line).await;
+    assert_eq!(said.header("content-encoding"), Some("br"));
+}
+
+#[tokio::test]
+async fn headers_of_http_2_are_counted_and_cookies_are_one() {
+    let limits = Limits {
+        headers: 10,
+        ..Limits::default()
+    };
+    let gateway = start(builder(&Site::default()).limits(limits)).await;
+    let mut sender = http_2(crate::client::connect(gateway.address()).await).await;
+    let with = |count: usize, name: &str| {
+        let mut request = get("http://localhost/echo");
+        for _ in 0..count {
+            let name = http::HeaderName::try_from(name).unwrap();
+            let value = http::HeaderValue::from_static("a=b");
+            request.headers_mut().append(name, value);
+        }
+        request
+    };
+    for (count, name, status) in [(10, "x-a", 200), (11, "x-a", 431), (50, "cookie", 200)] {
+        let said = soon("an answer", sender.send_request(with(count, name))).await;
+        assert_eq!(said.unwrap().status(), status, "{count} {name}");
+    }
 }
 
 #[tokio::test]

@@ -372,6 +372,34 @@ async fn every_request_has_its_line_and_secrets_are_masked_in_it() {
 }
 
 #[tokio::test]
+async fn what_is_masked_in_a_path_is_masked_whatever_is_wrong_with_the_request() {
+    let lines = Lines::default();
+    let gateway = builder(&Site::default())
+        .access_log(Some(Arc::new(lines.clone())))
+        .mask_fields(["text"]);
+    let gateway = start(gateway).await;
+    for head in [
+        "DELETE /echo/hunter2 HTTP/1.1\r\nhost: a\r\n",
+        "OPTIONS /echo/hunter2 HTTP/1.1\r\nhost: a\r\n",
+        "GET /echo/hunter2%00 HTTP/1.1\r\nhost: a\r\n",
+        "GET /echo/hunter2/more HTTP/1.1\r\nhost: a\r\n",
+        "GET /echo/hunter2 HTTP/1.1\r\n",
+        "GET /echo?inner.text=hunter2 HTTP/1.1\r\nhost: a\r\n",
+    ] {
+        let mut browser = Browser::of(&gateway).await;
+        browser.send(format!("{head}\r\n")).await;
+        browser.hear().await;
+    }
+    let lines = lines.0.lock().clone();
+    assert_eq!(lines.len(), 6);
+    assert!(
+        !lines.iter().any(|line| line.contains("hunter2")),
+        "{lines:?}"
+    );
+    assert!(lines[0].contains("/echo/***,"), "{lines:?}");
+}
+
+#[tokio::test]
 async fn health_and_readiness_are_told_where_they_are_asked_for() {
     let gateway = start(builder(&Site::default()).health("/live", "/ready")).await;
     let mut browser = Browser::of(&gateway).await;
@@ -418,6 +446,50 @@ async fn who_stops_answers_what_has_come_and_closes_what_is_idle() {
     assert_eq!((left, gateway.connections()), (0, 0));
     let refused = tokio::net::TcpStream::connect(gateway.address()).await;
     assert!(refused.is_err());
+}
+
+/// Asks again and again, until it is told that the connection ends.
+async fn asks_on(mut browser: Browser) -> usize {
+    for count in 0.. {
+        let said = browser.get("/echo").await;
+        assert_eq!(said.status, 200);
+        if said.header("connection") == Some("close") {
+            browser.is_closed().await;
+            return count;
+        }
+    }
+    0
+}
+
+#[tokio::test]
+async fn who_goes_on_asking_while_a_gateway_stops_is_answered_and_told_that_it_ends() {
+    let site = Site::default();
+    let gateway: Gateway = start(builder(&site)).await;
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        all.push(asks_on(Browser::of(&gateway).await));
+    }
+    let (mut busy, mut half) = (Browser::of(&gateway).await, Browser::of(&gateway).await);
+    let silent = Browser::of(&gateway).await;
+    busy.send("GET /hold HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    half.send("GET /echo HT").await;
+    until("it runs", || site.held.load(Ordering::SeqCst) == 1).await;
+    let asked = async {
+        let mut silent = silent;
+        gateway.stop();
+        // It has been let in, and says so only now.
+        silent.send("GET /echo HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        half.send("TP/1.1\r\nhost: a\r\n\r\n").await;
+        site.go_on.add_permits(1);
+        for browser in [&mut silent, &mut half, &mut busy] {
+            let said = browser.hear().await;
+            let is_closed = said.header("connection") == Some("close");
+            assert_eq!((said.status, is_closed), (200, true));
+            browser.is_closed().await;
+        }
+    };
+    tokio::join!(futures_util::future::join_all(all), asked);
+    until("all are gone", || gateway.connections() == 0).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tangelo_gateway::session::{MemoryLimits, MemorySessions, SessionCookie};
+use tangelo_gateway::session::{
+    Looked, MemoryLimits, MemorySessions, Session, SessionCookie, SessionStore,
+};
 
 use crate::gateway_world::{Browser, Said, Site, builder, gateway, start};
 
@@ -100,6 +102,36 @@ async fn a_login_without_a_session_before_begins_one() {
     let secret = secret.cookie().unwrap().to_owned();
     let said = with(&mut browser, &secret, "/echo3").await;
     assert_eq!(said.json()["userId"], "ming");
+}
+
+/// What the session of this secret holds.
+async fn held(store: &MemorySessions, secret: &str) -> Session {
+    match store.find(secret).await.unwrap() {
+        Looked::Found(session) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_login_keeps_what_was_there_without_one_and_nothing_of_another_login() {
+    let store = Arc::new(MemorySessions::new(MemoryLimits::default()));
+    let gateway = start(builder(&Site::default()).sessions(store.clone())).await;
+    let mut browser = Browser::of(&gateway).await;
+    let first = browser.get("/echo1").await.cookie().unwrap().to_owned();
+    let put = |name: &str| [(name.to_owned(), "1".to_owned())].into();
+    assert!(store.merge(&first, put("cart")).await.unwrap());
+    let said = with(&mut browser, &first, "/login?name=ming&flag=1").await;
+    let mings = said.cookie().unwrap().to_owned();
+    assert!(held(&store, &mings).await.values.contains_key("cart"));
+    assert!(store.merge(&mings, put("admin")).await.unwrap());
+    let before = held(&store, &mings).await;
+    let said = with(&mut browser, &mings, "/login?name=hong&flag=1").await;
+    let after = held(&store, said.cookie().unwrap()).await;
+    let names: Vec<_> = after.values.keys().map(String::as_str).collect();
+    assert_eq!(names, ["loginFlag", "userId"]);
+    assert_eq!(after.values["userId"], "hong");
+    assert_ne!(after.id, before.id);
+    assert_eq!(store.find(&mings).await, Ok(Looked::Exchanged));
 }
 
 #[tokio::test]

@@ -111,6 +111,30 @@ async fn a_service_is_told_which_files_have_come_and_they_go_with_the_answer() {
 }
 
 #[tokio::test]
+async fn a_file_whose_name_is_not_utf_8_is_a_file() {
+    let (site, folder) = (Site::default(), Folder::new());
+    let (_gateway, mut browser) = with(&site, Some(&folder), UploadLimits::default()).await;
+    for name in [&b"\xff\xfe.png\""[..], b"a\r\nx: y.png\""] {
+        let head = b"--XX\r\ncontent-disposition: form-data; name=\"f\"; filename=\"";
+        let body = [&head[..], name, b"\r\n\r\nhello\r\n--XX--\r\n"].concat();
+        let said = browser.post("/upload", KIND, body).await;
+        assert_eq!(said.status, 200, "{said:?}");
+        assert_eq!(said.json()["contents"], json!(["hello"]));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_is_told_so_however_much_is_still_sent() {
+    let (site, folder) = (Site::default(), Folder::new());
+    let gateway = with(&site, Some(&folder), UploadLimits::default()).await.0;
+    let mut browser = Browser::of(&gateway).await;
+    let big = body(&[("f", Some("a.txt"), &"x".repeat(6_000_000))]);
+    // It reads when it has sent all.
+    let said = browser.post("/upload", KIND, big).await;
+    said.is_refused(413, -663);
+}
+
+#[tokio::test]
 async fn files_stay_where_a_url_says_so_and_its_service_took_them() {
     let folder = Folder::new();
     let (_gateway, mut browser) =

@@ -86,11 +86,11 @@ impl Plugin for Redirect {
             return Step::Next;
         };
         let Some(to) = self.checked(&to, exchange.host()) else {
-            let (plugin, url) = (self.by.name(), &exchange.url().path);
-            warn!(
-                plugin,
-                url, "an answer leads to where it may not; `hosts` says where it may"
-            );
+            if let Some(left_out) = exchange.line() {
+                let (plugin, url) = (self.by.name(), &exchange.url().path);
+                let words = "an answer leads to where it may not; `hosts` says where it may";
+                warn!(plugin, url, left_out, "{words}");
+            }
             let words = "the answer leads to where it may not";
             let refusal = Refusal::new(tangelo_rpc::Code::EXEC_EXCEPTION.0, words);
             return Step::Refuse(refusal.status(StatusCode::INTERNAL_SERVER_ERROR));

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -16,12 +16,13 @@ use http::{HeaderValue, StatusCode};
 use minijinja::{AutoEscape, Environment, ErrorKind, TemplateSource, value::Serde};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{Plugin, Refusal, Step, params::Params};
 use crate::{
     Exchange, Output,
-    serve::{Place, is_hidden, look, off_thread},
+    serve::{Place, cut, is_hidden, look, off_thread},
 };
 
 /// Its name in routes.
@@ -38,6 +39,8 @@ pub(crate) const ATTRIBUTE: &str = "template";
 pub(super) struct Template {
     field: String,
     folders: Mutex<HashMap<PathBuf, Arc<Folder>>>,
+    /// Turns, of templates that are rendered at once.
+    turns: Arc<Semaphore>,
 }
 
 /// The templates of a folder, compiled.
@@ -55,6 +58,16 @@ const FOLDERS: usize = 64;
 /// Bytes of the longest template.
 const LONGEST: u64 = 4 << 20;
 
+/// Steps that a template may take: a page of 10,000 rows takes some 200,000. It is less than a second's work, so that one
+/// that would not end does.
+const STEPS: u64 = 5_000_000;
+
+/// Bytes of the longest page.
+const LONGEST_PAGE: usize = 16 << 20;
+
+/// Templates that are rendered at once; others wait for their turn, within the time of their request.
+const AT_ONCE: usize = 16;
+
 impl Template {
     pub(super) fn new(params: &str) -> Result<Self, String> {
         let mut params = Params::read(params)?;
@@ -63,6 +76,7 @@ impl Template {
         Ok(Self {
             field,
             folders: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }
 
@@ -96,7 +110,7 @@ impl Template {
         if folders.len() >= FOLDERS {
             folders.clear();
         }
-        let folder = Arc::new(Folder::new(path));
+        let folder = Arc::new(Folder::new(path, STEPS));
         folders.insert(path.to_owned(), Arc::clone(&folder));
         folder
     }
@@ -115,11 +129,13 @@ impl Plugin for Template {
         };
         let url = &exchange.url().path;
         let Some(folder) = exchange.template_dir().map(|path| self.folder(path)) else {
-            warn!(
-                url,
-                template = name,
-                "no dir for this path has a templateDir"
-            );
+            if let Some(left_out) = exchange.line() {
+                let template = cut(&name);
+                warn!(
+                    url,
+                    template, left_out, "no dir for this path has a templateDir"
+                );
+            }
             return failed();
         };
         let Ok(fields) = output.fields() else {
@@ -132,26 +148,38 @@ impl Plugin for Template {
         });
         let kind = kind_of(&name);
         Step::wait(async move {
+            let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
+                return failed();
+            };
             let rendering = off_thread({
                 let name = name.clone();
-                move || Ok(folder.render(&name, &context))
+                move || {
+                    // Until it ends, whether somebody waits for it or not.
+                    let _turn = turn;
+                    Ok(folder.render(&name, &context))
+                }
             });
             match rendering.await {
                 Ok(Ok(page)) => {
                     output.set_body(kind, page);
                     Step::Next
                 }
-                Ok(Err(error)) => {
-                    warn!(url, template = name, %error, "a template cannot be rendered");
-                    failed()
-                }
-                Err(error) => {
-                    warn!(url, template = name, %error, "a template cannot be rendered");
-                    failed()
-                }
+                Ok(Err(error)) => broken(exchange, &name, &error),
+                Err(error) => broken(exchange, &name, &error),
             }
         })
     }
+}
+
+fn broken(exchange: &Exchange, name: &str, error: &dyn fmt::Display) -> Step<'static> {
+    if let Some(left_out) = exchange.line() {
+        let (url, template, error) = (&exchange.url().path, cut(name), cut(error));
+        warn!(
+            url,
+            template, error, left_out, "a template cannot be rendered"
+        );
+    }
+    failed()
 }
 
 fn failed() -> Step<'static> {
@@ -160,8 +188,9 @@ fn failed() -> Step<'static> {
 }
 
 impl Folder {
-    fn new(path: &Path) -> Self {
+    fn new(path: &Path, steps: u64) -> Self {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(steps));
         let loads = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&loads);
         let path = path.to_owned();
@@ -182,18 +211,39 @@ impl Folder {
     }
 
     /// Blocks: it looks whether files have changed.
-    fn render(&self, name: &str, context: &Value) -> Result<String, minijinja::Error> {
+    fn render(&self, name: &str, context: &Value) -> Result<Vec<u8>, minijinja::Error> {
         let context = minijinja::Value::from(Serde(context));
-        self.environment.get_template(name)?.render(context)
+        let template = self.environment.get_template(name)?;
+        let mut page = Page(Vec::new());
+        template.render_captured_to(context, &mut page)?;
+        Ok(page.0)
+    }
+}
+
+/// What a template has made so far.
+struct Page(Vec<u8>);
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST_PAGE {
+            let words = format!("the page has more than {LONGEST_PAGE} bytes");
+            return Err(io::Error::other(words));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 type State = (Option<SystemTime>, u64);
 
 fn load(folder: &Path, name: &str) -> Result<Option<TemplateSource>, minijinja::Error> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: io::Error| {
         let error = minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string());
-        error.with_source(std::io::Error::other("the template cannot be read"))
+        error.with_source(io::Error::other("the template cannot be read"))
     };
     let is_plain = !name.contains('\\')
         && !is_hidden(name)
@@ -258,5 +308,28 @@ mod tests {
         ] {
             assert_eq!(kind_of(name), kind, "{name}");
         }
+    }
+
+    #[test]
+    fn a_template_that_would_not_end_does_and_one_of_many_rows_is_rendered() {
+        let path = std::env::temp_dir().join(format!("tangelo-template-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let endless =
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+        std::fs::write(path.join("endless.html"), endless).unwrap();
+        let rows =
+            "{% for a in range(10000) %}<tr><td>{{ a }}</td><td>{{ a + 1 }}</td></tr>{% endfor %}";
+        std::fs::write(path.join("rows.html"), rows).unwrap();
+        let folder = Folder::new(&path, STEPS / 10);
+        let error = folder.render("endless.html", &Value::Null).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfFuel);
+        let page = folder.render("rows.html", &Value::Null).unwrap();
+        assert!(String::from_utf8(page).unwrap().contains("<td>10000</td>"));
+        let long = "{% for a in range(2000) %}{{ res }}{% endfor %}";
+        std::fs::write(path.join("long.html"), long).unwrap();
+        let context = json!({ "res": "x".repeat(LONGEST_PAGE / 1000) });
+        let error = folder.render("long.html", &context).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WriteFailure);
+        std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -174,16 +174,6 @@ impl Url {
         }
     }
 
-    /// Names of the variables in its path.
-    pub(crate) fn variables(&self) -> Vec<&str> {
-        if let Some(template) = self.template() {
-            return template.variables().iter().map(|it| &*it.name).collect();
-        }
-        let segments = self.path.split('/');
-        let names = segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-        names.collect()
-    }
-
     /// Takes from its group what it does not say itself.
     pub(super) fn join(&mut self, prefix: &str, common: &Self) {
         if self.given.has(Attribute::Path) {

@@ -7,22 +7,26 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use tangelo_runtime::accept;
 use tangelo_tls::Certificate;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tracing::{debug, debug_span, warn};
 
 use super::{
-    connection::{self, Peer},
+    connection::{self, Peer, QUIET},
     shared::Shared,
 };
 
 /// How HTTP/2 begins; no request of HTTP/1 does.
-const HTTP_2: &[u8] = b"PRI";
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Most connections that are still let in when the gateway stops: those that wait for it at that moment.
+const WAITING: usize = 1024;
 
 /// What somebody who comes in has to do with.
 pub(super) struct Door {
@@ -35,6 +39,15 @@ pub(super) async fn run(listener: TcpListener, door: Door) {
     let door = Arc::new(door);
     let stop = door.shared.tasks.stop().clone();
     accept(&listener, &stop, |stream, peer| open(&door, stream, peer)).await;
+    // Those who have been let in by the system already are heard.
+    for _ in 0..WAITING {
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else {
+            return;
+        };
+        // As for all others.
+        let _ = stream.set_nodelay(true);
+        open(&door, stream, peer);
+    }
 }
 
 fn open(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
@@ -73,7 +86,7 @@ impl Door {
         let Some(certificate) = &self.certificate else {
             return self.sniff(stream, peer).await;
         };
-        let stop = self.shared.tasks.stop().draining();
+        let stop = drained(&self.shared);
         let handshake = async {
             let acceptor = certificate.acceptor().await;
             let acceptor = acceptor.ok_or_else(|| io::Error::other("there is no certificate"))?;
@@ -92,12 +105,11 @@ impl Door {
     async fn sniff(&self, mut stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         let mut first = BytesMut::new();
         let limits = &self.shared.limits;
-        let stop = self.shared.tasks.stop().draining();
+        let stop = drained(&self.shared);
         let hear = async {
             timeout(limits.idle, stream.read_buf(&mut first)).await??;
             let rest = async {
-                while HTTP_2.starts_with(&first) && first.len() < HTTP_2.len() && !first.is_empty()
-                {
+                while is_http_2(&first) && first.len() < HTTP_2.len() && !first.is_empty() {
                     if stream.read_buf(&mut first).await? == 0 {
                         return Err(io::ErrorKind::UnexpectedEof.into());
                     }
@@ -113,7 +125,7 @@ impl Door {
         if first.is_empty() {
             return Ok(());
         }
-        let is_http_2 = first.starts_with(HTTP_2);
+        let is_http_2 = is_http_2(&first);
         let peer = self.peer(peer, false);
         connection::serve(peer, stream, first.freeze(), is_http_2).await
     }
@@ -125,6 +137,18 @@ impl Door {
             safe,
         })
     }
+}
+
+/// Whether this may be the beginning of HTTP/2.
+fn is_http_2(first: &[u8]) -> bool {
+    let mut pairs = first.iter().zip(HTTP_2);
+    pairs.all(|(byte, known)| byte == known)
+}
+
+/// Who has not begun to speak when a gateway stops has this much time to; what has come already is read.
+async fn drained(shared: &Shared) {
+    shared.tasks.stop().draining().await;
+    sleep(QUIET).await;
 }
 
 /// What a connection is made of.

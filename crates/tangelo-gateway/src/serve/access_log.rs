@@ -1,12 +1,9 @@
 //! One line for every request.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
 
 use http::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
 use tracing::info;
-
-use crate::route::Url;
 
 /// Is told of every request that was answered, on the task of its connection: it must not block.
 ///
@@ -86,57 +83,8 @@ impl fmt::Display for AccessLine<'_> {
     }
 }
 
-/// Names of parameters whose values nobody may read in a log.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Masks(pub(super) BTreeSet<String>);
-
 /// Most bytes of a path or a query in a line.
 const LONGEST: usize = 2048;
-
-impl Masks {
-    pub(super) fn masks(&self, name: &str) -> bool {
-        self.0.contains(name)
-    }
-
-    /// A path; the route's, as it is written, if one of its variables is masked.
-    pub(super) fn path<'a>(&self, path: &'a str, url: Option<&Url>) -> Cow<'a, str> {
-        let is_masked = |url: &&Url| {
-            let variables = url.variables();
-            variables.into_iter().any(|name| self.masks(name))
-        };
-        match url.filter(is_masked) {
-            Some(url) => Cow::Owned(shown(&url.path).into_owned()),
-            None => shown(path),
-        }
-    }
-
-    /// A query with the values of these names replaced by `***`, however the names are encoded. What is long is cut.
-    pub(super) fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
-        let name_of = |pair: &str| {
-            let name = pair.split('=').next().unwrap_or_default();
-            let name = name.replace('+', " ");
-            percent_decode_str(&name).decode_utf8_lossy().into_owned()
-        };
-        let is_masked = |pair: &str| !self.0.is_empty() && self.masks(&name_of(pair));
-        if !query.split(['&', ';']).any(is_masked) {
-            return shown(query);
-        }
-        let mut text = String::with_capacity(query.len());
-        for (at, pair) in query.split(['&', ';']).enumerate() {
-            if at > 0 {
-                text.push('&');
-            }
-            match pair.split_once('=') {
-                Some((name, _)) if is_masked(pair) => {
-                    text.push_str(name);
-                    text.push_str("=***");
-                }
-                _ => text.push_str(pair),
-            }
-        }
-        Cow::Owned(shown(&text).into_owned())
-    }
-}
 
 /// A raw path or query on one line: it is ASCII as a rule, and may begin no part of the line that is not its own.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
@@ -161,25 +109,6 @@ pub(super) fn shown(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_values_of_these_names_are_masked_however_the_names_are_encoded() {
-        let masks = Masks(BTreeSet::from([
-            "password".to_owned(),
-            "pass word".to_owned(),
-        ]));
-        for (query, line) in [
-            ("userName=a&password=b", "userName=a&password=***"),
-            ("password=b&password=c", "password=***&password=***"),
-            ("pass%77ord=b", "pass%77ord=***"),
-            ("pass+word=b;x=1", "pass+word=***&x=1"),
-            ("password", "password"),
-            ("a=password", "a=password"),
-            ("", ""),
-        ] {
-            assert_eq!(masks.query(query), line);
-        }
-    }
 
     #[test]
     fn a_line_has_nothing_in_it_that_a_client_could_begin_another_with() {

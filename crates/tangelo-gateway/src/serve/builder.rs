@@ -10,10 +10,10 @@ use tangelo_tls::{BadCertificate, Certificate};
 
 use super::{
     AccessLog, Compression, Limits, LoadErrors, TracingLog,
-    access_log::Masks,
     gateway::{Bound, Loaded},
     health::Health,
     load::Loader,
+    masks::Masks,
     proxies::Proxies,
 };
 use crate::{
@@ -246,7 +246,9 @@ impl GatewayBuilder {
     /// Parameters whose values do not stand in the access log. Default: none.
     #[must_use]
     pub fn mask_fields(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.masks.0.extend(names.into_iter().map(Into::into));
+        for name in names {
+            self.masks.add(&name.into());
+        }
         self
     }
 
@@ -355,6 +357,8 @@ impl GatewayBuilder {
             auto: std::mem::take(&mut self.auto),
             annotated: std::mem::take(&mut self.annotated),
             api: self.api.take(),
+            masks: std::mem::take(&mut self.masks),
+            lines: Arc::default(),
         }
     }
 

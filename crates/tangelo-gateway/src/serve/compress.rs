@@ -1,18 +1,15 @@
 //! Responses take fewer bytes.
 
-use std::{
-    convert::Infallible,
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Frame, SizeHint};
-use tower_http::compression::{Compression as Layer, predicate::Predicate};
-use tower_service::Service;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use super::{
+    content::{Held, Room},
+    encoder::{self, Compressed},
+    files::{Coding, best_coding},
+};
 use crate::Body;
 
 /// Which responses are compressed, for clients that say they understand it: with zstd, br or gzip.
@@ -22,6 +19,10 @@ pub struct Compression {
     pub enabled: bool,
     /// Bytes of the smallest body that is. Default: 1,024.
     pub at_least: usize,
+    /// Bytes of memory for responses that are compressed as their clients read them, all together: those that are longer than 64
+    /// KiB, or whose length is not known. Each takes a megabyte or two (gzip: half of one); what comes when it is used up is
+    /// sent as it is. Default: 256 MiB.
+    pub memory: usize,
 }
 
 impl Default for Compression {
@@ -29,37 +30,56 @@ impl Default for Compression {
         Self {
             enabled: true,
             at_least: 1024,
+            memory: 256 << 20,
         }
     }
 }
 
+/// Bytes of a body that is compressed at once, before it is sent: nothing is kept for a client that does not read.
+const AT_ONCE: usize = 64 << 10;
+
 impl Compression {
     /// The response as its client takes it best. One that is left as it is costs nothing.
-    pub(super) async fn apply(
+    pub(super) fn apply(
         self,
+        room: &Arc<Room>,
         accept: Option<&HeaderValue>,
         mut response: Response<Body>,
     ) -> Response<Body> {
         if !self.enabled || !self.fits(&response) {
             return response;
         }
-        // What another client gets from the same path may have other bytes.
-        let vary = HeaderValue::from_static("accept-encoding");
-        response.headers_mut().append(header::VARY, vary);
-        let Some(accept) = accept else {
+        varies(response.headers_mut());
+        let Some(coding) = accept.and_then(best_coding) else {
             return response;
         };
-        let mut request = Request::new(());
-        request
-            .headers_mut()
-            .insert(header::ACCEPT_ENCODING, accept.clone());
-        let mut layer = Layer::new(Ready(Some(response))).compress_when(Always);
-        let Ok(compressed) = layer.call(request).await;
-        let is_compressed = compressed.headers().contains_key(header::CONTENT_ENCODING);
-        let mut response = compressed.map(|body| Body::stream(Compressed(Box::pin(body))));
-        // It has said so above.
-        drop_doubles(response.headers_mut(), is_compressed);
-        response
+        let (mut head, body) = response.into_parts();
+        let body = match body.bytes() {
+            Some(whole) if whole.len() <= AT_ONCE => at_once(coding, whole).ok_or(body),
+            _ => self.as_it_is_read(room, coding, body),
+        };
+        let body = match body {
+            Ok(compressed) => {
+                let name = HeaderValue::from_static(coding.name());
+                head.headers.insert(header::CONTENT_ENCODING, name);
+                head.headers.remove(header::CONTENT_LENGTH);
+                // Its parts are not those of what is sent.
+                head.headers.remove(header::ACCEPT_RANGES);
+                weaken(&mut head.headers);
+                compressed
+            }
+            Err(plain) => plain,
+        };
+        Response::from_parts(head, body)
+    }
+
+    /// Bit by bit, if there is memory left for it.
+    fn as_it_is_read(self, room: &Arc<Room>, coding: Coding, body: Body) -> Result<Body, Body> {
+        let mut held = Held::none(room);
+        if !held.take(encoder::memory(coding), self.memory) {
+            return Err(body);
+        }
+        Ok(Body::stream(Compressed::new(coding, body, held)))
     }
 
     fn fits(self, response: &Response<Body>) -> bool {
@@ -78,6 +98,13 @@ impl Compression {
     }
 }
 
+/// Compressed, if it is shorter then.
+fn at_once(coding: Coding, whole: &Bytes) -> Option<Body> {
+    let compressed = encoder::whole(coding, whole).ok();
+    let compressed = compressed.filter(|compressed| compressed.len() < whole.len());
+    compressed.map(Body::from)
+}
+
 /// Whether it is something that becomes shorter.
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
@@ -94,17 +121,11 @@ fn is_text(headers: &HeaderMap) -> bool {
         )
 }
 
-fn drop_doubles(headers: &mut HeaderMap, is_compressed: bool) {
+/// What another client gets from the same path may have other bytes.
+fn varies(headers: &mut HeaderMap) {
     let vary = HeaderValue::from_static("accept-encoding");
-    let others: Vec<_> = headers.get_all(header::VARY).iter().cloned().collect();
-    headers.remove(header::VARY);
-    for other in others.iter().filter(|other| **other != vary) {
-        headers.append(header::VARY, other.clone());
-    }
-    headers.append(header::VARY, vary);
-    if is_compressed {
-        weaken(headers);
-        headers.remove(header::CONTENT_LENGTH);
+    if !headers.get_all(header::VARY).iter().any(|it| *it == vary) {
+        headers.append(header::VARY, vary);
     }
 }
 
@@ -115,61 +136,5 @@ fn weaken(headers: &mut HeaderMap) {
     let weak = weak.map(|tag| HeaderValue::try_from([b"W/", tag].concat()));
     if let Some(Ok(weak)) = weak {
         headers.insert(header::ETAG, weak);
-    }
-}
-
-/// A response that is there.
-#[derive(Clone)]
-struct Always;
-
-impl Predicate for Always {
-    fn should_compress<B: http_body::Body>(&self, _: &Response<B>) -> bool {
-        true
-    }
-}
-
-/// Answers with the response that it has.
-struct Ready(Option<Response<Body>>);
-
-impl Service<Request<()>> for Ready {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        std::future::ready(Ok(self.0.take().unwrap_or_default()))
-    }
-}
-
-/// A compressed body, with errors as ours has them.
-struct Compressed<B>(Pin<Box<B>>);
-
-impl<B> http_body::Body for Compressed<B>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: ToString,
-{
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = self.0.as_mut().poll_frame(context);
-        frame.map_err(|error| io::Error::other(error.to_string()))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    /// One that is left as it is has its length.
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
     }
 }

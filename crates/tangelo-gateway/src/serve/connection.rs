@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{
     body::Incoming,
     rt::Executor,
@@ -34,11 +34,18 @@ use super::{
     shared::Shared,
     watched::{Activity, Sent, Watched},
 };
+use crate::Body;
 
-/// How a connection that was closed for what it said is heard out, so that its client can read why.
+/// How long is waited for more of a client whose connection was closed for what it said: it is heard out, so that it
+/// can read why.
 const LINGER: Duration = Duration::from_secs(1);
-/// At the most so many bytes of it.
-const LINGER_BYTES: usize = 1 << 20;
+/// At the most for so long, and so many bytes of it: longer than a body that is just too long.
+const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// For how long nothing may come of a client before its connection is closed, where the gateway stops: what it has
+/// sent meanwhile is answered, and told that no more will be.
+pub(super) const QUIET: Duration = Duration::from_millis(200);
 
 /// hyper wants no less.
 const SMALLEST_BUFFER: usize = 8 << 10;
@@ -67,7 +74,7 @@ pub(super) async fn serve<S: Stream>(
     is_http_2: bool,
 ) -> io::Result<()> {
     let activity = Activity::new();
-    let stream = Watched::new(read_already, stream, &activity);
+    let stream = Watched::new(read_already, stream, is_http_2, &activity);
     let io = TokioIo::new(stream);
     if is_http_2 {
         serve_2(peer, io, activity).await;
@@ -100,7 +107,8 @@ async fn serve_1<S: Stream>(
     let end = poll_fn(|context| {
         if !is_draining && draining.as_mut().poll(context).is_ready() {
             is_draining = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            // hyper would close it now, whatever has come. So `answer` says that it is closed, or silence closes it.
+            activity.drains();
         }
         if connection.poll_without_shutdown(context).is_ready() {
             return Poll::Ready(End::Done);
@@ -109,17 +117,18 @@ async fn serve_1<S: Stream>(
     });
     let is_late = matches!(end.await, End::Late);
     let is_in_headers = activity.is_in_headers();
+    let is_quiet = is_late && activity.is_quiet();
     let mut stream = connection.into_parts().io.into_inner();
     let farewell = async {
         if is_late && is_in_headers {
             stream.write_all(LATE.as_bytes()).await?;
-        } else if is_late {
+        } else if is_late && !is_quiet {
             return Ok(());
         }
         stream.shutdown().await?;
         hear_out(&mut stream).await
     };
-    timeout(LINGER, farewell).await.unwrap_or(Ok(()))
+    timeout(LINGER_TIME, farewell).await.unwrap_or(Ok(()))
 }
 
 /// What a client is told whose headers do not end.
@@ -133,9 +142,9 @@ async fn hear_out<S: Stream>(stream: &mut Watched<S>) -> io::Result<()> {
     let mut buffer = vec![0; 4 << 10];
     let mut heard = 0;
     while heard < LINGER_BYTES {
-        match stream.read(&mut buffer).await? {
-            0 => break,
-            more => heard += more,
+        match timeout(LINGER, stream.read(&mut buffer)).await {
+            Err(_) | Ok(Ok(0)) => break,
+            Ok(more) => heard += more?,
         }
     }
     Ok(())
@@ -179,8 +188,39 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Sent>, Infallible> {
     let in_flight = activity.request();
-    let response = road::answer(&peer, request).await;
+    let version = request.version();
+    let mut response = match misread(&peer.shared.limits, &request) {
+        Some(refused) => refused,
+        None => road::answer(&peer, request).await,
+    };
+    // HTTP/2 has a way of its own to say so.
+    if version < Version::HTTP_2 && peer.shared.tasks.stop().is_draining() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     Ok(response.map(|body| in_flight.sent(body)))
+}
+
+/// What hyper lets through: of HTTP/2 more headers than may be, of HTTP/1 bodies whose coding nobody here undoes.
+fn misread(limits: &Limits, request: &Request<Incoming>) -> Option<Response<Body>> {
+    let headers = request.headers();
+    let status = if request.version() == Version::HTTP_2 {
+        // Browsers send each cookie in a header of its own.
+        let cookies = headers.get_all(header::COOKIE).iter().count();
+        let count = headers.len() - cookies.saturating_sub(1);
+        (count > limits.headers).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    } else {
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        (!codings.all(is_chunked)).then_some(StatusCode::NOT_IMPLEMENTED)
+    }?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    if request.version() < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Some(response)
 }
 
 /// Ends a connection on which nothing happens.

@@ -17,6 +17,7 @@ mod uploaded;
 use std::io;
 
 pub(in crate::serve) use self::{
+    codings::{Coding, best_coding},
     download::{NoDownload, Wanted, download},
     fetch::{Fetch, Site},
     upload::{Receiving, Refused, boundary, receive},

@@ -138,16 +138,15 @@ impl Bound {
             statuses: builder.statuses,
             negative: builder.negative,
             log: builder.log,
-            masks: builder.masks,
             compression: builder.compression,
             health: builder.health,
             proxies: builder.proxies,
             sample_rate: builder.sample_rate,
             room: Arc::default(),
             disk: Arc::default(),
+            encoders: Arc::default(),
             open: 0.into(),
             is_ready: AtomicBool::new(true),
-            lines: parking_lot::Mutex::default(),
             tasks: tasks.clone(),
         });
         let span = info_span!("gateway", id = shared.id);

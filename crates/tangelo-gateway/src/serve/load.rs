@@ -21,6 +21,8 @@ use self::attributes::{keeps_files, status, uploads};
 use super::{
     UploadLimits,
     files::{Site, sweep},
+    lines::Lines,
+    masks::{Beginning, Masks},
     problem::Problem,
 };
 use crate::{
@@ -47,6 +49,10 @@ pub(crate) struct State {
     pub(super) plugins: Loaded,
     /// What tells of all this.
     pub(super) published: Option<Published>,
+    /// How the paths of urls begin that have something to mask in them.
+    pub(super) masked: Vec<Beginning>,
+    /// What clients can have written to the log; of the gateway, however often this is exchanged.
+    pub(crate) lines: Arc<Lines>,
 }
 
 /// What is to be done with the requests of a url.
@@ -64,6 +70,8 @@ pub(crate) struct RoutePlan {
     pub(super) keeps_files: bool,
     /// Its message says which files have come.
     pub(crate) tells_files: bool,
+    /// There is something in its path that no log may have.
+    pub(super) has_masks: bool,
 }
 
 impl State {
@@ -115,6 +123,10 @@ pub(super) struct Loader {
     pub(super) annotated: Vec<Group>,
     /// Where is told what is reachable.
     pub(super) api: Option<OpenApi>,
+    /// What the access log hides.
+    pub(super) masks: Masks,
+    /// What clients can have written to the log.
+    pub(super) lines: Arc<Lines>,
 }
 
 impl Loader {
@@ -161,6 +173,8 @@ impl Loader {
         let plans = self.plans(&router, pool, &loaded);
         cookie_path::tell(&self.id, &self.cookie, &plans);
         let sites = router.dirs().iter();
+        let masked = router.urls().iter();
+        let masked = masked.filter_map(|url| self.masks.beginning(url)).collect();
         let api = self.api.as_ref();
         let published =
             api.map(|api| Published::new(api, &self.id, &plans, self.json, &self.cookie.name));
@@ -170,6 +184,8 @@ impl Loader {
             router,
             plugins: loaded,
             published,
+            masked,
+            lines: Arc::clone(&self.lines),
         })
     }
 
@@ -297,6 +313,7 @@ impl Loader {
                 uploads: uploads(url, self.uploads).unwrap_or(self.uploads),
                 keeps_files: keeps_files(url).unwrap_or_default(),
                 tells_files: tells_files(&method.input),
+                has_masks: self.masks.beginning(url).is_some(),
             }))
         };
         router.urls().iter().filter_map(plan).collect()

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::{
     files::{self, NoDownload, Wanted},
+    lines::cut,
     load::RoutePlan,
     problem::{Code, JSON, Problem},
     sessions::Ticket,
@@ -75,7 +76,11 @@ impl Shared {
         };
         let mut rendered = rendered.map_err(|error| {
             if let Some(left_out) = self.line() {
-                warn!(gateway = self.id, url = plan.url.path, %error, left_out, "an answer cannot be rendered");
+                let (url, error) = (&plan.url.path, cut(&error));
+                warn!(
+                    gateway = self.id,
+                    url, error, left_out, "an answer cannot be rendered"
+                );
             }
             Problem::from(&error)
         })?;
@@ -142,8 +147,11 @@ impl Shared {
         let sent = files::download(download, wanted).await;
         let mut response = sent.map_err(|error| {
             if let Some(left_out) = self.line() {
-                let url = &exchange.plan.url.path;
-                warn!(gateway = self.id, url, %error, left_out, "a file cannot be sent");
+                let (url, error) = (&exchange.plan.url.path, cut(&error));
+                warn!(
+                    gateway = self.id,
+                    url, error, left_out, "a file cannot be sent"
+                );
             }
             match error {
                 // What is elsewhere is told apart from what is not there in the log alone.

@@ -21,6 +21,7 @@ use super::{
     files::{self, Fetch, Receiving, Refused, Site, Uploaded},
     health::health,
     host::host,
+    lines::cut,
     load::{FILES, RoutePlan},
     preflight::options,
     problem::Problem,
@@ -41,6 +42,8 @@ struct Seen {
     received: usize,
     /// The call's trace, where there is a log to have it.
     trace: Option<String>,
+    /// It is a file, which its path is no secret of.
+    is_public: bool,
 }
 
 /// Why a request does not reach its service, or what is said has nothing of the service's.
@@ -71,8 +74,9 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     let road = Guarded::new(Box::pin(road(shared, client, head, body, &mut seen)));
     let outcome = road.await.unwrap_or_else(|panicked| {
         if let Some(left_out) = shared.line() {
-            let path = shown(uri.path());
-            error!(gateway = shared.id, %path, %panicked, left_out, "a request failed");
+            let path = shared.path(seen.plan.as_deref(), uri.path());
+            let panicked = cut(panicked);
+            error!(gateway = shared.id, %path, panicked, left_out, "a request failed");
         }
         Err(Problem::internal())
     });
@@ -85,14 +89,19 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
         // It closes streams, not connections.
         response.headers_mut().remove(header::CONNECTION);
     }
-    let response = shared.compression.apply(accept.as_ref(), response).await;
+    let compression = shared.compression;
+    let response = compression.apply(&shared.encoders, accept.as_ref(), response);
     if let Some(log) = &shared.log {
         let plan = seen.plan.as_deref();
+        let path = match seen.is_public {
+            true => shown(uri.path()),
+            false => shared.path(plan, uri.path()),
+        };
         let line = AccessLine {
             client: client.address,
             method: &method,
-            path: shared.masks.path(uri.path(), plan.map(|plan| &*plan.url)),
-            query: shared.masks.query(uri.query().unwrap_or_default()),
+            path,
+            query: shared.loader.masks.query(uri.query().unwrap_or_default()),
             message: plan.map(|plan| (plan.url.service_id, plan.url.msg_id)),
             status: response.status(),
             ret_code: seen.ret_code,
@@ -124,6 +133,7 @@ async fn road(
             &head.headers,
         )
     {
+        seen.is_public = true;
         return Ok(response);
     }
     let found = state
@@ -146,6 +156,7 @@ async fn road(
                 headers: &head.headers,
             };
             let found = send_file(shared, state.sites.get(dir), &file, &fetch).await?;
+            seen.is_public = found.is_some();
             return found.ok_or_else(|| match allow.is_empty() {
                 true => Problem::not_found(),
                 false => Problem::wrong_method(allow),
@@ -274,7 +285,11 @@ async fn take_in(
         Refused::Problem(problem) => problem,
         Refused::Disk(error) => {
             if let Some(left_out) = shared.line() {
-                error!(gateway = shared.id, %error, left_out, "a file cannot be stored");
+                let error = cut(error);
+                error!(
+                    gateway = shared.id,
+                    error, left_out, "a file cannot be stored"
+                );
             }
             Problem::internal().closing()
         }
@@ -304,8 +319,9 @@ async fn send_file(
     let fetched = fetched.map_err(|_| Problem::timeout())?;
     fetched.map_err(|error| {
         if let Some(left_out) = shared.line() {
-            let path = shown(fetch.uri.path());
-            error!(gateway = shared.id, %path, %error, left_out, "a file cannot be read");
+            let path = shared.path(None, fetch.uri.path());
+            let error = cut(error);
+            error!(gateway = shared.id, %path, error, left_out, "a file cannot be read");
         }
         Problem::internal()
     })

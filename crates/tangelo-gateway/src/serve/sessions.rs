@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::{
+    lines::cut,
     problem::{Code, Problem},
     shared::Shared,
 };
@@ -161,7 +162,8 @@ impl Ticket {
         Ok(())
     }
 
-    /// Another secret for the same session: who has known the old one has nothing from it.
+    /// Another secret for the same session: who has known the old one has nothing from it. What somebody has left in it
+    /// who had logged in is not for the next one.
     async fn log_in(
         &mut self,
         shared: &Shared,
@@ -173,6 +175,9 @@ impl Ticket {
         let Looked::Found(mut session) = looked.map_err(|error| not_kept(shared, &error))? else {
             return self.begin(shared, values, deadline).await.map(drop);
         };
+        if session.is_logged_in() {
+            session = Session::new(new_id().map_err(|_| Problem::internal())?);
+        }
         session.values.extend(values);
         let new = new_secret().map_err(|_| Problem::internal())?;
         let exchanged = shared.sessions.exchange(old, &new, session);
@@ -224,6 +229,10 @@ fn not_kept(shared: &Shared, error: &StoreError) -> Problem {
 
 fn tell(shared: &Shared, error: &StoreError) {
     if let Some(left_out) = shared.line() {
-        warn!(gateway = shared.id, %error, left_out, "a session is not kept");
+        let error = cut(error);
+        warn!(
+            gateway = shared.id,
+            error, left_out, "a session is not kept"
+        );
     }
 }

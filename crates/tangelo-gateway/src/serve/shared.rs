@@ -1,6 +1,7 @@
 //! What all connections of a gateway share.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     sync::{
@@ -11,17 +12,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use parking_lot::Mutex;
 use tangelo_rpc::server::{ErrorTexts, Executor};
-use tangelo_runtime::{LogLines, Tasks, guard};
-use tokio::time::Instant;
+use tangelo_runtime::{Tasks, guard};
 
 use super::{
     AccessLog, Compression, Limits,
-    access_log::Masks,
+    access_log::shown,
     content::Room,
     health::Health,
-    load::{Loader, State},
+    load::{Loader, RoutePlan, State},
+    masks,
     proxies::Proxies,
 };
 use crate::session::{SessionCookie, SessionStore};
@@ -39,7 +39,6 @@ pub(super) struct Shared {
     pub(super) statuses: BTreeMap<i32, StatusCode>,
     pub(super) negative: Option<StatusCode>,
     pub(super) log: Option<Arc<dyn AccessLog>>,
-    pub(super) masks: Masks,
     pub(super) compression: Compression,
     pub(super) health: Health,
     pub(super) proxies: Proxies,
@@ -47,27 +46,36 @@ pub(super) struct Shared {
     pub(super) room: Arc<Room>,
     /// Of files that have come.
     pub(super) disk: Arc<Room>,
+    /// Of what compresses.
+    pub(super) encoders: Arc<Room>,
     pub(super) open: AtomicUsize,
     pub(super) is_ready: AtomicBool,
-    pub(super) lines: Mutex<LogLines>,
     pub(super) tasks: Tasks,
 }
-
-/// Lines of the log in a second that clients can bring about.
-const LINES_PER_SECOND: u32 = 10;
 
 impl Shared {
     /// The words for a code that an answer has none for.
     pub(super) fn text(&self, code: i32) -> Option<String> {
         let texts = self.texts.as_deref()?;
-        let text = || texts.text(code).map(std::borrow::Cow::into_owned);
+        let text = || texts.text(code).map(Cow::into_owned);
         guard::catch(text).ok().flatten()
+    }
+
+    /// A path as a log may have it: of a url in which something is masked, as it is written there.
+    pub(super) fn path<'a>(&self, plan: Option<&'a RoutePlan>, path: &'a str) -> Cow<'a, str> {
+        match plan {
+            Some(plan) if plan.has_masks => shown(&plan.url.path),
+            Some(_) => shown(path),
+            None => {
+                let masked = masks::masked(&self.state.load().masked, path);
+                masked.map_or_else(|| shown(path), Cow::Owned)
+            }
+        }
     }
 
     /// Whether a line may be written now that clients can bring about; if so, how many were left out before it.
     pub(super) fn line(&self) -> Option<u32> {
-        let line = self.lines.lock().line(Instant::now(), LINES_PER_SECOND);
-        line.map(Option::unwrap_or_default)
+        self.loader.lines.line()
     }
 }
 

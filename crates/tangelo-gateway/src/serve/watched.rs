@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::limits::Limits;
+use super::{connection::QUIET, frames::Frames, limits::Limits};
 use crate::Body;
 
 /// What happens on a connection, for the clock that ends it.
@@ -33,6 +33,8 @@ pub(super) struct Activity {
     sending: AtomicUsize,
     /// The next request has begun to come.
     has_begun: AtomicBool,
+    /// The gateway stops.
+    drains: AtomicBool,
 }
 
 impl Activity {
@@ -43,6 +45,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
             has_begun: AtomicBool::new(false),
+            drains: AtomicBool::new(false),
         })
     }
 
@@ -67,6 +70,19 @@ impl Activity {
         }
     }
 
+    /// The gateway stops: who is silent from now on for a moment is not waited for.
+    pub(super) fn drains(&self) {
+        self.drains.store(true, Relaxed);
+        if !self.is_in_headers() {
+            self.happens();
+        }
+    }
+
+    /// Whether it is silent, while the gateway stops.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.drains.load(Relaxed) && self.requests.load(Relaxed) == 0
+    }
+
     /// Whether headers have begun to come, and not ended.
     pub(super) fn is_in_headers(&self) -> bool {
         self.requests.load(Relaxed) == 0 && self.has_begun.load(Relaxed)
@@ -82,6 +98,8 @@ impl Activity {
             limits.idle
         } else if has_headers && self.has_begun.load(Relaxed) {
             limits.header_time
+        } else if has_headers && self.drains.load(Relaxed) {
+            QUIET.min(limits.idle)
         } else {
             limits.idle
         };
@@ -152,17 +170,25 @@ impl http_body::Body for Sent {
 pub(super) struct Watched<S> {
     read_already: Bytes,
     stream: S,
+    /// Where HTTP/2 is spoken: what is written.
+    frames: Option<Frames>,
     activity: Arc<Activity>,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(read_already: Bytes, stream: S, activity: &Arc<Activity>) -> Self {
+    pub(super) fn new(
+        read_already: Bytes,
+        stream: S,
+        is_http_2: bool,
+        activity: &Arc<Activity>,
+    ) -> Self {
         if !read_already.is_empty() {
             activity.reads();
         }
         Self {
             read_already,
             stream,
+            frames: is_http_2.then(Frames::default),
             activity: Arc::clone(activity),
         }
     }
@@ -196,7 +222,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(polled)
+        self.wrote(polled, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -205,7 +231,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.wrote(polled)
+        self.wrote(polled, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -222,10 +248,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 impl<S> Watched<S> {
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        // Where headers come, what is written does not give them more time.
-        if matches!(polled, Poll::Ready(Ok(1..))) && !self.activity.is_in_headers() {
-            self.activity.happens();
+    fn wrote(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(written @ 1..)) = polled {
+            let is_answer = match &mut self.frames {
+                Some(frames) => frames.wrote(written, bytes),
+                // Where headers come, what is written does not give them more time.
+                None => !self.activity.is_in_headers(),
+            };
+            if is_answer {
+                self.activity.happens();
+            }
         }
         polled
     }

@@ -15,8 +15,8 @@ use super::{Looked, Session, SessionStore, StoreError, Stored};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// Sessions at once. Where there are as many, a new one takes the place of the one that nobody has asked for the
-    /// longest: of those in which there is nothing, as long as there are some. So whoever comes without a
-    /// cookie again and again logs nobody out. Default: 100,000.
+    /// longest: of those in which there is nothing, as long as there are some, then of those without a login. So whoever
+    /// comes without a cookie again and again logs nobody out. Default: 100,000.
     pub sessions: usize,
     /// Bytes of names and values in one session. Default: 16 KiB.
     pub session_bytes: usize,
@@ -46,10 +46,11 @@ pub struct MemorySessions {
 #[derive(Default)]
 struct State {
     by_secret: HashMap<String, Entry, foldhash::fast::RandomState>,
-    /// Those with nothing in them, and the others: by when they were asked for last. Secrets that were
-    /// exchanged are among the first.
+    /// Those with nothing in them, those without a login, and those with one: by when they were asked for last. Secrets that
+    /// were exchanged are among the first.
     empty: BTreeMap<u64, String>,
-    filled: BTreeMap<u64, String>,
+    anonymous: BTreeMap<u64, String>,
+    logged_in: BTreeMap<u64, String>,
     /// Counts what is asked, so that two times are never the same.
     clock: u64,
 }
@@ -119,19 +120,19 @@ impl State {
     fn take(&mut self, secret: &str, now: Instant) -> Option<Entry> {
         let entry = self.by_secret.remove(secret)?;
         // It is in one of them.
-        drop(self.empty.remove(&entry.asked));
-        drop(self.filled.remove(&entry.asked));
+        for shelf in self.shelves() {
+            drop(shelf.remove(&entry.asked));
+        }
         (now < entry.until).then_some(entry)
     }
 
     fn put(&mut self, secret: String, session: Option<Session>, until: Instant) {
         self.clock += 1;
         let asked = self.clock;
-        let is_filled = session.as_ref().is_some_and(|it| !it.values.is_empty());
-        let shelf = if is_filled {
-            &mut self.filled
-        } else {
-            &mut self.empty
+        let shelf = match &session {
+            Some(session) if session.is_logged_in() => &mut self.logged_in,
+            Some(session) if !session.values.is_empty() => &mut self.anonymous,
+            _ => &mut self.empty,
         };
         shelf.insert(asked, secret.clone());
         let entry = Entry {
@@ -149,22 +150,34 @@ impl State {
             self.forget_old(now);
         }
         while self.by_secret.len() >= limit {
-            let first = self.empty.pop_first().or_else(|| self.filled.pop_first());
+            let first = self.shelves().into_iter().find_map(BTreeMap::pop_first);
             let Some((_, secret)) = first else { return };
             self.by_secret.remove(&secret);
         }
     }
 
     fn forget_old(&mut self, now: Instant) {
-        for shelf in [&mut self.empty, &mut self.filled] {
+        let Self {
+            by_secret,
+            empty,
+            anonymous,
+            logged_in,
+            ..
+        } = self;
+        for shelf in [empty, anonymous, logged_in] {
             let Some(first) = shelf.first_entry() else {
                 continue;
             };
-            let until = self.by_secret.get(first.get()).map(|entry| entry.until);
+            let until = by_secret.get(first.get()).map(|entry| entry.until);
             if until.is_none_or(|until| until <= now) {
-                self.by_secret.remove(&first.remove());
+                by_secret.remove(&first.remove());
             }
         }
+    }
+
+    /// Those that go first are first.
+    fn shelves(&mut self) -> [&mut BTreeMap<u64, String>; 3] {
+        [&mut self.empty, &mut self.anonymous, &mut self.logged_in]
     }
 }
 
@@ -314,6 +327,23 @@ mod tests {
         }
         assert_eq!(store.len(), 3);
         assert!(is_there(&store, "login").await);
+    }
+
+    #[tokio::test]
+    async fn sessions_without_a_login_go_before_those_with_one() {
+        let store = store(3);
+        store.create("login", Session::new("1")).await.unwrap();
+        let flag = values(&[("loginFlag", "1")]);
+        assert!(store.merge("login", flag).await.unwrap());
+        for flood in 0..100 {
+            let session = Session {
+                id: "x".to_owned(),
+                values: values(&[("cart", "1")]),
+            };
+            store.create(&flood.to_string(), session).await.unwrap();
+        }
+        assert_eq!(store.len(), 3);
+        assert!(is_there(&store, "login").await && is_there(&store, "99").await);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use prost::encoding;
 use tangelo_reflect::{
     MethodInfo, message,
-    validate::{BodyError, Validator},
+    validate::{BodyError, Unreadable, Validator},
 };
 use tangelo_runtime::guard::{self, Guarded, Panicked};
 use tokio::time::Instant;
@@ -228,6 +228,9 @@ impl Shared {
         let violation = match validator.check_body(&request.body) {
             Ok(()) => return Ok(()),
             Err(BodyError::Violation(violation)) => violation,
+            Err(BodyError::Decode(error @ Unreadable::TooLarge { .. })) => {
+                return Err(Status::new(Code::DECODE_REQ_ERROR, error.to_string()));
+            }
             Err(BodyError::Decode(error)) => {
                 return Err(Status::from(Code::DECODE_REQ_ERROR).with_cause(error));
             }

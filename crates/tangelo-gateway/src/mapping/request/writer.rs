@@ -66,6 +66,11 @@ impl Writer {
         }
     }
 
+    /// What has been written of it.
+    pub(super) fn so_far(&self, open: &Open) -> &[u8] {
+        self.out.get(open.start..).unwrap_or_default()
+    }
+
     /// Writes the length; makes room for it where it takes more than a byte.
     pub(super) fn close(&mut self, open: &Open) {
         let end = self.out.len();

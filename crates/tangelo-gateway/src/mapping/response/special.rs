@@ -92,7 +92,7 @@ impl Specials {
     ) {
         let said = match special {
             Special::Code => self.code(text),
-            Special::ContentType => header_value(text).map(|value| {
+            Special::ContentType => content_type(text).map(|value| {
                 self.rendered.content_type = Some(value);
             }),
             Special::Header(name) => header_value(text).map(|value| {
@@ -182,6 +182,15 @@ impl Specials {
             });
         }
         self.rendered
+    }
+}
+
+/// No browser knows of letters in it that are not ASCII.
+fn content_type(text: &str) -> Result<HeaderValue, &'static str> {
+    let is_seen = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    match text.bytes().all(is_seen) {
+        true => header_value(text),
+        false => Err("no content type"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Files that lie there compressed already.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// A way to compress, with the name of the file beside the plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(in crate::serve) enum Coding {
     Zstd,
     Brotli,
     Gzip,
@@ -15,7 +15,7 @@ impl Coding {
     const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     /// Its name in headers.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::serve) fn name(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
             Self::Brotli => "br",
@@ -37,7 +37,15 @@ impl Coding {
 pub(super) fn accepted(headers: &HeaderMap) -> Vec<Coding> {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let text: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-    let text = text.join(",");
+    liked_best(&text.join(","))
+}
+
+/// What a client likes best that says this of it.
+pub(in crate::serve) fn best_coding(accept: &HeaderValue) -> Option<Coding> {
+    liked_best(accept.to_str().ok()?).first().copied()
+}
+
+fn liked_best(text: &str) -> Vec<Coding> {
     let liked = |name: &str| text.split(',').find_map(|part| likes(part, name));
     let mut accepted: Vec<_> = Coding::ALL
         .into_iter()

@@ -154,8 +154,15 @@ async fn collect(
         let Some(name) = field.name().map(str::to_owned) else {
             return Err(bad("a part has no name").into());
         };
-        if field.file_name().is_some() {
-            let file = save(field, name, form.files.len(), &unread, &mut receiving).await?;
+        if let Some(filename) = filename(&field) {
+            let file = save(
+                field,
+                (name, &filename),
+                form.files.len(),
+                &unread,
+                &mut receiving,
+            )
+            .await?;
             form.files.extend(file);
             continue;
         }
@@ -215,14 +222,14 @@ async fn text(
 /// A file, as a service is told of it; none if a browser had none to send.
 async fn save(
     mut field: Field<'_>,
-    name: String,
+    (name, filename): (String, &str),
     files: usize,
     unread: &AtomicUsize,
     receiving: &mut Receiving<'_>,
 ) -> Result<Option<Value>, Refused> {
     let limits = receiving.limits;
     let problem = |error| wrong(&error, limits.request_bytes);
-    let filename = base_name(&unescaped(field.file_name().unwrap_or_default()));
+    let filename = base_name(&unescaped(filename));
     let kind = field.content_type().map(ToString::to_string);
     let mut chunk = field.chunk().await.map_err(problem)?;
     // Nothing may come as a chunk of nothing.
@@ -280,6 +287,42 @@ async fn save(
 fn unescaped(name: &str) -> String {
     let name = name.replace("%22", "\"");
     name.replace("%0D", "\r").replace("%0A", "\n")
+}
+
+/// The name of a part that is a file. One that is not UTF-8 or has no end is a file's as well.
+fn filename(field: &Field<'_>) -> Option<String> {
+    if let Some(name) = field.file_name() {
+        return Some(name.to_owned());
+    }
+    let said = field.headers().get(header::CONTENT_DISPOSITION)?;
+    lossy_filename(said.as_bytes())
+}
+
+fn lossy_filename(said: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"filename";
+    let at = said
+        .windows(NAME.len())
+        .enumerate()
+        .find(|(at, word)| {
+            let is_word = *at == 0
+                || said
+                    .get(at - 1)
+                    .is_some_and(|byte| matches!(byte, b';' | b' ' | b'\t'));
+            is_word && word.eq_ignore_ascii_case(NAME)
+        })
+        .map(|(at, _)| at + NAME.len())?;
+    let rest = said.get(at..)?.trim_ascii_start();
+    // `filename*=` is a file's, too, of whatever name.
+    let value = match rest.strip_prefix(b"=") {
+        Some(value) => value.trim_ascii(),
+        None if rest.starts_with(b"*") => b"",
+        None => return None,
+    };
+    let value = match value.strip_prefix(b"\"") {
+        Some(quoted) => quoted.split(|byte| *byte == b'"').next(),
+        None => value.split(|byte| *byte == b';').next(),
+    };
+    Some(String::from_utf8_lossy(value.unwrap_or_default()).into_owned())
 }
 
 /// `.png`, if it is one that can be trusted to be no more than that.
@@ -388,6 +431,27 @@ mod tests {
         assert_eq!(unescaped("my %22file%22.txt"), "my \"file\".txt");
         assert_eq!(unescaped("100%25.txt"), "100%25.txt");
         assert_eq!(base_name(&unescaped("a%0D%0Ab.txt")), "ab.txt");
+    }
+
+    #[test]
+    fn a_file_is_one_whatever_its_name_is_made_of() {
+        for (said, name) in [
+            (&b"form-data; name=\"f\""[..], None),
+            (
+                b"form-data; name=\"f\"; filename=\"\xff\xfe.png\"",
+                Some("\u{fffd}\u{fffd}.png"),
+            ),
+            (b"form-data; name=\"f\"; FileName=\"a", Some("a")),
+            (
+                b"form-data; name=\"f\";filename=\xff.png; x=1",
+                Some("\u{fffd}.png"),
+            ),
+            (b"form-data; name=\"f\"; filename*=UTF-8''a.png", Some("")),
+            (b"form-data; name=\"myfilename=x\"", None),
+            (b"form-data; name=\"f\"; filenames=\"a\"", None),
+        ] {
+            assert_eq!(lossy_filename(said).as_deref(), name, "{said:?}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn builder(
         .compression(Compression {
             enabled: config.compress,
             at_least: config.min_size_to_compress,
+            ..Compression::default()
         })
         .health(path(&config.live_path), path(&config.ready_path))
         .believe_proxies(proxies(config, telling))

@@ -1,6 +1,6 @@
 //! The place of one field's value.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use prost::encoding::WireType;
 use prost_reflect::Kind;
@@ -104,6 +104,8 @@ impl<'p, 's> Slot<'p, 's> {
         mut map: A,
     ) -> Result<bool, A::Error> {
         let mut count = 0;
+        // As they are written: `1` and `01` are one number.
+        let mut said = BTreeSet::new();
         loop {
             let open = self.progress.writer.open(self.number);
             let key = Key {
@@ -120,8 +122,16 @@ impl<'p, 's> Slot<'p, 's> {
                 let words = too_many();
                 return Err(self.progress.fail(Fault::new(words)));
             }
+            let written = self.progress.writer.so_far(&open).to_vec();
+            if said.contains(&written) {
+                let fault = Fault::new("stands twice".to_owned()).within(&key);
+                return Err(self.progress.fail(fault));
+            }
             match map.next_value_seed(self.one(2)) {
-                Ok(true) => self.progress.writer.close(&open),
+                Ok(true) => {
+                    self.progress.writer.close(&open);
+                    said.insert(written);
+                }
                 Ok(false) => self.progress.writer.take_back(&open),
                 Err(error) => {
                     self.progress.within(&key);
