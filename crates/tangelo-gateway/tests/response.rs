@@ -171,6 +171,15 @@ fn headers_that_frame_an_answer_stay_in_the_json_as_do_lists() {
 }
 
 #[test]
+fn a_content_type_has_letters_of_ascii_alone() {
+    let said = rendered(&json!({ "httpContentType": "text/plain; charset=utf-8" }));
+    assert_eq!(said.content_type.unwrap(), "text/plain; charset=utf-8");
+    let said = rendered(&json!({ "httpContentType": "text/plain; name=ü" }));
+    assert!(said.content_type.is_none());
+    assert_eq!(said.refused[0].why, "no content type");
+}
+
+#[test]
 fn nothing_is_injected_into_headers_and_cookies() {
     for evil in ["a\r\nSet-Cookie: b=c", "a\nb", "a\rb", "a\0b", "\u{7f}"] {
         let said = rendered(

@@ -33,9 +33,7 @@ impl Frames {
             self.walk(part);
         }
         let is_progress = self.body >= PROGRESS;
-        if is_progress {
-            self.body = 0;
-        }
+        self.body %= PROGRESS;
         is_progress
     }
 

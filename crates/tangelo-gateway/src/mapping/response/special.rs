@@ -187,10 +187,10 @@ impl Specials {
 
 /// No browser knows of letters in it that are not ASCII.
 fn content_type(text: &str) -> Result<HeaderValue, &'static str> {
-    let is_seen = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-    match text.bytes().all(is_seen) {
-        true => header_value(text),
-        false => Err("no content type"),
+    let value = header_value(text)?;
+    match value.to_str() {
+        Ok(_) => Ok(value),
+        Err(_) => Err("no content type"),
     }
 }
 
