@@ -209,6 +209,17 @@ impl Cluster {
         &self.shared.dialers
     }
 
+    /// Whether what is not on the server of this name yet may be given to it. Not from when it says that it
+    /// leaves until it is back, nor once the registry no longer names it; one that is down without a word is
+    /// expected back.
+    pub fn takes_new(&self, server_id: &str) -> bool {
+        match self.by_id(server_id) {
+            Some(remote) => remote.takes_new(),
+            // It is not dialed; or it was, and has gone since whoever asks saw it.
+            None => self.instances().iter().any(|known| known.id == server_id),
+        }
+    }
+
     /// Whether the server of this name can be asked now, whichever side dialed.
     pub fn is_up(&self, server_id: &str) -> bool {
         self.by_id(server_id).is_some_and(|remote| remote.is_up())

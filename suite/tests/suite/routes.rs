@@ -502,6 +502,127 @@ async fn what_a_session_asks_goes_elsewhere_from_when_its_server_leaves() {
     assert_eq!(newest.ask(HERE, &json!({})).await, *leaving);
 }
 
+/// It leaves, and the front end has heard of it.
+async fn leave(back: &Server, front: &Server) {
+    assert_eq!(soon("it leaves", back.leave(DEADLINE)).await, 0);
+    let is_known = |id| {
+        let mut servers = front.context().servers().of_type("chat");
+        servers.any(|remote| remote.instance().id == id)
+    };
+    let id = back.context().server_id();
+    until("the front end has heard of it", || !is_known(id)).await;
+}
+
+#[tokio::test]
+async fn what_is_being_routed_while_its_server_leaves_goes_to_another() {
+    for over in DOORS {
+        let hold = Hold::new();
+        let (front, backs) = servers(held(&hold), 2).await;
+        let mut client = client(&front, over).await;
+        client.ask(SET, &json!(["room", "r"])).await;
+        hold.release(1);
+        let leaving = client.ask(HERE, &json!({})).await;
+        hold.entered(1).await;
+        let is_leaving = |back: &&Server| leaving == back.context().server_id();
+        let (leaving, staying): (Vec<_>, Vec<_>) = backs.iter().partition(is_leaving);
+        client.ask(SET, &json!(["other", 1])).await;
+        let asked = client.request(HERE, &json!({})).await;
+        hold.entered(1).await;
+        leave(leaving[0], &front).await;
+        hold.release(1);
+        let answer = client.reply(asked).await;
+        assert_eq!(answer, staying[0].context().server_id());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_what_a_route_that_is_not_async_takes_its_time_for() {
+    let (begins, mut begun) = tokio::sync::mpsc::channel(1);
+    let (goes_on, going_on) = std::sync::mpsc::sync_channel::<()>(1);
+    let going_on = parking_lot::Mutex::new(going_on);
+    let slow = move |session: &Session| {
+        if session.get("slow").unwrap_or(false) {
+            begins.try_send(()).unwrap();
+            going_on.lock().recv_timeout(DEADLINE).unwrap();
+        }
+        session.get("room")
+    };
+    let (front, backs) = servers(Routes::new().with("chat", slow), 2).await;
+    let mut client = client_in(&front, "r").await;
+    let leaving = client.ask(HERE, &json!({})).await;
+    let is_leaving = |back: &&Server| leaving == back.context().server_id();
+    let (leaving, staying): (Vec<_>, Vec<_>) = backs.iter().partition(is_leaving);
+    client.ask(SET, &json!(["slow", true])).await;
+    let asked = client.request(HERE, &json!({})).await;
+    soon("it is asked", begun.recv()).await.unwrap();
+    leave(leaving[0], &front).await;
+    goes_on.send(()).unwrap();
+    let answer = client.reply(asked).await;
+    assert_eq!(answer, staying[0].context().server_id());
+}
+
+#[tokio::test]
+async fn an_async_route_is_asked_again_when_the_server_it_names_has_left_meanwhile() {
+    let hold = Hold::new();
+    let asked = Arc::<AtomicU32>::default();
+    let routes = Routes::new().with_async("chat", {
+        let (hold, asked) = (hold.clone(), Arc::clone(&asked));
+        move |_, _| {
+            let (hold, nth) = (hold.clone(), asked.fetch_add(1, Ordering::Relaxed) + 1);
+            async move {
+                hold.pass().await;
+                Ok(RouteTo::Server(format!("chat-{nth}")))
+            }
+        }
+    });
+    let (front, backs) = servers(routes, 2).await;
+    let mut client = client(&front, Door::Tcp).await;
+    let request = client.request(HERE, &json!({})).await;
+    let later = client.request(HERE, &json!({})).await;
+    hold.entered(1).await;
+    leave(&backs[0], &front).await;
+    hold.release(2);
+    assert_eq!(client.reply(request).await, "chat-2");
+    assert_eq!(client.reply(later).await, "chat-2");
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_async_route_that_names_one_that_leaves_is_not_asked_for_ever() {
+    let (hold, asked) = (Hold::new(), Arc::<AtomicU32>::default());
+    let routes = Routes::new().with_async("chat", {
+        let asked = Arc::clone(&asked);
+        move |_, _| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok(RouteTo::Server("chat-1".to_owned())))
+        }
+    });
+    let places = ["chat-1", "chat-2"].map(back_at_a_place_of_its_own);
+    let door = front("connector-1");
+    let world = World::fixed(&[&places[0], &places[1], &door]).routes(routes);
+    let held = telling().handler("held", Handlers::new().add("hold", hold.handler()));
+    let leaves = world.start(held, places[0].clone()).await;
+    let _stays = world.start(telling(), places[1].clone()).await;
+    let front = world.start(setting(Handlers::new()), door).await;
+    soon("the servers meet", front.connected()).await;
+    let mut client = client(&front, Door::Tcp).await;
+    let held = client.request("chat.held.hold", &json!({})).await;
+    hold.entered(1).await;
+    let mut remotes = front.context().servers().of_type("chat");
+    let remote = remotes
+        .find(|remote| remote.instance().id == "chat-1")
+        .unwrap();
+    let (cut_off, ()) = tokio::join!(soon("it leaves", leaves.leave(DEADLINE)), async {
+        until("it says that it leaves", || !remote.takes_new()).await;
+        asked.store(0, Ordering::Relaxed);
+        client.is_refused(HERE, &json!({}), 503).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
+        hold.release(1);
+        assert_eq!(client.reply(held).await, json!({}));
+    });
+    assert_eq!(cut_off, 0);
+}
+
 #[tokio::test]
 async fn calls_for_a_session_go_where_its_requests_go_also_by_an_async_route() {
     async fn sum(session: Session, rpc: Rpc) -> Result<Json<i32>> {

@@ -96,7 +96,8 @@ impl Remote {
             let lane = lane.read();
             lane.as_ref().is_some_and(Connection::peer_leaves)
         };
-        !self.shared.has_left.load(Ordering::Acquire) && !self.shared.lanes.iter().any(leaves)
+        // In this order: that it has left is noted before its connections are taken away.
+        !self.shared.lanes.iter().any(leaves) && !self.shared.has_left.load(Ordering::Acquire)
     }
 
     /// Whether it has said that it leaves, and is gone: what it kept is nowhere.

@@ -39,9 +39,9 @@ use crate::{Code, Services, link};
 
 /// Room made for a read, at first and when much comes.
 const LEAST_READ: usize = 2 << 10;
-/// How often those who leave look whether all has gone quiet.
 /// How long a server that was dialed says nothing to its neighbour, which takes three times that for death.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How often those who leave look whether all has gone quiet.
 const LEAVING_TICK: Duration = Duration::from_millis(100);
 /// Such looks without a frame before a server that leaves closes a connection whose other side does not
 /// know that it leaves.
@@ -49,6 +49,9 @@ const QUIET_TICKS: u32 = 3;
 /// How long callers who do not know that a server leaves may go on asking it when nothing runs any
 /// more: each is refused meanwhile, which tells them.
 const LEAVING_GRACE: Duration = Duration::from_secs(2);
+/// How long a neighbour may be silent before it has closed, which it does as soon as it has heard that this server
+/// leaves and has its answers. On a busy machine it may not have run meanwhile.
+const NEIGHBOURS_GRACE: Duration = Duration::from_secs(5);
 
 /// The task of one connection; resolves when the connection has ended and what ran for it is done.
 pub(crate) struct Driver<S> {
@@ -163,16 +166,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let connection = &self.connection;
         let nobody_waits = || connection.shared.state.lock().waiting.is_empty();
         let leaves = self.phase == Phase::Leaving && self.running.is_empty();
+        let is_neighbour = connection.hello().is_some();
         let patient = || {
-            self.idle_since
-                .is_none_or(|since| self.now < since + LEAVING_GRACE)
+            let grace = match is_neighbour {
+                true => NEIGHBOURS_GRACE,
+                false => LEAVING_GRACE,
+            };
+            self.idle_since.is_none_or(|since| self.now < since + grace)
         };
         match self.role.side {
             Side::Dialing if connection.peer_leaves() => nobody_waits() && self.running.is_empty(),
             Side::Dialing => leaves && nobody_waits(),
             Side::Accepting if !leaves || !nobody_waits() => false,
             Side::Accepting if !patient() => true,
-            Side::Accepting if connection.hello().is_some() => false,
+            Side::Accepting if is_neighbour => false,
             // A plain krpc client learns from the refusal of its next request that this server leaves.
             Side::Accepting => self.silent_ticks >= QUIET_TICKS,
         }

@@ -27,12 +27,45 @@ pub(super) struct Choices {
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) route: Box<[u8]>,
+    server: Arc<Instance>,
     pub(super) connection: Connection,
 }
 
 impl Chosen {
     fn takes_new(&self) -> bool {
         !self.connection.is_closed() && !self.connection.peer_leaves()
+    }
+
+    /// Why nothing was sent to it.
+    pub(super) fn unsent(&self, context: &Context, status: Status) -> Unsent {
+        if self.connection.peer_leaves() {
+            return Unsent::Left(status);
+        }
+        Unsent::to(&self.server, context, status)
+    }
+}
+
+/// Why a request was surely not sent.
+pub(super) enum Unsent {
+    /// The server that was chosen has left since, or says that it leaves: another may take it.
+    Left(Status),
+    Failed(Status),
+}
+
+impl Unsent {
+    fn to(server: &Instance, context: &Context, status: Status) -> Self {
+        match context.cluster.takes_new(&server.id) {
+            false => Self::Left(status),
+            true => Self::Failed(status),
+        }
+    }
+}
+
+impl From<Unsent> for Status {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Left(status) | Unsent::Failed(status) => status,
+        }
     }
 }
 
@@ -49,7 +82,7 @@ impl Choices {
         context: &Context,
         session: &FrontSession,
         request: &Request,
-    ) -> Result<BackEnd, Status> {
+    ) -> Result<BackEnd, Unsent> {
         let versions = (session.version(), context.cluster.version());
         if versions != (self.session_version, self.cluster_version) {
             (self.session_version, self.cluster_version) = versions;
@@ -67,10 +100,10 @@ impl Choices {
                 _ => drop(self.chosen.swap_remove(known)),
             }
         }
-        match pipeline::elsewhere(context, request)? {
+        match pipeline::elsewhere(context, request).map_err(Unsent::Failed)? {
             Choice::Asks(asking) => Ok(BackEnd::Asks(asking)),
             Choice::Server(server) => {
-                let chosen = self.found(context, session, request, &server)?;
+                let chosen = self.found(context, session, request, server)?;
                 if self.chosen.len() < MOST {
                     self.chosen.push(Arc::clone(&chosen));
                 }
@@ -85,13 +118,18 @@ impl Choices {
         context: &Context,
         session: &FrontSession,
         request: &Request,
-        server: &Instance,
-    ) -> Result<Arc<Chosen>, Status> {
+        server: Arc<Instance>,
+    ) -> Result<Arc<Chosen>, Unsent> {
         let remote = context.cluster.by_id(&server.id);
-        let remote = remote.ok_or(Code::NO_CONNECTION)?;
-        Ok(Arc::new(Chosen {
-            route: request.route().into(),
-            connection: remote.connection(session.id().into())?,
-        }))
+        let remote = remote.ok_or_else(|| Code::NO_CONNECTION.into());
+        let connection = remote.and_then(|remote| remote.connection(session.id().into()));
+        match connection {
+            Ok(connection) => Ok(Arc::new(Chosen {
+                route: request.route().into(),
+                server,
+                connection,
+            })),
+            Err(status) => Err(Unsent::to(&server, context, status)),
+        }
     }
 }

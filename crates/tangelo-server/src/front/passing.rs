@@ -3,12 +3,13 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use tangelo_registry::Instance;
 use tangelo_rpc::{Reply, Status};
 use tokio::time::Instant;
 
 use super::{
     End, Front,
-    choices::{BackEnd, Chosen},
+    requests::{CHOICES, Went},
     running::{Came, Entry, Found, Passing},
 };
 use crate::{
@@ -74,15 +75,7 @@ impl Front {
                 }
                 said
             }
-            Step::Elsewhere(passage) => {
-                let context = Arc::clone(&self.context);
-                let request = passage.request();
-                match self.choices.choose(&context, &self.session, request) {
-                    Ok(BackEnd::Known(chosen)) => self.pass_on((id, place), passage, Ok(chosen)),
-                    Ok(BackEnd::Asks(asking)) => self.ask((id, place), passage, asking),
-                    Err(status) => self.pass_on((id, place), passage, Err(status)),
-                }
-            }
+            Step::Elsewhere(passage) => self.pass_on((id, place), passage, Ok(None)),
             Step::Done => Ok(()),
         }
     }
@@ -111,35 +104,40 @@ impl Front {
         passage: Box<Passage>,
         found: Found,
     ) -> Result<(), End> {
-        let (context, request) = (Arc::clone(&self.context), passage.request());
-        let chosen = found.and_then(|server| {
-            self.choices
-                .found(&context, &self.session, request, &server)
-        });
-        self.pass_on((id, place), passage, chosen)
+        self.pass_on((id, place), passage, found.map(Some))
     }
 
-    /// It goes to this back end, or nowhere.
+    /// It goes to the back end that was found, or the one that is chosen; or nowhere.
     fn pass_on(
         &mut self,
         (id, place): (u32, u32),
         mut passage: Box<Passage>,
-        chosen: Result<Arc<Chosen>, Status>,
+        found: Result<Option<Arc<Instance>>, Status>,
     ) -> Result<(), End> {
+        let context = Arc::clone(&self.context);
         let token = self.running.token(place);
-        let sent = chosen.and_then(|chosen| self.send(chosen, (id, token), passage.request()));
-        let outcome = match sent {
-            Ok(sent) => {
+        // Who was found by asking may be asked for again only so often.
+        let choices = match &found {
+            Ok(Some(_)) if !passage.asks_again() => 1,
+            _ => CHOICES,
+        };
+        let went = found.and_then(|found| {
+            self.send(&context, (found, choices), (id, token), passage.request())
+        });
+        let status = match went {
+            Ok(Went::Sent(sent)) => {
                 let deadline = passage.request().deadline();
                 // Without filters nobody asks for the request again.
-                let passage = (!self.context.pipeline.is_plain()).then_some(passage);
+                let passage = (!context.pipeline.is_plain()).then_some(passage);
                 self.running
                     .add_forwarded((id, token), deadline, sent, passage);
                 self.timer.at_latest(deadline);
                 return Ok(());
             }
-            Err(status) => passage.told(Err(status)),
+            Ok(Went::Asks(asking)) => return self.ask((id, place), passage, asking),
+            Err(status) => status,
         };
+        let outcome = passage.told(Err(status));
         let route = passage.request().route_bytes();
         let passage = Some(passage);
         self.take_step((id, place), &route, Step::Answered { outcome, passage })

@@ -2,17 +2,29 @@
 
 use std::sync::Arc;
 
-use tangelo_rpc::{Code, Status, Waiter};
+use tangelo_registry::Instance;
+use tangelo_rpc::{Code, Sequence, Status, Waiter};
 use tangelo_wire::pomelo::message::{Kind as MessageKind, Message, Route};
 
 use super::{
     End, Front,
-    choices::{BackEnd, Chosen},
+    choices::{BackEnd, Chosen, Unsent},
     running::Sent,
 };
 use crate::{
-    Context, Request, Session, forward, pipeline::Passage, push::Forwarded, session::Kind,
+    Context, Request, Session, forward, pipeline::Passage, push::Forwarded, route::Asking,
+    session::Kind,
 };
+
+/// How many servers are chosen for a request, each because the one before it has left meanwhile.
+pub(super) const CHOICES: u32 = 4;
+
+/// What has become of a request for another server.
+pub(super) enum Went {
+    Sent(Sent),
+    /// Its route function has to be asked first.
+    Asks(Asking),
+}
 
 impl Front {
     pub(super) fn handle_message(
@@ -121,15 +133,9 @@ impl Front {
         request: Request,
     ) -> Result<(), End> {
         let token = self.running.token(place);
-        let sent = match self.choices.choose(context, &self.session, &request) {
-            Ok(BackEnd::Known(chosen)) => self.send(chosen, (id, token), &request),
-            Ok(BackEnd::Asks(asking)) => {
-                return self.ask((id, place), Passage::of_client(request), asking);
-            }
-            Err(status) => Err(status),
-        };
-        match sent {
-            Ok(sent) => {
+        match self.send(context, (None, CHOICES), (id, token), &request) {
+            Ok(Went::Asks(asking)) => self.ask((id, place), Passage::of_client(request), asking),
+            Ok(Went::Sent(sent)) => {
                 let deadline = request.deadline();
                 self.running
                     .add_forwarded((id, token), deadline, sent, None);
@@ -140,33 +146,52 @@ impl Front {
         }
     }
 
-    /// Over the session's connection to this back end. It says of a notify, too, when it has ended: those that
-    /// run are counted here.
+    /// To the back end that was `found`, or else to the one that is chosen. What has surely not been sent as
+    /// that one has left meanwhile goes to another, of so many in all.
     pub(super) fn send(
         &mut self,
-        chosen: Arc<Chosen>,
+        context: &Context,
+        (found, choices): (Option<Arc<Instance>>, u32),
         (id, token): (u32, u64),
         request: &Request,
-    ) -> Result<Sent, Status> {
-        match self.send_to(chosen, (id, token), request) {
-            // It has said that it leaves since it was chosen; there may be another one.
-            Err(status) if status.code() == Code::SERVER_SHUTDOWN => {
-                let context = Arc::clone(&self.context);
-                match self.choices.choose(&context, &self.session, request) {
-                    Ok(BackEnd::Known(chosen)) => self.send_to(chosen, (id, token), request),
-                    _ => Err(status),
-                }
-            }
-            sent => sent,
+    ) -> Result<Went, Status> {
+        let mut went = self.send_once(context, found, (id, token), request);
+        for _ in 1..choices {
+            let Err(Unsent::Left(_)) = went else { break };
+            went = self.send_once(context, None, (id, token), request);
+        }
+        Ok(went?)
+    }
+
+    fn send_once(
+        &mut self,
+        context: &Context,
+        found: Option<Arc<Instance>>,
+        (id, token): (u32, u64),
+        request: &Request,
+    ) -> Result<Went, Unsent> {
+        let choices = &mut self.choices;
+        let chosen = match found {
+            Some(server) => choices.found(context, &self.session, request, server)?,
+            None => match choices.choose(context, &self.session, request)? {
+                BackEnd::Known(chosen) => chosen,
+                BackEnd::Asks(asking) => return Ok(Went::Asks(asking)),
+            },
+        };
+        match self.send_to(&chosen, (id, token), request) {
+            Ok(sequence) => Ok(Went::Sent(Sent { chosen, sequence })),
+            Err(status) => Err(chosen.unsent(context, status)),
         }
     }
 
+    /// Over the session's connection to this back end. It says of a notify, too, when it has ended: those that
+    /// run are counted here. On an error it was surely not sent.
     fn send_to(
         &mut self,
-        chosen: Arc<Chosen>,
+        chosen: &Chosen,
         (id, token): (u32, u64),
         request: &Request,
-    ) -> Result<Sent, Status> {
+    ) -> Result<Sequence, Status> {
         let kind = match id {
             0 => forward::Kind::Notify,
             _ => forward::Kind::Request,
@@ -184,7 +209,6 @@ impl Front {
         };
         let (connection, waiter) = (&chosen.connection, (waiter, token));
         let request = (kind, request);
-        let sequence = forward::send(connection, &self.session, waiter, request, self.now)?;
-        Ok(Sent { chosen, sequence })
+        forward::send(connection, &self.session, waiter, request, self.now)
     }
 }

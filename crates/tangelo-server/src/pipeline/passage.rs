@@ -21,7 +21,13 @@ pub(crate) struct Passage {
     of_client: bool,
     reached: Reached,
     error: Option<Error>,
+    /// How often its route function was asked again.
+    asked_again: u32,
 }
+
+/// How often a route function is asked again for one request, each time because the server it found has left
+/// meanwhile.
+const MOST_ASKED_AGAIN: u32 = 3;
 
 /// The filters that a request has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,11 +104,18 @@ impl Passage {
             of_client,
             reached: Reached::None,
             error: None,
+            asked_again: 0,
         })
     }
 
     pub(crate) fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// Whether its route function may be asked once more.
+    pub(crate) fn asks_again(&mut self) -> bool {
+        self.asked_again += 1;
+        self.asked_again <= MOST_ASKED_AGAIN
     }
 
     /// What the client is told: of a failure, what the error handler says.

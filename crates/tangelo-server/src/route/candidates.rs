@@ -73,7 +73,6 @@ impl Candidates {
     }
 
     fn takes_new(&self, server: &Instance) -> bool {
-        let remote = self.cluster.by_id(&server.id);
-        remote.is_none_or(|remote| remote.takes_new())
+        self.cluster.takes_new(&server.id)
     }
 }

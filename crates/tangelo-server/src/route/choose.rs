@@ -40,7 +40,7 @@ impl Routes {
             By::Session(session) => session.home(server_type, cluster_version),
             By::Key(_) => None,
         };
-        if let Some(server) = given.filter(|server| takes_new(server, cluster)) {
+        if let Some(server) = given.filter(|server| cluster.takes_new(&server.id)) {
             return Ok(Choice::Server(server));
         }
         let candidates = Candidates::new(server_type, self.rule_of(server_type), cluster);
@@ -92,12 +92,6 @@ impl Routes {
         };
         candidates.next(&key, tried).cloned()
     }
-}
-
-/// Whether a server that is named may be asked something. One that does not leave may, up or not.
-fn takes_new(server: &Instance, cluster: &Cluster) -> bool {
-    let remote = cluster.by_id(&server.id);
-    remote.is_none_or(|remote| remote.takes_new())
 }
 
 /// What a session goes by where nobody says otherwise.

@@ -594,14 +594,14 @@ async fn a_server_that_leaves_waits_as_long_as_a_neighbour_has_not_heard_of_it()
     let talk = async {
         stop.drain();
         let begun = Instant::now();
-        while begun.elapsed() < 3 * LEAVING_GRACE {
+        while begun.elapsed() < 3 * NEIGHBOURS_GRACE {
             to.write_all(&requests(1..=1, 0)).await.unwrap();
-            tokio::time::sleep(LEAVING_GRACE / 2).await;
+            tokio::time::sleep(NEIGHBOURS_GRACE / 2).await;
             assert!(!connection.is_closed(), "{:?}", begun.elapsed());
         }
         let last = Instant::now();
         connection.closed().await;
-        assert!(last.elapsed() <= LEAVING_GRACE + 2 * LEAVING_TICK);
+        assert!(last.elapsed() <= NEIGHBOURS_GRACE + 2 * LEAVING_TICK);
     };
     tokio::join!(driver, talk);
 }
