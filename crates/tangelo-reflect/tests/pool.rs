@@ -280,7 +280,12 @@ fn what_was_compiled_together_with_a_service_gives_way_to_others() {
         service("x", "Users", 100, &["call"]),
         service("y", "Store", 101, &["call"]),
     );
-    let together = set(&dir, &[("users.proto", &users), ("store.proto", &store)]);
+    // Sets behind each other are one.
+    let together = [
+        set(&dir, &[("users.proto", &users)]),
+        set(&dir, &[("store.proto", &store)]),
+    ]
+    .concat();
     let newer = service("y", "Store", 101, &["call", "more"]);
     let newer = set(&dir, &[("store.proto", &newer)]);
     let mut pool = Pool::new();

@@ -25,6 +25,18 @@ async fn stands(gateway: &Gateway) {
 }
 
 #[tokio::test]
+async fn json_that_says_it_is_a_form_is_told_what_to_say() {
+    let gateway = gateway().await;
+    let mut browser = Browser::of(&gateway).await;
+    let form = "application/x-www-form-urlencoded";
+    let said = browser.post("/echo", form, r#"{"text":"a"}"#).await;
+    let words = said.is_refused(400, -625);
+    assert!(words.contains("Content-Type: application/json"), "{words}");
+    let said = browser.post("/echo", "text/json", r#"{"text":"a"}"#).await;
+    assert_eq!(said.json()["text"], "a");
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_answered_with_400_and_closed() {
     let gateway = gateway().await;
     for bytes in [

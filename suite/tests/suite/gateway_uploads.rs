@@ -8,7 +8,7 @@ use flate2::{
 };
 use serde_json::json;
 use tangelo_gateway::{
-    Gateway, Limits, UploadLimits,
+    Gateway, Limits, OpenApi, UploadLimits,
     route::{Dir, Group, Routes, SessionMode, Url},
 };
 
@@ -132,6 +132,25 @@ async fn an_upload_that_is_refused_is_told_so_however_much_is_still_sent() {
     // It reads when it has sent all.
     let said = browser.post("/upload", KIND, big).await;
     said.is_refused(413, -663);
+}
+
+#[tokio::test]
+async fn the_document_tells_of_files() {
+    let gateway = builder(&Site::default()).openapi(OpenApi::at("/api.json"));
+    let gateway = start(gateway.routes(routes(None))).await;
+    let document = Browser::of(&gateway).await.get("/api.json").await.json();
+    let content = &document["paths"]["/upload"]["post"]["requestBody"]["content"];
+    let parts = &content["multipart/form-data"]["schema"]["properties"];
+    assert_eq!(parts["title"]["type"], "string");
+    assert_eq!(parts["files"]["items"]["format"], "binary");
+    // Nowhere else can they be said.
+    let json = &content["application/json"]["schema"]["properties"];
+    assert!(
+        json["title"].is_object() && json["files"].is_null(),
+        "{json}"
+    );
+    let echo = &document["paths"]["/echo"]["post"]["requestBody"]["content"];
+    assert!(echo["multipart/form-data"].is_null());
 }
 
 #[tokio::test]

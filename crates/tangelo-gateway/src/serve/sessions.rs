@@ -162,8 +162,7 @@ impl Ticket {
         Ok(())
     }
 
-    /// Another secret for the same session: who has known the old one has nothing from it. What somebody has left in it
-    /// who had logged in is not for the next one.
+    /// Another secret for the same session: who has known the old one has nothing from it.
     async fn log_in(
         &mut self,
         shared: &Shared,
@@ -175,9 +174,6 @@ impl Ticket {
         let Looked::Found(mut session) = looked.map_err(|error| not_kept(shared, &error))? else {
             return self.begin(shared, values, deadline).await.map(drop);
         };
-        if session.is_logged_in() {
-            session = Session::new(new_id().map_err(|_| Problem::internal())?);
-        }
         session.values.extend(values);
         let new = new_secret().map_err(|_| Problem::internal())?;
         let exchanged = shared.sessions.exchange(old, &new, session);

@@ -75,6 +75,7 @@ pub(super) fn stand_in(import: &str) -> Option<File> {
         package: String::new(),
         imports: vec![ours.to_owned()],
         syntax: String::new(),
+        services: Vec::new(),
         bytes: importing(import, ours).encode_to_vec().into(),
     })
 }
