@@ -45,6 +45,8 @@ pub struct Pool {
     /// What has been linked, each after those it imports.
     files: Vec<File>,
     services: BTreeMap<i32, ServiceInfo>,
+    /// What was compiled together with services, and is not linked.
+    rest: Vec<File>,
     /// The lowest number a service may have.
     first: i32,
 }
@@ -62,6 +64,7 @@ impl Pool {
             descriptors: builtin::pool(),
             files: Vec::new(),
             services: BTreeMap::new(),
+            rest: Vec::new(),
             first: FIRST_ID,
         }
     }
@@ -108,7 +111,7 @@ impl Pool {
     }
 
     /// Adds a service of a set, by its name without the package, and what its file imports. What was compiled together with
-    /// it is left out: [`add_missing`](Self::add_missing) adds it.
+    /// it is there for others to import, and otherwise waits for [`add_rest`](Self::add_rest).
     ///
     /// # Errors
     /// As [`Pool::add_set`].
@@ -119,15 +122,25 @@ impl Pool {
         service: &str,
     ) -> Result<(), LoadErrors> {
         match file::split(name, bytes) {
-            Ok(files) => self.add(needed(files, service), Vec::new()),
+            Ok(files) => {
+                let (needed, rest) = needed(files, service);
+                self.rest
+                    .extend(rest.into_iter().filter(|file| !builtin::is_copy(file)));
+                self.add(needed, Vec::new())
+            }
             Err(error) => LoadErrors::check(vec![error]),
         }
     }
 
-    /// Adds what a set has that nobody else has brought: files of other names, as far as they can be linked.
-    pub fn add_missing(&mut self, name: &str, bytes: &[u8]) {
-        let mut files = file::split(name, bytes).unwrap_or_default();
-        files.retain(|file| !self.has(&file.name));
+    /// Adds what was compiled together with services and nobody else has brought: files of other names, as far as they can
+    /// be linked.
+    pub fn add_rest(&mut self) {
+        let mut files: Vec<File> = Vec::new();
+        for file in std::mem::take(&mut self.rest) {
+            if !self.has(&file.name) && files.iter().all(|other| other.name != file.name) {
+                files.push(file);
+            }
+        }
         let before = self.files.len();
         // What does not fit gives way to what is there.
         let mut ignored = Vec::new();
@@ -224,6 +237,18 @@ impl Pool {
     /// Links each file when those it imports are linked.
     fn link_all(&mut self, mut waiting: Vec<File>, errors: &mut Vec<LoadError>) {
         let mut names: HashSet<String> = waiting.iter().map(|file| file.name.clone()).collect();
+        let mut at = 0;
+        while let Some(file) = waiting.get(at) {
+            at += 1;
+            for import in file.imports.clone() {
+                let rest = self.rest.iter().find(|rest| rest.name == import);
+                if let Some(rest) =
+                    rest.filter(|_| !self.has(&import) && names.insert(import.clone()))
+                {
+                    waiting.push(rest.clone());
+                }
+            }
+        }
         let missing: Vec<&String> = waiting.iter().flat_map(|file| &file.imports).collect();
         let stand_ins: Vec<File> = missing
             .into_iter()
@@ -359,31 +384,23 @@ impl Pool {
     }
 }
 
-/// The files that define a service, and those that they import; all, if none does.
-fn needed(files: Vec<File>, service: &str) -> Vec<File> {
+/// The files that define a service with those that they import, and the rest. If none does, all are needed.
+fn needed(files: Vec<File>, service: &str) -> (Vec<File>, Vec<File>) {
     let defines = |file: &&File| file.services.iter().any(|name| name == service);
-    let mut names: Vec<&str> = files
-        .iter()
-        .filter(defines)
-        .map(|file| &*file.name)
-        .collect();
+    let defining = files.iter().filter(defines);
+    let mut names: Vec<String> = defining.map(|file| file.name.clone()).collect();
     let mut at = 0;
-    while let Some(name) = names.get(at).copied() {
+    while let Some(name) = names.get(at).cloned() {
         at += 1;
         let imports = files.iter().filter(|file| file.name == name);
         for import in imports.flat_map(|file| &file.imports) {
-            if !names.contains(&&**import) {
-                names.push(import);
+            if !names.contains(import) {
+                names.push(import.clone());
             }
         }
     }
-    if names.is_empty() {
-        return files;
-    }
-    let names: HashSet<String> = names.into_iter().map(str::to_owned).collect();
-    let mut files = files;
-    files.retain(|file| names.contains(&file.name));
-    files
+    let is_needed = |file: &File| names.is_empty() || names.contains(&file.name);
+    files.into_iter().partition(is_needed)
 }
 
 /// A file's bytes, and one more at the most than a set may have.

@@ -293,9 +293,9 @@ fn what_was_compiled_together_with_a_service_gives_way_to_others() {
     assert!(pool.service(101).is_none());
     let mut alone = pool.clone();
     pool.add_set("store.proto.pb", &newer).unwrap();
-    pool.add_missing("users", &together);
+    pool.add_rest();
     assert_eq!(pool.service(101).unwrap().methods.len(), 2);
-    alone.add_missing("users", &together);
+    alone.add_rest();
     assert_eq!(alone.service(101).unwrap().methods.len(), 1);
     assert_eq!(alone.service(100).unwrap().methods.len(), 1);
 }

@@ -387,7 +387,7 @@ async fn a_signed_request_is_let_in_once_and_no_other() {
         ),
         (
             signed("GET", "/echo", "short", 0, ""),
-            "a signed request needs X-Nonce",
+            "a signed request needs X-Nonce of 8 to 64 letters, digits, - and _",
         ),
         (
             good.replace("x-signature", "x-other"),
@@ -395,7 +395,7 @@ async fn a_signed_request_is_let_in_once_and_no_other() {
         ),
         (
             "GET /echo HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
-            "a signed request needs X-Nonce",
+            "a signed request needs X-App-Id, X-Timestamp, X-Nonce of 8 to 64 letters, digits, - and _, X-Signature",
         ),
     ] {
         assert_eq!(ask(request).await.is_refused(401, -660), words);

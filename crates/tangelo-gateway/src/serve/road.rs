@@ -356,9 +356,18 @@ async fn ask(
     if shared.log.is_some() {
         seen.trace = Some(context.trace().trace_id.clone());
     }
-    let call = context.enter(|| plan.service.call(request));
-    let answer = timeout_at(deadline, call).await;
-    let reply = answer.map_err(|_| Problem::timeout())?;
+    let answer = match guard::catch(|| context.enter(|| plan.service.call(request))) {
+        Ok(call) => timeout_at(deadline, Guarded::new(call)).await,
+        Err(panicked) => Ok(Err(panicked)),
+    };
+    let answer = answer.map_err(|_| Problem::timeout())?;
+    let reply = answer.map_err(|panicked| {
+        if let Some(left_out) = shared.line() {
+            let url = &plan.url.path;
+            error!(gateway = shared.id, url, %panicked, left_out, "a service failed");
+        }
+        Problem::from(&Status::from(rpc::Code::BUSINESS_ERROR))
+    })?;
     let reply = reply.or_else(|status| own_words(&plan, &status).ok_or(Problem::from(&status)))?;
     Ok(shared.output_of(exchange, reply))
 }

@@ -59,9 +59,7 @@ impl Bootstrap {
         self.bind();
         let files = self.load(&origins);
         let proto = self.load_proto_dirs(&origins);
-        for (name, set) in self.linked_in() {
-            self.pool.add_missing(&name, set);
-        }
+        self.pool.add_rest();
         let mut mistakes = std::mem::take(&mut self.mistakes);
         check::all(&self, &origins, &mut mistakes);
         let web = self.plan_web(&proto, files.texts.as_ref(), &origins, &mut mistakes);
@@ -89,24 +87,17 @@ impl Bootstrap {
 
     /// Takes the descriptors that generated code brings.
     fn describe(&mut self) {
-        for (name, descriptors) in self.linked_in() {
-            if let Err(errors) = self.pool.add_service(&name, descriptors, &name) {
+        let services = self.services.iter();
+        let served = services.filter_map(|service| service.served.as_ref());
+        let served = served.map(|served| (served.name(), served.descriptors()));
+        let referers = self.referers.iter();
+        let described = referers.filter_map(|referer| referer.described.as_ref());
+        let described = described.map(|described| (described.name(), described.descriptors()));
+        for (name, descriptors) in served.chain(described).filter(|(_, set)| !set.is_empty()) {
+            if let Err(errors) = self.pool.add_service(name, descriptors, name) {
                 let errors = errors.iter();
                 errors.for_each(|error| self.mistakes.add(error.to_string()));
             }
         }
-    }
-
-    /// Services by their names, and the descriptors that came with their code: of all that was compiled together.
-    pub(super) fn linked_in(&self) -> Vec<(String, &'static [u8])> {
-        let services = self.services.iter();
-        let served = services.filter_map(|service| service.served.as_ref());
-        let served = served.map(|served| (served.name().to_owned(), served.descriptors()));
-        let referers = self.referers.iter();
-        let described = referers.filter_map(|referer| referer.described.as_ref());
-        let described =
-            described.map(|described| (described.name().to_owned(), described.descriptors()));
-        let all = served.chain(described);
-        all.filter(|(_, set)| !set.is_empty()).collect()
     }
 }

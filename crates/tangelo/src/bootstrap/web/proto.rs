@@ -19,8 +19,6 @@ pub(in crate::bootstrap) struct Proto {
     folders: Vec<PathBuf>,
     /// One that is looked for, though nobody has named it.
     maybe: Option<PathBuf>,
-    /// What was compiled together with services that are linked in, and nobody else may have brought.
-    spare: Vec<(String, &'static [u8])>,
     /// How their files were when the application was planned.
     pub(super) loaded: Marks,
 }
@@ -32,7 +30,6 @@ impl Bootstrap {
             base: Arc::new(self.pool.clone()),
             folders: Vec::new(),
             maybe: None,
-            spare: self.linked_in(),
             loaded: Marks::default(),
         };
         let default = WebServerConfig::default().proto_dir;
@@ -73,9 +70,7 @@ impl Proto {
         for folder in self.all() {
             pool.load_dir(folder)?;
         }
-        for (name, set) in &self.spare {
-            pool.add_missing(name, set);
-        }
+        pool.add_rest();
         Ok(pool)
     }
 
