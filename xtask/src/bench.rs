@@ -4,12 +4,15 @@
 //! ratios within one round that count. Servers and load generator are always processes of their own,
 //! on the loopback.
 
+mod document;
 mod figures;
+mod http;
 mod measure;
 mod outcome;
 mod programs;
 mod scenario;
 mod scenarios;
+mod svg;
 mod table;
 
 use std::time::Duration;
@@ -28,6 +31,9 @@ pub(crate) struct Arguments {
     /// One short round instead of five longer ones.
     #[arg(long)]
     quick: bool,
+    /// Writes docs/benchmarks.md also where it was quick.
+    #[arg(long)]
+    write: bool,
     /// Measures only the scenarios whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -69,7 +75,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
         println!("\n{}", table::console(scenario, outcome));
     }
-    println!("\n{}", foot(effort, &load_before));
+    let foot = foot(effort, &load_before);
+    println!("\n{foot}");
+    if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
+        let measured: Vec<_> = scenarios.iter().zip(&outcomes).collect();
+        document::write(&scenarios::all(), &measured, &foot)?;
+    }
     let errors: f64 = outcomes.iter().map(Outcome::errors).sum();
     if errors > 0.0 {
         Err(format!("{errors} requests went wrong").into())

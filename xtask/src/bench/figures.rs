@@ -113,7 +113,10 @@ impl Readings {
     /// Processor time until then, in a straight line between two looks.
     fn cpu_at(&self, at_us: u64) -> Vec<f64> {
         let next = self.0.partition_point(|seen| seen.at_us < at_us);
-        match (next.checked_sub(1).and_then(|at| self.0.get(at)), self.0.get(next)) {
+        match (
+            next.checked_sub(1).and_then(|at| self.0.get(at)),
+            self.0.get(next),
+        ) {
             (Some(before), Some(after)) => {
                 let part = (at_us - before.at_us) as f64 / (after.at_us - before.at_us) as f64;
                 let pairs = before.cpu.iter().zip(&after.cpu);
@@ -151,7 +154,11 @@ fn family(process: u32) -> Vec<u32> {
     while let Some(parent) = family.get(at) {
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
         let children = children.unwrap_or_default();
-        family.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        family.extend(
+            children
+                .split_whitespace()
+                .filter_map(|id| id.parse::<u32>().ok()),
+        );
         at += 1;
     }
     family

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::figures::{Watch, now_us, proportional};
+use super::http;
 use super::programs::Programs;
 use super::scenario::{Counts, Program, Run, Side};
 use crate::Result;
@@ -121,6 +122,7 @@ fn listening(process: &mut Owned, run: &Run) -> Result<String> {
 fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result<Command> {
     let mut load = programs.command(run)?;
     if run.program == Program::Wrk {
+        http::check(address)?;
         // It knows whole seconds alone, and no warm-up.
         let during = |mut load: Command, time: Duration| {
             load.arg(format!("-d{}s", time.as_secs().max(1)))

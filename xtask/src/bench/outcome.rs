@@ -59,7 +59,11 @@ impl Outcome {
     pub(crate) fn reached(&self, target: &Target) -> Option<Spread> {
         match target.against {
             Some(against) => self.ratio(target.side, against, target.figure),
-            None => Spread::of(self.samples(target.side).iter().map(|one| target.figure.of(one))),
+            None => Spread::of(
+                self.samples(target.side)
+                    .iter()
+                    .map(|one| target.figure.of(one)),
+            ),
         }
     }
 

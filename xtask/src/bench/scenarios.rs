@@ -113,11 +113,7 @@ fn latency(name: &'static str, title: &'static str, load_shape: &str) -> Scenari
             .to_owned(),
         counts: Counts::Requests,
         sides: vec![
-            Side::new(
-                BARE,
-                server("bare-tcp"),
-                load("bare-tcp").with(load_shape),
-            ),
+            Side::new(BARE, server("bare-tcp"), load("bare-tcp").with(load_shape)),
             Side::new(TANGELO, server("front"), load("tcp").with(load_shape)),
         ],
         targets: vec![
@@ -240,7 +236,8 @@ fn gateway() -> Scenario {
     Scenario {
         name: "gateway",
         title: "HTTP, JSON in and out",
-        shape: "wrk -t1 -c64; a message of three fields, 64 bytes of text in one of them".to_owned(),
+        shape: "wrk -t1 -c64; a message of three fields, 64 bytes of text in one of them"
+            .to_owned(),
         counts: Counts::Requests,
         sides: vec![
             Side::new(AXUM, peer("axum"), wrk()),

@@ -30,25 +30,50 @@ pub(crate) fn console(scenario: &Scenario, outcome: &Outcome) -> String {
     text
 }
 
+/// The same table as Markdown.
+pub(crate) fn markdown(scenario: &Scenario, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (number, row) in rows(scenario, outcome).iter().enumerate() {
+        text += &format!("| {} |\n", row.join(" | "));
+        if number == 0 {
+            text += &format!("|---|{}\n", "--:|".repeat(row.len() - 1));
+        }
+    }
+    text
+}
+
 /// What was measured, in a few characters.
 pub(crate) fn figure(counts: Counts, sample: &Sample) -> String {
     match counts {
-        Counts::Idle => format!("{:.0} bytes", sample.per_connection),
-        Counts::Requests | Counts::Deliveries => format!("{}/s", thousands(sample.per_second)),
+        Counts::Idle => amount(counts, sample.per_connection),
+        Counts::Requests | Counts::Deliveries => amount(counts, sample.per_second) + "/s",
+    }
+}
+
+pub(crate) fn amount(counts: Counts, value: f64) -> String {
+    match counts {
+        Counts::Idle => format!("{value:.0} bytes"),
+        Counts::Requests | Counts::Deliveries => thousands(value),
+    }
+}
+
+/// What the figures of a table are.
+pub(crate) fn unit(counts: Counts) -> &'static str {
+    match counts {
+        Counts::Requests => "requests/s",
+        Counts::Deliveries => "deliveries/s",
+        Counts::Idle => "bytes/connection",
     }
 }
 
 /// The head and a row for each side that was measured.
 fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
+    let unit = unit(scenario.counts);
     let head = match scenario.counts {
-        Counts::Idle => &["", "bytes/connection", "min..max", "MiB", "kernel", "errors", "ratio"][..],
-        Counts::Requests | Counts::Deliveries => &[
+        Counts::Idle => vec!["", unit, "min..max", "MiB", "kernel", "errors", "ratio"],
+        Counts::Requests | Counts::Deliveries => vec![
             "",
-            if scenario.counts == Counts::Requests {
-                "requests/s"
-            } else {
-                "deliveries/s"
-            },
+            unit,
             "min..max",
             "p50",
             "p99",
@@ -193,7 +218,11 @@ pub(crate) fn thousands(value: f64) -> String {
 
 fn range(spread: Option<Spread>) -> String {
     let written = |spread: Spread| {
-        format!("{}..{}", thousands(spread.lowest), thousands(spread.highest))
+        format!(
+            "{}..{}",
+            thousands(spread.lowest),
+            thousands(spread.highest)
+        )
     };
     spread.map_or(String::new(), written)
 }

@@ -93,10 +93,15 @@ pub(crate) async fn run(arguments: &Arguments, plan: Plan) -> Result<Measured, B
             total.error(1, || error.to_string());
         }
     }
-    let missing = board.slots.iter().map(|slot| slot.missing.load(Ordering::Acquire));
+    let missing = board
+        .slots
+        .iter()
+        .map(|slot| slot.missing.load(Ordering::Acquire));
     let missing: u32 = missing.sum();
     if missing > 0 {
-        total.error(missing.into(), || format!("{missing} deliveries never came"));
+        total.error(missing.into(), || {
+            format!("{missing} deliveries never came")
+        });
     }
     members.shutdown().await;
     for seen in &board.seen {
