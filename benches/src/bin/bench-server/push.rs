@@ -40,9 +40,12 @@ async fn run(stream: TcpStream, members: Members) -> io::Result<()> {
                 members.lock().push(Arc::clone(&writer));
             } else {
                 let told = told(asked.body);
-                let members = members.lock().clone();
-                for member in members {
-                    write(&member, &told).await?;
+                let all = members.lock().clone();
+                for member in all {
+                    if write(&member, &told).await.is_err() {
+                        // Gone, as those of a run before.
+                        members.lock().retain(|other| !Arc::ptr_eq(other, &member));
+                    }
                 }
             }
             write(&writer, &answer(asked.id)).await?;
