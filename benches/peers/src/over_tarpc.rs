@@ -40,10 +40,8 @@ pub(crate) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     loop {
         let (stream, _) = listener.accept().await?;
         let server = BaseChannel::with_defaults(transport(stream)?);
-        // Each request is a task of its own, as in tarpc's examples.
-        tokio::spawn(server.execute(Echo.serve()).for_each(|response| async {
-            tokio::spawn(response);
-        }));
+        // An echo waits for nothing: it is answered where it was read, without a task of its own.
+        tokio::spawn(server.execute(Echo.serve()).for_each(|response| response));
     }
 }
 
