@@ -54,7 +54,14 @@ fn measured(server: &Server, kind: &str, more: &[&str]) -> serde_json::Value {
     let output = Command::new(env!("CARGO_BIN_EXE_bench-load"))
         .args(["--addr", &server.address, "--kind", kind])
         .args(["--connections", "8"])
-        .args(["--warm-up-ms", "50", "--measure-ms", "200"])
+        .args([
+            "--in-flight",
+            "4",
+            "--warm-up-ms",
+            "50",
+            "--measure-ms",
+            "400",
+        ])
         .args(more)
         .stderr(Stdio::inherit())
         .output()
@@ -90,7 +97,7 @@ fn relay() {
 
 #[test]
 fn push() {
-    for (server, kind) in [("bare-push", "bare-tcp"), ("front", "ws")] {
+    for (server, kind) in [("bare-push", "bare-tcp"), ("front", "tcp")] {
         let server = Server::start(&[server]);
         for outstanding in ["1", "8"] {
             let more = ["--work", "push", "--in-flight", outstanding];

@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let load_before = figures::load_average();
     let mut outcomes = Vec::new();
     for scenario in &scenarios {
-        outcomes.push(rounds(&programs, scenario, effort)?);
+        outcomes.push(rounds(&programs, scenario, effort));
     }
     for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
         println!("\n{}", table::console(scenario, outcome));
@@ -84,13 +84,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let errors: f64 = outcomes.iter().map(Outcome::errors).sum();
     if errors > 0.0 {
         Err(format!("{errors} requests went wrong").into())
+    } else if outcomes.iter().any(Outcome::has_failed) {
+        Err("not everything could be measured".into())
     } else {
         Ok(())
     }
 }
 
 /// All sides of a scenario by turns, each round beginning with another.
-fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Result<Outcome> {
+fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Outcome {
     let mut outcome = Outcome::new(scenario);
     let mut there = Vec::new();
     for (at, side) in scenario.sides.iter().enumerate() {
@@ -100,24 +102,30 @@ fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Result<Ou
         }
     }
     for round in 1..=effort.rounds {
-        for at in &there {
-            let side = &scenario.sides[*at];
-            let sample = measure(programs, side, scenario.counts, effort)
-                .map_err(|error| format!("{}, {}: {error}", scenario.name, side.name))?;
-            eprintln!(
-                "{}, round {round} of {}: {} {}",
-                scenario.name,
-                effort.rounds,
-                side.name,
-                table::figure(scenario.counts, &sample)
+        for at in there.clone() {
+            let side = &scenario.sides[at];
+            let round = format!(
+                "{}, round {round} of {}: {}",
+                scenario.name, effort.rounds, side.name
             );
-            outcome.add(*at, sample);
+            match measure(programs, side, scenario.counts, effort) {
+                Ok(sample) => {
+                    eprintln!("{round} {}", table::figure(scenario.counts, &sample));
+                    outcome.add(at, sample);
+                }
+                Err(error) => {
+                    // The others are measured all the same.
+                    eprintln!("{round} failed: {error}");
+                    outcome.failed(at, &error.to_string());
+                    there.retain(|other| *other != at);
+                }
+            }
         }
         if !there.is_empty() {
             there.rotate_left(1);
         }
     }
-    Ok(outcome)
+    outcome
 }
 
 /// What the figures were measured on, and how.

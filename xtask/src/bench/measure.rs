@@ -12,7 +12,7 @@ use crate::process::Owned;
 
 /// A server that does not listen, or a load generator that does not end this long after its time,
 /// is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often and how long.
 #[derive(Clone, Copy)]

@@ -15,6 +15,7 @@ pub(crate) struct Measured {
     pub(crate) name: &'static str,
     pub(crate) samples: Vec<Sample>,
     pub(crate) left_out: Option<String>,
+    pub(crate) failed: Option<String>,
 }
 
 /// The middle of some values, and how far they lie apart.
@@ -42,6 +43,16 @@ impl Outcome {
 
     pub(crate) fn left_out(&mut self, side: usize, reason: &str) {
         self.sides[side].left_out = Some(reason.to_owned());
+    }
+
+    /// The side ends here, whatever its rounds before have said.
+    pub(crate) fn failed(&mut self, side: usize, reason: &str) {
+        self.sides[side].samples.clear();
+        self.sides[side].failed = Some(reason.to_owned());
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.sides.iter().any(|side| side.failed.is_some())
     }
 
     pub(crate) fn errors(&self) -> f64 {
@@ -149,6 +160,7 @@ mod tests {
                 })
                 .into(),
             left_out: None,
+            failed: None,
         };
         let outcome = Outcome {
             sides: vec![

@@ -157,7 +157,11 @@ pub(crate) fn lines(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
         let reason = side.left_out.as_ref()?;
         Some(format!("{} is left out: {reason}", side.name))
     });
-    targets.chain(left_out).collect()
+    let failed = outcome.sides.iter().filter_map(|side| {
+        let reason = side.failed.as_ref()?;
+        Some(format!("{} failed: {reason}", side.name))
+    });
+    targets.chain(left_out).chain(failed).collect()
 }
 
 fn target_line(target: &Target, reached: Spread) -> String {

@@ -56,6 +56,9 @@ struct Slot {
 /// Everybody joins; then one publishes, with as many under way as there may be: one is when the last
 /// member has got it.
 pub(crate) async fn run(arguments: &Arguments, plan: Plan) -> Result<Measured, Box<dyn Error>> {
+    if plan.websocket {
+        return Err("members are told over TCP alone".into());
+    }
     let plan = Arc::new(plan);
     let mut body = vec![b'x'; plan.payload];
     if let [first, .., last] = &mut body[..] {
@@ -117,11 +120,17 @@ async fn join(address: SocketAddr, plan: Arc<Plan>) -> io::Result<Pipe> {
     put_request(pipe.output(), 1, JOIN, b"{}");
     loop {
         read_more(&mut pipe).await?;
-        if let Some((_, message, _)) = frame::split(pipe.input()) {
-            answered(message)?;
+        while let Some((kind, message, _)) = frame::split(pipe.input()) {
+            // A heartbeat may come before.
+            let joined = kind == frame::DATA;
+            if joined {
+                answered(message)?;
+            }
             let used = frame::HEADER + message.len();
             pipe.consume(used);
-            return Ok(pipe);
+            if joined {
+                return Ok(pipe);
+            }
         }
     }
 }
