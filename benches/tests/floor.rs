@@ -40,7 +40,7 @@ impl Drop for Server {
 }
 
 fn load(server: &Server, kind: &str, payload: &str) {
-    let result = measured(server, kind, &["--payload", payload]);
+    let result = measured(server, kind, &["--payload", payload, "--in-flight", "4"]);
     assert!(
         result["requests"]
             .as_u64()
@@ -54,14 +54,7 @@ fn measured(server: &Server, kind: &str, more: &[&str]) -> serde_json::Value {
     let output = Command::new(env!("CARGO_BIN_EXE_bench-load"))
         .args(["--addr", &server.address, "--kind", kind])
         .args(["--connections", "8"])
-        .args([
-            "--in-flight",
-            "4",
-            "--warm-up-ms",
-            "50",
-            "--measure-ms",
-            "400",
-        ])
+        .args(["--warm-up-ms", "50", "--measure-ms", "400"])
         .args(more)
         .stderr(Stdio::inherit())
         .output()
