@@ -14,8 +14,8 @@ const READ_BUFFER: usize = 16 * 1024;
 
 /// A connection, what has been read from it, and what is to be written to it.
 #[derive(Debug)]
-pub struct Pipe {
-    stream: TcpStream,
+pub struct Pipe<S = TcpStream> {
+    stream: S,
     input: Vec<u8>,
     /// What has been read and not consumed is `input[consumed..filled]`.
     consumed: usize,
@@ -28,14 +28,26 @@ impl Pipe {
     /// Takes a connection over and sets it to send at once what is written.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
+    /// Takes over what bytes come and go by.
+    pub fn over(stream: S) -> Self {
+        Self {
             stream,
             input: vec![0; READ_BUFFER],
             consumed: 0,
             filled: 0,
             output: Vec::new(),
             written: 0,
-        })
+        }
+    }
+
+    /// What it was made of.
+    pub fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// What has been read and not yet consumed.

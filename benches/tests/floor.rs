@@ -40,34 +40,30 @@ impl Drop for Server {
 }
 
 fn load(server: &Server, kind: &str, payload: &str) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bench-load"))
-        .args([
-            "--addr",
-            &server.address,
-            "--kind",
-            kind,
-            "--payload",
-            payload,
-        ])
-        .args([
-            "--connections",
-            "8",
-            "--warm-up-ms",
-            "50",
-            "--measure-ms",
-            "200",
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("the load generator runs");
-    let result: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(result["errors"], 0, "{result}");
+    let result = measured(server, kind, &["--payload", payload, "--in-flight", "4"]);
     assert!(
         result["requests"]
             .as_u64()
             .is_some_and(|requests| requests > 0),
         "{result}"
     );
+}
+
+/// What the load generator says in its last line, which has no errors in it.
+fn measured(server: &Server, kind: &str, more: &[&str]) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-load"))
+        .args(["--addr", &server.address, "--kind", kind])
+        .args(["--connections", "8"])
+        .args(["--warm-up-ms", "50", "--measure-ms", "400"])
+        .args(more)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the load generator runs");
+    let output = String::from_utf8(output.stdout).expect("text");
+    let last = output.lines().next_back().expect("a line");
+    let result: serde_json::Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(result["errors"], 0, "{result}");
+    result
 }
 
 #[test]
@@ -90,4 +86,30 @@ fn relay() {
     let front = Server::start(&["bare-relay", "--upstream", &back.address, "--links", "2"]);
     load(&front, "bare-tcp", "64");
     load(&front, "bare-tcp", "100000");
+}
+
+#[test]
+fn push() {
+    for (server, kind) in [("bare-push", "bare-tcp"), ("front", "tcp")] {
+        let server = Server::start(&[server]);
+        for outstanding in ["1", "8"] {
+            let more = ["--work", "push", "--in-flight", outstanding];
+            let result = measured(&server, kind, &more);
+            // A channel stays, and those of the run before have left it.
+            assert!(result["requests"].as_u64() > Some(8), "{result}");
+        }
+    }
+}
+
+#[test]
+fn krpc() {
+    let server = Server::start(&["krpc"]);
+    load(&server, "krpc", "64");
+}
+
+#[test]
+fn idle() {
+    let server = Server::start(&["front"]);
+    let result = measured(&server, "tcp", &["--work", "idle"]);
+    assert_eq!(result["connections"], 8);
 }

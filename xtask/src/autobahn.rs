@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let target = target_directory()?;
     let mut endpoint = command(target.join("debug").join("websocket-echo"));
     let mut endpoint = Owned::start_with_input(&mut endpoint)?;
-    let url = format!("ws://{}/", endpoint.first_line(PATIENCE)?.trim());
+    let url = format!("ws://{}/", endpoint.next_line(PATIENCE)?.trim());
     let Some((runner, first)) = arguments.runner.split_first() else {
         println!("serving {url} until Enter");
         stdin().read_line(&mut String::new())?;

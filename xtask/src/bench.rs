@@ -1,121 +1,51 @@
-//! `cargo xtask bench`: Tangelo beside bare servers that do the same, round by round.
+//! `cargo xtask bench`: Tangelo beside bare servers and other makers' that do the same, round by round.
 //!
-//! Absolute figures drift from minute to minute, so the two sides of a scenario take turns and it
-//! is the ratios within one round that count. Servers and load generator are always processes of
-//! their own, on the loopback.
+//! Absolute figures drift from minute to minute, so the sides of a scenario take turns and it is the
+//! ratios within one round that count. Servers and load generator are always processes of their own,
+//! on the loopback.
 
-use std::fs;
-use std::path::Path;
-use std::thread;
+mod document;
+mod figures;
+mod http;
+mod measure;
+mod outcome;
+mod programs;
+mod scenario;
+mod scenarios;
+mod svg;
+mod table;
+
 use std::time::Duration;
 
 use clap::Args;
 
+use self::measure::{Effort, measure};
+use self::outcome::Outcome;
+use self::programs::Programs;
+use self::scenario::Scenario;
 use crate::Result;
-use crate::process::{Owned, cargo, command, run as run_command, target_directory};
 
 /// How to measure.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Three short rounds instead of five longer ones.
+    /// One short round instead of five longer ones.
     #[arg(long)]
     quick: bool,
+    /// Writes docs/benchmarks.md also where it was quick.
+    #[arg(long)]
+    write: bool,
     /// Measures only the scenarios whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-}
-
-/// The same work done by two sides.
-struct Scenario {
-    name: &'static str,
-    bare: Side,
-    tangelo: Side,
-}
-
-/// What is measured.
-struct Side {
-    name: &'static str,
-    /// The processes in the order of their start; the load goes to the last.
-    servers: &'static [Server],
-    /// What the load generator speaks.
-    kind: &'static str,
-}
-
-/// A process of the benchmark's server program.
-struct Server {
-    subcommand: &'static str,
-    /// The flag that tells it where the server before it listens.
-    behind: Option<&'static str>,
-}
-
-const fn alone(subcommand: &'static str) -> Server {
-    Server {
-        subcommand,
-        behind: None,
-    }
-}
-
-const fn before(flag: &'static str, subcommand: &'static str) -> Server {
-    Server {
-        subcommand,
-        behind: Some(flag),
-    }
-}
-
-/// 64 connections with 16 requests in flight, 64 bytes each: the load generator's defaults.
-const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "echo over TCP",
-        bare: Side {
-            name: "bare-tcp",
-            servers: &[alone("bare-tcp")],
-            kind: "bare-tcp",
-        },
-        tangelo: Side {
-            name: "front",
-            servers: &[alone("front")],
-            kind: "tcp",
-        },
-    },
-    Scenario {
-        name: "echo over WebSocket",
-        bare: Side {
-            name: "bare-ws",
-            servers: &[alone("bare-ws")],
-            kind: "bare-ws",
-        },
-        tangelo: Side {
-            name: "front",
-            servers: &[alone("front")],
-            kind: "ws",
-        },
-    },
-    Scenario {
-        name: "forwarded echo",
-        bare: Side {
-            name: "bare-relay",
-            servers: &[alone("bare-relay-back"), before("--upstream", "bare-relay")],
-            kind: "bare-tcp",
-        },
-        tangelo: Side {
-            name: "forward",
-            servers: &[alone("back"), before("--back", "forward")],
-            kind: "tcp",
-        },
-    },
-];
-
-/// How often and how long.
-struct Effort {
-    rounds: usize,
-    warm_up: Duration,
-    measure: Duration,
+    /// Measures only the sides whose name contains this, and the first of each scenario.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    side: String,
 }
 
 const QUICK: Effort = Effort {
-    rounds: 3,
-    warm_up: Duration::from_millis(1000),
-    measure: Duration::from_millis(2500),
+    rounds: 1,
+    warm_up: Duration::from_millis(300),
+    measure: Duration::from_millis(1000),
 };
 const THOROUGH: Effort = Effort {
     rounds: 5,
@@ -123,181 +53,94 @@ const THOROUGH: Effort = Effort {
     measure: Duration::from_millis(5000),
 };
 
-/// A server that does not listen, or a load generator that does not end this long after its time,
-/// is stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One line of the load generator.
-#[derive(Clone, Copy)]
-struct Sample {
-    per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
-    errors: f64,
-}
-
-/// Builds, measures, and prints a table. Fails when a request went wrong, however fast the others
-/// were.
+/// Builds, measures, and prints a table for each scenario. Fails when a request went wrong, however
+/// fast the others were.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    run_command(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "tangelo-bench",
-    ]))?;
-    let programs = target_directory()?.join("release");
+    let mut scenarios = scenarios::all();
+    scenarios.retain(|scenario| scenario.name.contains(&arguments.only));
+    for scenario in &mut scenarios {
+        let first = scenario.sides.first().map(|side| side.name);
+        scenario
+            .sides
+            .retain(|side| Some(side.name) == first || side.name.contains(&arguments.side));
+    }
+    let programs = Programs::build(scenarios.iter().flat_map(|scenario| &scenario.sides))?;
     let effort = if arguments.quick { QUICK } else { THOROUGH };
 
-    let mut table = Vec::new();
-    let mut errors = 0.0;
-    for scenario in SCENARIOS
-        .iter()
-        .filter(|scenario| scenario.name.contains(&arguments.only))
-    {
-        let mut bare = Vec::new();
-        let mut tangelo = Vec::new();
-        for round in 1..=effort.rounds {
-            for (side, samples) in [
-                (&scenario.bare, &mut bare),
-                (&scenario.tangelo, &mut tangelo),
-            ] {
-                let sample = measure(&programs, side, &effort)?;
-                let speed = sample.per_second / 1000.0;
-                eprintln!(
-                    "{}, round {round} of {}: {} {speed:.0} k/s",
-                    scenario.name, effort.rounds, side.name
-                );
-                errors += sample.errors;
-                samples.push(sample);
-            }
-        }
-        let ratios = bare
-            .iter()
-            .zip(&tangelo)
-            .map(|(bare, tangelo)| tangelo.per_second / bare.per_second);
-        let ratio = median(ratios.collect());
-        table.push(row(scenario.name, scenario.bare.name, &bare, "1"));
-        table.push(row(
-            "",
-            scenario.tangelo.name,
-            &tangelo,
-            &format!("{ratio:.2}"),
-        ));
+    let load_before = figures::load_average();
+    let mut outcomes = Vec::new();
+    for scenario in &scenarios {
+        outcomes.push(rounds(&programs, scenario, effort));
     }
-
-    println!();
-    println!(
-        "{:20} {:12} {:>9} {:>13} {:>9} {:>9} {:>7} {:>6}",
-        "requests/s", "server", "median", "min..max", "p50", "p99", "errors", "ratio"
-    );
-    for row in table {
-        println!("{row}");
+    for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
+        println!("\n{}", table::console(scenario, outcome));
     }
-    println!(
-        "\n{} rounds by turns, {:?} each after {:?} of warm-up; {}",
-        effort.rounds,
-        effort.measure,
-        effort.warm_up,
-        machine()
-    );
+    let foot = foot(effort, &load_before);
+    println!("\n{foot}");
+    if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
+        let measured: Vec<_> = scenarios.iter().zip(&outcomes).collect();
+        document::write(&scenarios::all(), &measured, &foot)?;
+    }
+    let errors: f64 = outcomes.iter().map(Outcome::errors).sum();
     if errors > 0.0 {
         Err(format!("{errors} requests went wrong").into())
+    } else if outcomes.iter().any(Outcome::has_failed) {
+        Err("not everything could be measured".into())
     } else {
         Ok(())
     }
 }
 
-/// Starts the servers of a side, loads the last of them, and ends them all.
-fn measure(programs: &Path, side: &Side, effort: &Effort) -> Result<Sample> {
-    let mut servers = Vec::new();
-    let mut address = String::new();
-    for server in side.servers {
-        let mut program = command(programs.join("bench-server"));
-        program.arg(server.subcommand);
-        if let Some(flag) = server.behind {
-            program.args([flag, &address]);
+/// All sides of a scenario by turns, each round beginning with another.
+fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Outcome {
+    let mut outcome = Outcome::new(scenario);
+    let mut there = Vec::new();
+    for (at, side) in scenario.sides.iter().enumerate() {
+        match programs.lacks(side) {
+            Some(reason) => outcome.left_out(at, reason),
+            None => there.push(at),
         }
-        let mut process = Owned::start(&mut program)?;
-        let line = process.first_line(PATIENCE)?;
-        address = line
-            .trim_end()
-            .strip_prefix("listening ")
-            .ok_or_else(|| {
-                format!(
-                    "{} did not say where it listens, but {line:?}",
-                    server.subcommand
-                )
-            })?
-            .to_owned();
-        servers.push(process);
     }
-
-    let load = Owned::start(
-        command(programs.join("bench-load"))
-            .args(["--addr", &address, "--kind", side.kind])
-            .args(["--warm-up-ms", &effort.warm_up.as_millis().to_string()])
-            .args(["--measure-ms", &effort.measure.as_millis().to_string()]),
-    )?;
-    let result = load.output(effort.warm_up + effort.measure + PATIENCE)?;
-    let result: serde_json::Value = serde_json::from_str(&result)?;
-    let number = |name: &str| {
-        result[name]
-            .as_f64()
-            .ok_or_else(|| format!("no {name} in {result}"))
-    };
-    Ok(Sample {
-        per_second: number("per_second")?,
-        p50_us: number("p50_us")?,
-        p99_us: number("p99_us")?,
-        errors: number("errors")?,
-    })
+    for round in 1..=effort.rounds {
+        for at in there.clone() {
+            let side = &scenario.sides[at];
+            let round = format!(
+                "{}, round {round} of {}: {}",
+                scenario.name, effort.rounds, side.name
+            );
+            match measure(programs, side, scenario.counts, effort) {
+                Ok(sample) => {
+                    eprintln!("{round} {}", table::figure(scenario.counts, &sample));
+                    outcome.add(at, sample);
+                }
+                Err(error) => {
+                    // The others are measured all the same.
+                    eprintln!("{round} failed: {error}");
+                    outcome.failed(at, &error.to_string());
+                    there.retain(|other| *other != at);
+                }
+            }
+        }
+        if !there.is_empty() {
+            there.rotate_left(1);
+        }
+    }
+    outcome
 }
 
-fn row(scenario: &str, side: &str, samples: &[Sample], ratio: &str) -> String {
-    let each = |field: fn(&Sample) -> f64| samples.iter().map(field).collect::<Vec<_>>();
-    let speeds = each(|sample| sample.per_second / 1000.0);
-    let lowest = speeds.iter().copied().fold(f64::INFINITY, f64::min);
-    let highest = speeds.iter().copied().fold(0.0, f64::max);
+/// What the figures were measured on, and how.
+fn foot(effort: Effort, load_before: &str) -> String {
+    let machine = figures::machine();
+    let machine: Vec<_> = machine
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
     format!(
-        "{scenario:20} {side:12} {:>7.0} k {:>13} {:>6.0} us {:>6.0} us {:>7} {ratio:>6}",
-        median(speeds),
-        format!("{lowest:.0}..{highest:.0}"),
-        median(each(|sample| sample.p50_us)),
-        median(each(|sample| sample.p99_us)),
-        each(|sample| sample.errors).iter().sum::<f64>(),
+        "{} rounds by turns, {:?} each after {:?} of warm-up; {}; load average before {load_before}, after {}",
+        effort.rounds,
+        effort.measure,
+        effort.warm_up,
+        machine.join("; "),
+        figures::load_average()
     )
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let upper = values.len() / 2;
-    if values.len() % 2 == 1 {
-        values[upper]
-    } else {
-        f64::midpoint(values[upper - 1], values[upper])
-    }
-}
-
-/// What the figures were measured on.
-fn machine() -> String {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default().to_owned();
-    format!(
-        "{cores} cores, {} {}, load average {load}",
-        std::env::consts::OS,
-        kernel.trim()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-    }
 }

@@ -48,13 +48,28 @@ pub(crate) fn rust_components() -> Result<()> {
     Ok(())
 }
 
+/// The load generator for HTTP, which the benchmark alone needs.
+const WRK: &[Tool] = &[Tool {
+    program: "wrk",
+    packages: &["wrk"],
+}];
+
+/// Makes sure that wrk is there.
+pub(crate) fn wrk() -> Result<()> {
+    programs(WRK)
+}
+
 /// Installs the programs that are missing, where that can be done, and else says what to install.
 pub(crate) fn tools() -> Result<()> {
-    let missing: Vec<_> = TOOLS
+    programs(TOOLS)
+}
+
+fn programs(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<_> = tools
         .iter()
         .filter(|tool| find(tool.program).is_none())
         .collect();
-    for tool in TOOLS {
+    for tool in tools {
         if let Some(path) = find(tool.program) {
             println!("{} is there: {}", tool.program, path.display());
         }

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -94,7 +94,11 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
 }
 
 /// A process that does not outlive its owner.
-pub(crate) struct Owned(Child);
+pub(crate) struct Owned {
+    child: Child,
+    /// What it has not been asked for yet; none when that did not come in time.
+    output: Option<BufReader<ChildStdout>>,
+}
 
 impl Owned {
     /// Starts `command` with its standard output kept for us.
@@ -108,23 +112,29 @@ impl Owned {
     }
 
     fn start_reading(command: &mut Command, input: Stdio) -> Result<Self> {
-        let child = command
+        let mut child = command
             .stdin(input)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{}: {error}", text(command)))?;
-        Ok(Self(child))
+        let output = child.stdout.take().map(BufReader::new);
+        Ok(Self { child, output })
     }
 
-    /// The first line of its output.
-    pub(crate) fn first_line(&mut self, limit: Duration) -> Result<String> {
-        self.read(limit, |output, text| BufReader::new(output).read_line(text))
+    /// By which the kernel knows it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
-    /// All of its output, when it has ended well.
+    /// The next line of its output.
+    pub(crate) fn next_line(&mut self, limit: Duration) -> Result<String> {
+        self.read(limit, |output, text| output.read_line(text))
+    }
+
+    /// The rest of its output, when it has ended well.
     pub(crate) fn output(mut self, limit: Duration) -> Result<String> {
-        let text = self.read(limit, |mut output, text| output.read_to_string(text))?;
-        let status = self.0.wait()?;
+        let text = self.read(limit, |output, text| output.read_to_string(text))?;
+        let status = self.child.wait()?;
         if status.success() {
             Ok(text)
         } else {
@@ -133,25 +143,27 @@ impl Owned {
     }
 
     /// Reads in a thread, as reading itself knows no time limit. The thread ends with the process.
-    fn read<R, D>(&mut self, limit: Duration, read: R) -> Result<String>
+    fn read<R>(&mut self, limit: Duration, read: R) -> Result<String>
     where
-        R: FnOnce(std::process::ChildStdout, &mut String) -> std::io::Result<D> + Send + 'static,
+        R: FnOnce(&mut BufReader<ChildStdout>, &mut String) -> std::io::Result<usize>
+            + Send
+            + 'static,
     {
-        let output = self
-            .0
-            .stdout
+        let mut output = self
+            .output
             .take()
-            .ok_or("the output has been read already")?;
+            .ok_or("the output did not come in time before")?;
         let (sender, receiver) = mpsc::sync_channel(1);
         thread::spawn(move || {
             let mut text = String::new();
-            let read = read(output, &mut text).map(|_| text);
+            let read = read(&mut output, &mut text).map(|_| text);
             // Nobody listens any more when the time was up.
-            let _ = sender.send(read);
+            let _ = sender.send((read, output));
         });
-        let text = receiver
+        let (text, output) = receiver
             .recv_timeout(limit)
             .map_err(|_| format!("no output within {limit:?}"))?;
+        self.output = Some(output);
         Ok(text?)
     }
 }
@@ -159,7 +171,7 @@ impl Owned {
 impl Drop for Owned {
     fn drop(&mut self) {
         // It may have ended by itself, which is just as well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -6,17 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::{Histogram, errors::AdditionError};
 use tangelo_bench::pipe::Pipe;
 use tangelo_bench::{frame, websocket};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use crate::measured::Measured;
 
 const HANDSHAKE: &[u8] = br#"{"sys":{"type":"bench","version":"1"},"user":{}}"#;
 
 /// The first byte of a message that asks for an answer and spells its route out.
-const REQUEST: u8 = 0x00;
+pub(crate) const REQUEST: u8 = 0x00;
 /// The first byte of an answer.
-const RESPONSE: u8 = 0x04;
+pub(crate) const RESPONSE: u8 = 0x04;
 
 /// How long answers are awaited when the last request has been sent. What is missing then is an
 /// error.
@@ -34,47 +36,24 @@ pub(crate) struct Plan {
     pub(crate) payload: usize,
 }
 
-/// What a client saw.
-pub(crate) struct Measured {
-    /// Microseconds from the write that carried a request to the read that carried its answer.
-    pub(crate) latency: Histogram<u64>,
-    pub(crate) errors: u64,
-    pub(crate) first_error: Option<String>,
-}
-
-impl Measured {
-    pub(crate) fn new() -> io::Result<Self> {
-        // Two digits are plenty for a benchmark and keep the buckets in the cache.
-        let latency = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(io::Error::other)?;
-        Ok(Self {
-            latency,
-            errors: 0,
-            first_error: None,
-        })
-    }
-
-    pub(crate) fn add(&mut self, other: Self) -> Result<(), AdditionError> {
-        self.latency.add(other.latency)?;
-        self.errors += other.errors;
-        self.first_error = self.first_error.take().or(other.first_error);
-        Ok(())
-    }
-
-    fn error(&mut self, count: u64, reason: impl FnOnce() -> String) {
-        self.errors += count;
-        self.first_error.get_or_insert_with(reason);
-    }
-}
-
 /// A connection that has been greeted.
-pub(crate) struct Client {
-    pipe: Pipe,
+pub(crate) struct Client<S = TcpStream> {
+    pipe: Pipe<S>,
     requests: Requests,
 }
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr, plan: Arc<Plan>) -> io::Result<Self> {
-        let mut pipe = Pipe::new(TcpStream::connect(address).await?)?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Self::over(stream, plan).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Is greeted over a connection that is there.
+    pub(crate) async fn over(stream: S, plan: Arc<Plan>) -> io::Result<Self> {
+        let mut pipe = Pipe::over(stream);
         if plan.websocket {
             pipe.output().extend_from_slice(websocket::UPGRADE);
             let answer = loop {
@@ -95,6 +74,11 @@ impl Client {
         Ok(client)
     }
 
+    /// The connection, for who goes on in another way.
+    pub(crate) fn into_pipe(self) -> Pipe<S> {
+        self.pipe
+    }
+
     /// Pomelo's handshake: hello, its answer, and the acknowledgement, which needs no answer.
     async fn greet(&mut self) -> io::Result<()> {
         let requests = &mut self.requests;
@@ -110,6 +94,22 @@ impl Client {
             frame::put(package, frame::HANDSHAKE_ACK, b"")
         });
         Ok(())
+    }
+
+    /// One request: that the server is there for this client.
+    pub(crate) async fn ask_once(&mut self) -> io::Result<()> {
+        let Self { pipe, requests } = self;
+        let now = Instant::now();
+        requests.request(pipe.output(), now);
+        while requests.outstanding > 0 {
+            read_more(pipe).await?;
+            let used = requests.receive(pipe.input(), now)?;
+            pipe.consume(used);
+        }
+        match requests.measured.first_error.take() {
+            Some(error) => Err(io::Error::other(error)),
+            None => Ok(()),
+        }
     }
 
     /// Sends requests until the measurement ends, and counts what is answered while it lasts.
@@ -150,7 +150,11 @@ impl Client {
     }
 }
 
-async fn read_more(pipe: &mut Pipe) -> io::Result<()> {
+/// Writes what there is to write, and waits for something to read.
+pub(crate) async fn read_more<S>(pipe: &mut Pipe<S>) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     match pipe.exchange().await? {
         0 => Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
@@ -206,7 +210,7 @@ impl Requests {
             outstanding: 0,
             package: Vec::new(),
             body,
-            measured: Measured::new()?,
+            measured: Measured::new(0)?,
             plan,
         })
     }
@@ -345,7 +349,7 @@ impl Requests {
 }
 
 /// Writes a request's number into its body, so that an answer to another request is seen.
-fn stamp(body: &mut [u8], id: u32) {
+pub(crate) fn stamp(body: &mut [u8], id: u32) {
     for (place, digit) in body[1..]
         .iter_mut()
         .zip((0..8).map(|digit| (id >> (28 - 4 * digit)) & 15))
@@ -354,7 +358,7 @@ fn stamp(body: &mut [u8], id: u32) {
     }
 }
 
-fn put_request(output: &mut Vec<u8>, id: u32, route: &str, body: &[u8]) {
+pub(crate) fn put_request(output: &mut Vec<u8>, id: u32, route: &str, body: &[u8]) {
     let id_length = (32 - id.leading_zeros()).div_ceil(7) as usize;
     frame::put_header(
         output,
@@ -373,7 +377,7 @@ fn put_request(output: &mut Vec<u8>, id: u32, route: &str, body: &[u8]) {
     output.extend_from_slice(body);
 }
 
-fn split_varint(input: &[u8]) -> Option<(u32, &[u8])> {
+pub(crate) fn split_varint(input: &[u8]) -> Option<(u32, &[u8])> {
     let mut value = 0;
     for (at, byte) in input.iter().take(5).enumerate() {
         value |= u32::from(byte & 0x7f) << (7 * at);

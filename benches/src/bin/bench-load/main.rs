@@ -2,18 +2,28 @@
 //! JSON as the result.
 
 mod client;
+mod idle;
+mod krpc;
+mod measured;
+mod push;
+mod tls;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
+use rustix::process::Resource;
+use tangelo_bench::all_descriptors;
 use tokio::task::JoinSet;
 
-use client::{Client, Measured, Plan};
+use client::{Client, Plan};
+use measured::Measured;
 
 /// A server that does not greet within this time is not there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,10 +37,13 @@ struct Arguments {
     /// What the server speaks.
     #[arg(long, value_enum)]
     kind: Kind,
-    /// Clients.
+    /// What clients do.
+    #[arg(long, value_enum, default_value_t = Work::Echo)]
+    work: Work,
+    /// Clients; members of the channel.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Requests that each client keeps waiting for an answer.
+    /// Requests that each client keeps waiting for an answer; publishes that not everybody has got.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
     /// Bytes of a request's body.
@@ -45,12 +58,29 @@ struct Arguments {
     /// Time of the measurement, in milliseconds.
     #[arg(long, default_value_t = 3000)]
     measure_ms: u64,
+    /// The server's certificate, where clients speak TLS.
+    #[arg(long)]
+    certificate: Option<PathBuf>,
+    /// Connections that all callers of a krpc service share.
+    #[arg(long, default_value_t = 2)]
+    links: u32,
     /// Worker threads; as many as cores unless given.
     #[arg(long)]
     threads: Option<usize>,
 }
 
-/// The four languages that the servers speak.
+/// What clients do.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Work {
+    /// They ask, and have their words come back.
+    Echo,
+    /// They are members of a channel, to which one more publishes.
+    Push,
+    /// Nothing: the server's memory is looked at meanwhile.
+    Idle,
+}
+
+/// The languages that the servers speak.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// Pomelo over TCP.
@@ -61,6 +91,8 @@ enum Kind {
     BareTcp,
     /// The same over WebSocket.
     BareWs,
+    /// krpc, through a generated client.
+    Krpc,
 }
 
 fn main() -> ExitCode {
@@ -78,9 +110,12 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(threads) = arguments.threads {
         runtime.worker_threads(threads);
     }
-    let measured = runtime.enable_all().build()?.block_on(run(arguments))?;
+    let runtime = runtime.enable_all().build()?;
+    rustix::process::setrlimit(Resource::Nofile, all_descriptors())?;
+    let measured = runtime.block_on(run(arguments))?;
 
     let seconds = arguments.measure_ms as f64 / 1000.0;
+    let to_us = measured.to_us;
     let result = serde_json::json!({
         "requests": measured.latency.len(),
         "seconds": seconds,
@@ -88,6 +123,10 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         "p50_us": measured.latency.value_at_quantile(0.5),
         "p99_us": measured.latency.value_at_quantile(0.99),
         "errors": measured.errors,
+        "connections": arguments.connections,
+        // When it was measured, by the clock of all processes.
+        "from_us": to_us.saturating_sub(arguments.measure_ms * 1000),
+        "to_us": to_us,
     });
     writeln!(io::stdout(), "{result}")?;
     if let Some(error) = measured.first_error {
@@ -96,15 +135,26 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Connects all clients, then lets all of them start at once.
 async fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
-    let plan = Arc::new(Plan {
+    let plan = Plan {
         websocket: matches!(arguments.kind, Kind::Ws | Kind::BareWs),
         bare: matches!(arguments.kind, Kind::BareTcp | Kind::BareWs),
         route: arguments.route.clone(),
         in_flight: arguments.in_flight,
         payload: arguments.payload as usize,
-    });
+    };
+    let tls = arguments.certificate.as_deref().map(tls::trusting);
+    match (arguments.work, arguments.kind) {
+        (Work::Push, _) => push::run(arguments, plan).await,
+        (Work::Idle, _) => idle::run(arguments, plan, tls.transpose()?).await,
+        (Work::Echo, Kind::Krpc) => krpc::run(arguments).await,
+        (Work::Echo, _) => echo(arguments, plan).await,
+    }
+}
+
+/// Connects all clients, then lets all of them start at once.
+async fn echo(arguments: &Arguments, plan: Plan) -> Result<Measured, Box<dyn Error>> {
+    let plan = Arc::new(plan);
     let mut connecting = JoinSet::new();
     for _ in 0..arguments.connections {
         connecting.spawn(Client::connect(arguments.addr, Arc::clone(&plan)));
@@ -113,15 +163,43 @@ async fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
         .await
         .map_err(|_| format!("not all clients were greeted within {CONNECT:?}"))?;
 
-    let start = Instant::now() + Duration::from_millis(arguments.warm_up_ms);
-    let end = start + Duration::from_millis(arguments.measure_ms);
+    let window = Window::after(arguments);
     let mut running = JoinSet::new();
     for client in connected {
-        running.spawn(client?.run(start..end));
+        running.spawn(client?.run(window.measurement.clone()));
     }
-    let mut total = Measured::new()?;
+    let mut total = Measured::new(window.to_us)?;
     for measured in running.join_all().await {
         total.add(measured?)?;
     }
     Ok(total)
+}
+
+/// When it is measured.
+struct Window {
+    measurement: Range<Instant>,
+    /// Its end in microseconds since 1970.
+    to_us: u64,
+}
+
+impl Window {
+    /// As soon as it is warm.
+    fn after(arguments: &Arguments) -> Self {
+        Self::begin(arguments, Duration::from_millis(arguments.warm_up_ms))
+    }
+
+    /// From now on.
+    fn from_now(arguments: &Arguments) -> Self {
+        Self::begin(arguments, Duration::ZERO)
+    }
+
+    fn begin(arguments: &Arguments, warm_up: Duration) -> Self {
+        let measure = Duration::from_millis(arguments.measure_ms);
+        let start = Instant::now() + warm_up;
+        let to = (SystemTime::now() + warm_up + measure).duration_since(UNIX_EPOCH);
+        Self {
+            measurement: start..start + measure,
+            to_us: to.map_or(0, |to| to.as_micros() as u64),
+        }
+    }
 }

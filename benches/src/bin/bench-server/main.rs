@@ -5,15 +5,21 @@
 //! write; they are the floor to hold Tangelo against.
 
 mod bare;
+mod gateway;
+mod krpc;
+mod push;
 mod relay;
 mod tangelo;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, setrlimit};
+use tangelo_bench::all_descriptors;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -48,8 +54,14 @@ enum Server {
     },
     /// Echoes the frames of a `bare-relay`.
     BareRelayBack,
-    /// A Tangelo front end whose handler echoes.
-    Front,
+    /// Pushes frames to all that have joined.
+    BarePush,
+    /// A Tangelo front end whose handlers echo, and push to a channel.
+    Front {
+        /// Lets clients speak TLS: puts a certificate of its own into this folder.
+        #[arg(long)]
+        tls: Option<PathBuf>,
+    },
     /// A Tangelo back end whose handler echoes.
     Back,
     /// A Tangelo front end that forwards to a `back`.
@@ -57,6 +69,14 @@ enum Server {
         /// Where the `back` listens.
         #[arg(long)]
         back: SocketAddr,
+    },
+    /// A krpc server whose method echoes.
+    Krpc,
+    /// A Tangelo HTTP gateway before a service that echoes.
+    Gateway {
+        /// Where a `krpc` listens that has the service. Without, the gateway has it itself.
+        #[arg(long)]
+        back: Option<SocketAddr>,
     },
 }
 
@@ -67,9 +87,12 @@ impl Server {
             Self::BareWs => bare::serve_websocket().await,
             Self::BareRelay { upstream, links } => relay::serve(upstream, links).await,
             Self::BareRelayBack => relay::serve_back().await,
-            Self::Front => tangelo::front().await,
+            Self::BarePush => push::serve().await,
+            Self::Front { tls } => tangelo::front(tls.as_deref()).await,
             Self::Back => tangelo::back().await,
             Self::Forward { back } => tangelo::forward(back).await,
+            Self::Krpc => krpc::serve().await,
+            Self::Gateway { back } => gateway::serve(back).await,
         }
     }
 }
@@ -83,6 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(threads) = arguments.threads {
         runtime.worker_threads(threads);
     }
+    setrlimit(Resource::Nofile, all_descriptors())?;
     let lifetime = Duration::from_secs(arguments.seconds);
     let served = runtime
         .enable_all()

@@ -1,27 +1,78 @@
-//! Tangelo's side: an echo handler on a front end, and one behind it.
+//! Tangelo's side of real time: handlers on a front end, and behind one.
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::Arc,
+    time::Duration,
 };
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tangelo::{
+    connector::Certificate,
     handlers,
     registry::{Fixed, Instance, Registry},
-    server::{Blueprint, Body, Routes, Server},
+    server::{Blueprint, Body, Channels, Json, Routes, Server, Session},
 };
+
+/// Clients that are silent as long as a measurement are not taken for gone.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+/// The channel of those who have joined.
+const CHANNEL: &str = "all";
 
 async fn echo(body: Body) -> Body {
     body
 }
 
-/// A front end that echoes by itself.
-pub(crate) async fn front() -> io::Result<()> {
+/// Adds a client to the channel.
+async fn join(session: Session, channels: Channels) -> tangelo::Result<Json<serde_json::Value>> {
+    let uid = session.id().to_string();
+    let channel = channels.get_or_create(CHANNEL);
+    channel.add_by_id(&uid, session.id(), session.frontend_id())?;
+    Ok(done())
+}
+
+/// Tells everybody there.
+async fn publish(
+    Json(text): Json<String>,
+    channels: Channels,
+) -> tangelo::Result<Json<serde_json::Value>> {
+    channels.get(CHANNEL)?.push("onPush", &text)?;
+    Ok(done())
+}
+
+fn done() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "code": 200 }))
+}
+
+/// A front end that echoes by itself, and has a channel.
+pub(crate) async fn front(tls: Option<&Path>) -> io::Result<()> {
     let own = frontend();
-    let server = start(own.clone(), Fixed::new([own])).await?;
+    let mut blueprint = blueprint(&own)
+        .handler("pushHandler", handlers! { join, publish })
+        .heartbeat(HEARTBEAT);
+    if let Some(folder) = tls {
+        let certificate = certificate(folder)?;
+        blueprint = blueprint.change_entrance(|entrance| entrance.certificate = Some(certificate));
+    }
+    let registry = Arc::new(Fixed::new([own.clone()]));
+    let server = Server::start(blueprint, own, registry, Routes::new())
+        .await
+        .map_err(io::Error::other)?;
     announce(server.client_address())?;
     std::future::pending().await
+}
+
+/// A new certificate for `localhost`, in `certificate.pem` and `key.pem` of this folder.
+fn certificate(folder: &Path) -> io::Result<Certificate> {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).map_err(io::Error::other)?;
+    fs::create_dir_all(folder)?;
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    fs::write(&certificate, cert.pem())?;
+    fs::write(&key, signing_key.serialize_pem())?;
+    Ok(Certificate::files(certificate, key))
 }
 
 /// A back end that echoes.
@@ -49,11 +100,15 @@ pub(crate) async fn forward(back: SocketAddr) -> io::Result<()> {
 }
 
 async fn start(own: Instance, registry: Fixed) -> io::Result<Server> {
-    let blueprint = Blueprint::new(&own.server_type).handler("echoHandler", handlers! { echo });
     let registry: Arc<dyn Registry> = Arc::new(registry);
-    Server::start(blueprint, own, registry, Routes::new())
+    Server::start(blueprint(&own), own, registry, Routes::new())
         .await
         .map_err(io::Error::other)
+}
+
+/// What every server here has.
+fn blueprint(own: &Instance) -> Blueprint {
+    Blueprint::new(&own.server_type).handler("echoHandler", handlers! { echo })
 }
 
 fn frontend() -> Instance {

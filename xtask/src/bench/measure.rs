@@ -1,0 +1,142 @@
+//! One measurement: servers start, are loaded, watched and ended.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::figures::{Watch, now_us, proportional};
+use super::http;
+use super::programs::Programs;
+use super::scenario::{Counts, Program, Run, Side};
+use crate::Result;
+use crate::process::Owned;
+
+/// A server that does not listen, or a load generator that does not end this long after its time,
+/// is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often and how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) rounds: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) measure: Duration,
+}
+
+/// What one measurement says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) errors: f64,
+    /// Microseconds of processor time for a request, of each server process in the order of their start.
+    pub(crate) cpu_us: Vec<f64>,
+    /// Processors that all server processes had, of those there are.
+    pub(crate) processors: f64,
+    /// Bytes of all server processes in memory.
+    pub(crate) resident: f64,
+    /// Bytes of sockets, both ends.
+    pub(crate) sockets: f64,
+    /// The same for each connection, where connections are all there is: less what the server had before.
+    pub(crate) per_connection: f64,
+    pub(crate) sockets_per_connection: f64,
+}
+
+/// Starts the servers of a side, loads the last of them, and ends them all.
+pub(crate) fn measure(
+    programs: &Programs,
+    side: &Side,
+    counts: Counts,
+    effort: Effort,
+) -> Result<Sample> {
+    let mut servers: Vec<Owned> = Vec::new();
+    let mut address = String::new();
+    for server in &side.servers {
+        let mut start = programs.command(&server.run)?;
+        if let Some(flag) = server.behind {
+            start.args([flag, &address]);
+        }
+        let mut process = Owned::start(&mut start)?;
+        address = listening(&mut process, &server.run)?;
+        servers.push(process);
+    }
+    let processes: Vec<_> = servers.iter().map(Owned::id).collect();
+    let memory = || -> Result<u64> { processes.iter().map(|id| proportional(*id)).sum() };
+
+    let before = if counts == Counts::Idle { memory()? } else { 0 };
+    let watch = Watch::start(processes.clone(), programs.units());
+    let mut load = Owned::start(&mut load(programs, &side.load, &address, effort)?)?;
+    let limit = effort.warm_up + effort.measure + PATIENCE;
+    let after = if counts == Counts::Idle {
+        let line = load.next_line(limit)?;
+        if line.trim_end() != "open" {
+            return Err(format!("instead of opening connections the load said {line:?}").into());
+        }
+        memory()?
+    } else {
+        0
+    };
+    let result = load.output(limit)?;
+    let ended_us = now_us();
+    let readings = watch.end()?;
+
+    // wrk says other things before.
+    let result = result.lines().next_back().unwrap_or_default();
+    let result: serde_json::Value = serde_json::from_str(result)?;
+    let number = |name: &str| result[name].as_f64();
+    let needed = |name: &str| number(name).ok_or_else(|| format!("no {name} in {result}"));
+    let seconds = needed("seconds")?;
+    let to_us = number("to_us").map_or(ended_us, |time| time as u64);
+    let from_us = number("from_us").map_or(to_us - (seconds * 1e6) as u64, |time| time as u64);
+    let usage = readings.between(from_us, to_us);
+    let requests = needed("requests")?.max(1.0);
+    let connections = number("connections").unwrap_or(f64::INFINITY);
+    Ok(Sample {
+        per_second: needed("per_second")?,
+        p50_us: needed("p50_us")?,
+        p99_us: needed("p99_us")?,
+        errors: needed("errors")?,
+        processors: usage.cpu.iter().sum::<f64>() / seconds,
+        cpu_us: usage.cpu.iter().map(|cpu| cpu * 1e6 / requests).collect(),
+        resident: usage.resident as f64,
+        sockets: usage.sockets as f64,
+        per_connection: after.saturating_sub(before) as f64 / connections,
+        sockets_per_connection: usage.sockets as f64 / connections,
+    })
+}
+
+fn listening(process: &mut Owned, run: &Run) -> Result<String> {
+    let line = process.next_line(PATIENCE)?;
+    let address = line.trim_end().strip_prefix("listening ");
+    let address = address.ok_or_else(|| {
+        format!(
+            "{:?} {} did not say where it listens, but {line:?}",
+            run.program,
+            run.arguments.join(" ")
+        )
+    })?;
+    Ok(address.to_owned())
+}
+
+/// What loads a server at `address`, and how it is told what to do.
+fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result<Command> {
+    let mut load = programs.command(run)?;
+    if run.program == Program::Wrk {
+        http::check(address)?;
+        // It knows whole seconds alone, and no warm-up.
+        let during = |mut load: Command, time: Duration| {
+            load.arg(format!("-d{}s", time.as_secs().max(1)))
+                .args(["--latency", "-s", "benches/peers/post.lua"])
+                .arg(format!("http://{address}/echo"));
+            load
+        };
+        let mut warm_up = during(programs.command(run)?, effort.warm_up);
+        Owned::start(&mut warm_up)?.output(effort.warm_up + PATIENCE)?;
+        load = during(load, effort.measure);
+    } else {
+        load.args(["--addr", address])
+            .args(["--warm-up-ms", &effort.warm_up.as_millis().to_string()])
+            .args(["--measure-ms", &effort.measure.as_millis().to_string()]);
+    }
+    Ok(load)
+}

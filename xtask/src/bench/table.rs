@@ -1,0 +1,240 @@
+//! Tables: for the console, and as Markdown.
+
+use super::measure::Sample;
+use super::outcome::{Measured, Outcome, Spread};
+use super::scenario::{Bound, Counts, Figure, Scenario, Target};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A table with its columns aligned, and what is to be reached below it.
+pub(crate) fn console(scenario: &Scenario, outcome: &Outcome) -> String {
+    let rows = rows(scenario, outcome);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut text = format!("{}: {}\n", scenario.title, scenario.shape);
+    for row in &rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column);
+            text += &match column {
+                0 => format!("  {cell:width$}"),
+                _ => format!("  {cell:>width$}"),
+            };
+        }
+        text += "\n";
+    }
+    for line in lines(scenario, outcome) {
+        text += &format!("  {line}\n");
+    }
+    text
+}
+
+/// The same table as Markdown.
+pub(crate) fn markdown(scenario: &Scenario, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for (number, row) in rows(scenario, outcome).iter().enumerate() {
+        text += &format!("| {} |\n", row.join(" | "));
+        if number == 0 {
+            text += &format!("|---|{}\n", "--:|".repeat(row.len() - 1));
+        }
+    }
+    text
+}
+
+/// What was measured, in a few characters.
+pub(crate) fn figure(counts: Counts, sample: &Sample) -> String {
+    match counts {
+        Counts::Idle => amount(counts, sample.per_connection),
+        Counts::Requests | Counts::Deliveries => amount(counts, sample.per_second) + "/s",
+    }
+}
+
+pub(crate) fn amount(counts: Counts, value: f64) -> String {
+    match counts {
+        Counts::Idle => format!("{value:.0} bytes"),
+        Counts::Requests | Counts::Deliveries => thousands(value),
+    }
+}
+
+/// What the figures of a table are.
+pub(crate) fn unit(counts: Counts) -> &'static str {
+    match counts {
+        Counts::Requests => "requests/s",
+        Counts::Deliveries => "deliveries/s",
+        Counts::Idle => "bytes/connection",
+    }
+}
+
+/// The head and a row for each side that was measured.
+fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
+    let unit = unit(scenario.counts);
+    let head = match scenario.counts {
+        Counts::Idle => vec!["", unit, "min..max", "MiB", "kernel", "errors", "ratio"],
+        Counts::Requests | Counts::Deliveries => vec![
+            "",
+            unit,
+            "min..max",
+            "p50",
+            "p99",
+            "CPU us each",
+            "CPUs",
+            "MiB",
+            "kernel MiB",
+            "errors",
+            "ratio",
+        ],
+    };
+    let mut rows = vec![head.iter().map(|&cell| cell.to_owned()).collect()];
+    let first = outcome.sides.first().map_or("", |side| side.name);
+    for side in &outcome.sides {
+        if side.samples.is_empty() {
+            continue;
+        }
+        let figure = main_figure(scenario);
+        let ratio = outcome.ratio(side.name, first, figure);
+        let ratio = ratio.map_or(String::new(), |ratio| short(ratio.median));
+        rows.push(match scenario.counts {
+            Counts::Idle => idle(side, ratio),
+            Counts::Requests | Counts::Deliveries => busy(side, ratio),
+        });
+    }
+    rows
+}
+
+/// The figure that a scenario is about.
+pub(crate) fn main_figure(scenario: &Scenario) -> Figure {
+    match scenario.counts {
+        Counts::Idle => Figure::PerConnection,
+        Counts::Requests | Counts::Deliveries => Figure::PerSecond,
+    }
+}
+
+fn busy(side: &Measured, ratio: String) -> Vec<String> {
+    let cpu: Vec<_> = side.cpu_us().iter().map(|us| short(*us)).collect();
+    vec![
+        side.name.to_owned(),
+        thousands(side.median(|sample| sample.per_second)),
+        range(side.spread(|sample| sample.per_second)),
+        time(side.median(|sample| sample.p50_us)),
+        time(side.median(|sample| sample.p99_us)),
+        cpu.join(" + "),
+        short(side.median(|sample| sample.processors)),
+        short(side.median(|sample| sample.resident) / MIB),
+        short(side.median(|sample| sample.sockets) / MIB),
+        errors(side),
+        ratio,
+    ]
+}
+
+fn idle(side: &Measured, ratio: String) -> Vec<String> {
+    let bytes = side.spread(|sample| sample.per_connection);
+    vec![
+        side.name.to_owned(),
+        bytes.map_or(String::new(), |bytes| format!("{:.0}", bytes.median)),
+        bytes.map_or(String::new(), |bytes| {
+            format!("{:.0}..{:.0}", bytes.lowest, bytes.highest)
+        }),
+        short(side.median(|sample| sample.resident) / MIB),
+        format!("{:.0}", side.median(|sample| sample.sockets_per_connection)),
+        errors(side),
+        ratio,
+    ]
+}
+
+fn errors(side: &Measured) -> String {
+    let errors: f64 = side.samples.iter().map(|sample| sample.errors).sum();
+    format!("{errors:.0}")
+}
+
+/// What is below a table: targets, and who is not in it.
+pub(crate) fn lines(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
+    let targets = scenario.targets.iter().filter_map(|target| {
+        let reached = outcome.reached(target)?;
+        Some(target_line(target, reached))
+    });
+    let left_out = outcome.sides.iter().filter_map(|side| {
+        let reason = side.left_out.as_ref()?;
+        Some(format!("{} is left out: {reason}", side.name))
+    });
+    let failed = outcome.sides.iter().filter_map(|side| {
+        let reason = side.failed.as_ref()?;
+        Some(format!("{} failed: {reason}", side.name))
+    });
+    targets.chain(left_out).chain(failed).collect()
+}
+
+fn target_line(target: &Target, reached: Spread) -> String {
+    let Target {
+        side,
+        figure,
+        against,
+        bound,
+    } = target;
+    let (word, limit) = match bound {
+        Bound::AtLeast(limit) => ("at least", limit),
+        Bound::AtMost(limit) => ("at most", limit),
+    };
+    let name = match figure {
+        Figure::PerSecond => "throughput",
+        Figure::P50 => "p50",
+        Figure::P99 => "p99",
+        Figure::PerConnection => "memory of a connection",
+    };
+    let outcome = if bound.holds(reached.median) {
+        "reached"
+    } else {
+        "missed"
+    };
+    let written = |value: f64| match (against, figure) {
+        (Some(_), _) => short(value),
+        (None, Figure::PerSecond) => thousands(value),
+        (None, Figure::P50 | Figure::P99) => time(value),
+        (None, Figure::PerConnection) => format!("{value:.0} bytes"),
+    };
+    let times = against.map_or(String::new(), |other| format!(" of {other}"));
+    format!(
+        "{outcome}: {name} of {side} {word} {}{times}; it is {} ({}..{})",
+        written(*limit),
+        written(reached.median),
+        written(reached.lowest),
+        written(reached.highest)
+    )
+}
+
+/// A number with three digits that say something.
+pub(crate) fn short(value: f64) -> String {
+    match value {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A rate, in thousands where it is large.
+pub(crate) fn thousands(value: f64) -> String {
+    if value < 1000.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{} k", short(value / 1000.0))
+    }
+}
+
+fn range(spread: Option<Spread>) -> String {
+    let written = |spread: Spread| {
+        format!(
+            "{}..{}",
+            thousands(spread.lowest),
+            thousands(spread.highest)
+        )
+    };
+    spread.map_or(String::new(), written)
+}
+
+fn time(us: f64) -> String {
+    if us < 10_000.0 {
+        format!("{us:.0} us")
+    } else {
+        format!("{:.1} ms", us / 1000.0)
+    }
+}
