@@ -6,7 +6,7 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Connection, Status};
 
 use crate::{
-    Context, Request, pipeline,
+    Context, Request, forward, pipeline,
     route::{Asking, Choice},
     session::FrontSession,
 };
@@ -26,7 +26,7 @@ pub(super) struct Choices {
 /// The back end of a route, and the connection that belongs to the session.
 #[derive(Debug)]
 pub(super) struct Chosen {
-    pub(super) route: Box<[u8]>,
+    pub(super) frame: forward::Frame,
     pub(super) connection: Connection,
 }
 
@@ -43,6 +43,23 @@ pub(super) enum BackEnd {
 }
 
 impl Choices {
+    /// The back end that requests of this route go to, if that is known.
+    pub(super) fn known(
+        &self,
+        context: &Context,
+        session: &FrontSession,
+        route: &[u8],
+    ) -> Option<Arc<Chosen>> {
+        if self.chosen.is_empty() {
+            return None;
+        }
+        let versions = (session.version(), context.cluster.version());
+        let is_current = versions == (self.session_version, self.cluster_version);
+        let is_it = |chosen: &&Arc<Chosen>| chosen.frame.route() == route && chosen.takes_new();
+        let known = self.chosen.iter().find(is_it).filter(|_| is_current);
+        known.map(Arc::clone)
+    }
+
     /// The back end that answers this request.
     pub(super) fn choose(
         &mut self,
@@ -58,7 +75,7 @@ impl Choices {
         let known = self
             .chosen
             .iter()
-            .position(|chosen| *chosen.route == *request.route());
+            .position(|chosen| *chosen.frame.route() == *request.route());
         if let Some(known) = known {
             match self.chosen.get(known) {
                 Some(chosen) if chosen.takes_new() => {
@@ -90,7 +107,7 @@ impl Choices {
         let remote = context.cluster.by_id(&server.id);
         let remote = remote.ok_or(Code::NO_CONNECTION)?;
         Ok(Arc::new(Chosen {
-            route: request.route().into(),
+            frame: forward::Frame::new(request.route(), session),
             connection: remote.connection(session.id().into())?,
         }))
     }
