@@ -61,11 +61,11 @@ impl Frame {
     /// sent.
     fn encode(&self, kind: forward::Kind, body: &[u8], out: &mut BytesMut) {
         out.reserve(self.route.len() + body.len() + self.session.len() + BESIDE);
-        out.put_slice(&self.route);
         if kind != forward::Kind::Request {
             encoding::encode_key(KIND, WireType::Varint, out);
             encoding::encode_varint(kind as u64, out);
         }
+        out.put_slice(&self.route);
         put_field(BODY, body, out);
         put_field(SESSION, &self.session, out);
     }
