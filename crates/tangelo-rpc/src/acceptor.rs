@@ -2,13 +2,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tangelo_runtime::{Stop, Tasks};
+use tangelo_runtime::{Stop, Tasks, accept};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{Instrument, debug, debug_span};
 
 use crate::{
     Connection, Limits, Services,
-    accept::accept,
     connection::{Dialect, Driver, Quota, Role},
     link::{Identity, Link, Peers},
 };

@@ -8,7 +8,6 @@
 //! * [`server`] is how many calls run, wait and are allowed, and the words for codes;
 //!   [`access_log`] writes a line for each of them.
 
-mod accept;
 mod acceptor;
 pub mod access_log;
 mod call;

@@ -4,10 +4,10 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
+use tangelo_runtime::accept;
 use tangelo_tls::Certificate;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
@@ -20,9 +20,6 @@ use super::{
     connection::{self, Peer},
     shared::Shared,
 };
-
-/// How long to wait when accepting fails, for example because descriptors are used up.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How HTTP/2 begins; no request of HTTP/1 does.
 const HTTP_2: &[u8] = b"PRI";
@@ -37,25 +34,7 @@ pub(super) struct Door {
 pub(super) async fn run(listener: TcpListener, door: Door) {
     let door = Arc::new(door);
     let stop = door.shared.tasks.stop().clone();
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    // Without it short answers would wait for each other; if it cannot be set they do.
-                    let _ = stream.set_nodelay(true);
-                    open(&door, stream, peer);
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accept => {}
-        () = stop.draining() => {}
-    }
+    accept(&listener, &stop, |stream, peer| open(&door, stream, peer)).await;
 }
 
 fn open(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {

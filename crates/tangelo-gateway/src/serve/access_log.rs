@@ -6,6 +6,8 @@ use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use tracing::info;
 
+use crate::route::Url;
+
 /// Is told of every request that was answered, on the task of its connection: it must not block.
 ///
 /// A function of a line is one.
@@ -91,6 +93,18 @@ const LONGEST: usize = 2048;
 impl Masks {
     pub(super) fn masks(&self, name: &str) -> bool {
         self.0.contains(name)
+    }
+
+    /// A path; the route's, as it is written, if one of its variables is masked.
+    pub(super) fn path<'a>(&self, path: &'a str, url: Option<&Url>) -> Cow<'a, str> {
+        let is_masked = |url: &&Url| {
+            let variables = url.variables();
+            variables.into_iter().any(|name| self.masks(name))
+        };
+        match url.filter(is_masked) {
+            Some(url) => Cow::Owned(shown(&url.path).into_owned()),
+            None => shown(path),
+        }
     }
 
     /// A query with the values of these names replaced by `***`, however the names are encoded. What is long is cut.

@@ -12,9 +12,9 @@ use super::{
     AccessLog, Compression, Limits, LoadErrors, TracingLog,
     access_log::Masks,
     gateway::{Bound, Loaded},
+    health::Health,
     load::Loader,
     proxies::Proxies,
-    shared::Health,
 };
 use crate::{
     Backends,

@@ -1,7 +1,7 @@
 //! A gateway that listens.
 
 use std::{
-    fmt, io,
+    fmt,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
     time::Duration,
@@ -10,9 +10,9 @@ use std::{
 use arc_swap::ArcSwap;
 use tangelo_reflect::Pool;
 use tangelo_rpc::server::Executor;
-use tangelo_runtime::Tasks;
+use tangelo_runtime::{Tasks, listen};
 use tangelo_tls::Certificate;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::TcpListener;
 use tracing::{info, info_span};
 
 use super::{
@@ -73,7 +73,7 @@ impl Loaded {
     /// An address that cannot be used.
     pub async fn bind(self) -> Result<Bound, StartError> {
         let builder = &self.builder;
-        let bound = bind(&builder.host, builder.port, builder.backlog).await;
+        let bound = listen(&builder.host, builder.port, builder.backlog).await;
         let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
             Ok((address, listener)) => Ok(Bound {
@@ -217,34 +217,6 @@ impl Gateway {
     pub async fn close(&self, patience: Duration) -> usize {
         self.shared.tasks.close(patience).await
     }
-}
-
-/// `*` is every address of the machine, those of IPv6 too where it has them.
-async fn bind(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
-    if host == "*" {
-        return listen(([0_u16; 8], port).into(), backlog)
-            .or_else(|_| listen(([0_u8; 4], port).into(), backlog));
-    }
-    let mut last = None;
-    for address in lookup_host((host, port)).await? {
-        match listen(address, backlog) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
-}
-
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A restart must not wait for the connections of the life before.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(backlog)
 }
 
 impl fmt::Debug for Loaded {

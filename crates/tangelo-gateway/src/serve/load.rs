@@ -16,6 +16,7 @@ use tangelo_rpc::Service;
 use super::{
     UploadLimits,
     files::{Site, sweep},
+    problem::Problem,
 };
 use crate::{
     Backends,
@@ -57,6 +58,13 @@ pub(crate) struct RoutePlan {
     pub(super) keeps_files: bool,
     /// Its message says which files have come.
     pub(super) tells_files: bool,
+}
+
+impl State {
+    pub(super) fn plan(&self, url: usize) -> Result<Arc<RoutePlan>, Problem> {
+        let plan = self.plans.get(url).map(Arc::clone);
+        plan.ok_or_else(Problem::internal)
+    }
 }
 
 impl RoutePlan {

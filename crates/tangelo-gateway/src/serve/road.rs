@@ -1,17 +1,9 @@
 //! The road of a request, in the order it goes.
 
-use std::{
-    borrow::Cow,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-    time::Instant as Clock,
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant as Clock};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts,
-    uri::Authority,
-};
+use http::{Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 use tangelo_reflect::message;
 use tangelo_rpc::{
@@ -27,15 +19,18 @@ use super::{
     connection::Peer,
     content::{self, Held},
     files::{self, Fetch, Receiving, Refused, Site, Uploaded},
-    load::{FILES, RoutePlan, State},
-    problem::{Problem, allow_header},
+    health::health,
+    host::host,
+    load::{FILES, RoutePlan},
+    preflight::options,
+    problem::Problem,
     sessions::Ticket,
     shared::Shared,
 };
 use crate::{
     Body, Client, Exchange, Output,
     plugin::Step,
-    route::{Found, Methods, SessionMode},
+    route::{Found, SessionMode},
 };
 
 /// What the access log wants to know of a request that is not in its head.
@@ -90,20 +85,13 @@ pub(super) async fn answer(peer: &Peer, request: Request<Incoming>) -> Response<
     }
     let response = shared.compression.apply(accept.as_ref(), response).await;
     if let Some(log) = &shared.log {
-        let masked = seen.plan.as_ref().filter(|plan| {
-            let variables = plan.url.variables();
-            variables.into_iter().any(|name| shared.masks.masks(name))
-        });
-        let path = match masked {
-            Some(plan) => Cow::Owned(shown(&plan.url.path).into_owned()),
-            None => shown(uri.path()),
-        };
+        let plan = seen.plan.as_deref();
         let line = AccessLine {
             client: client.address,
             method: &method,
-            path,
+            path: shared.masks.path(uri.path(), plan.map(|plan| &*plan.url)),
             query: shared.masks.query(uri.query().unwrap_or_default()),
-            message: seen.plan.map(|plan| (plan.url.service_id, plan.url.msg_id)),
+            message: plan.map(|plan| (plan.url.service_id, plan.url.msg_id)),
             status: response.status(),
             ret_code: seen.ret_code,
             received: seen.received,
@@ -437,117 +425,4 @@ fn own_words(plan: &RoutePlan, status: &Status) -> Option<Reply> {
         body = message::fill_text(body, field, status.message());
     }
     Some(Reply::protobuf(code.0, body))
-}
-
-/// The host that a request is for. A name that two could read in two ways is refused.
-fn host(head: &Parts) -> Result<Option<String>, Problem> {
-    if let Some(authority) = head.uri.authority() {
-        return checked(authority.as_str()).map(Some);
-    }
-    let mut hosts = head.headers.get_all(header::HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), Some(_)) => Err(Problem::bad_request("there are several headers Host")),
-        (Some(host), None) if host.is_empty() => Ok(None),
-        (Some(host), None) => {
-            let text = host.to_str();
-            let text = text.map_err(|_| Problem::bad_request("the header Host is no host"))?;
-            checked(text).map(Some)
-        }
-        (None, _) if head.version == Version::HTTP_11 => {
-            Err(Problem::bad_request("there is no header Host"))
-        }
-        (None, _) => Ok(None),
-    }
-}
-
-fn checked(host: &str) -> Result<String, Problem> {
-    let is_host = !host.contains('@') && host.parse::<Authority>().is_ok();
-    is_host
-        .then(|| host.to_owned())
-        .ok_or_else(|| Problem::bad_request("the header Host is no host"))
-}
-
-/// `OPTIONS`: what a browser may do, if a plugin of the url it is about has something to say, or what there is.
-fn options(
-    state: Arc<State>,
-    client: Client,
-    head: Parts,
-    host: Option<String>,
-    allow: Methods,
-) -> Response<Body> {
-    preflight(state, client, head, host).unwrap_or_else(|| {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        let headers: &mut HeaderMap = response.headers_mut();
-        headers.insert(header::ALLOW, allow_header(allow));
-        response
-    })
-}
-
-fn preflight(
-    state: Arc<State>,
-    client: Client,
-    head: Parts,
-    host: Option<String>,
-) -> Option<Response<Body>> {
-    if !head.headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    let method = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
-    let method = Method::from_bytes(method.as_bytes()).ok()?;
-    let uri = head.uri.clone();
-    let found = state.router.find(host.as_deref(), uri.path(), &method);
-    let Found::Url(url, _) = found else {
-        return None;
-    };
-    let plan = state.plan(url).ok()?;
-    let exchange = Exchange {
-        state,
-        plan,
-        client,
-        head,
-        host,
-        content: Bytes::new(),
-        parts: None,
-        variables: Vec::new(),
-        parameters: None,
-        own: None,
-        session: None,
-    };
-    let mut plugins = exchange.plan.plugins.iter();
-    plugins.find_map(|plugin| plugin.preflight(&exchange))
-}
-
-impl State {
-    fn plan(&self, url: usize) -> Result<Arc<RoutePlan>, Problem> {
-        let plan = self.plans.get(url).map(Arc::clone);
-        plan.ok_or_else(Problem::internal)
-    }
-}
-
-/// How the gateway is, if it is that what somebody asks.
-fn health(shared: &Shared, head: &Parts) -> Option<Response<Body>> {
-    let path = head.uri.path();
-    let is = |known: &Option<String>| known.as_deref() == Some(path);
-    let is_up = if is(&shared.health.live) {
-        true
-    } else if is(&shared.health.ready) {
-        let is_draining = shared.tasks.stop().is_draining();
-        shared.is_ready.load(Ordering::Relaxed) && !is_draining
-    } else {
-        return None;
-    };
-    if !matches!(head.method, Method::GET | Method::HEAD) {
-        return None;
-    }
-    let (status, text) = match is_up {
-        true => (StatusCode::OK, r#"{"status":"up"}"#),
-        false => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"down"}"#),
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, super::problem::JSON);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Some(response)
 }

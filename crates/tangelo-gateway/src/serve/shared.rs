@@ -20,6 +20,7 @@ use super::{
     AccessLog, Compression, Limits,
     access_log::Masks,
     content::Room,
+    health::Health,
     load::{Loader, State},
     proxies::Proxies,
 };
@@ -50,13 +51,6 @@ pub(super) struct Shared {
     pub(super) is_ready: AtomicBool,
     pub(super) lines: Mutex<LogLines>,
     pub(super) tasks: Tasks,
-}
-
-/// Where is told how the gateway is.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Health {
-    pub(super) live: Option<String>,
-    pub(super) ready: Option<String>,
 }
 
 /// Lines of the log in a second that clients can bring about.

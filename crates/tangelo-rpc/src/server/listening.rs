@@ -1,7 +1,7 @@
 //! A server that listens for krpc clients.
 
 use std::{
-    fmt, io,
+    fmt,
     net::SocketAddr,
     sync::{
         Arc,
@@ -10,17 +10,16 @@ use std::{
     time::Duration,
 };
 
-use tangelo_runtime::Tasks;
+use tangelo_runtime::{Tasks, accept, listen};
 use tangelo_wire::krpc::layout::Layout;
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+    net::{TcpListener, TcpStream},
     time::Instant,
 };
 use tracing::{Instrument, debug, debug_span, info, info_span, warn};
 
 use crate::{
     Codecs, Connection, Limits, Services,
-    accept::accept,
     config::ServerConfig,
     connection::{Dialect, Driver, Quota, Role},
     listener::{ConnectionListener, Connections},
@@ -68,7 +67,7 @@ impl Bound {
     pub async fn new(config: ServerConfig) -> Result<Self, String> {
         let layout = crate::connection::layout(&config.layout)?;
         let tls = ServerTls::load(&config)?;
-        let bound = bind(&config.host, config.port, config.backlog).await;
+        let bound = listen(&config.host, config.port, config.backlog).await;
         let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = bound.map_err(|error| {
             format!("cannot listen on {}:{}: {error}", config.host, config.port)
@@ -127,34 +126,6 @@ impl Bound {
         });
         server
     }
-}
-
-/// `*` is every address of the machine, those of IPv6 too where it has them.
-async fn bind(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
-    if host == "*" {
-        return listen(([0_u16; 8], port).into(), backlog)
-            .or_else(|_| listen(([0_u8; 4], port).into(), backlog));
-    }
-    let mut last = None;
-    for address in lookup_host((host, port)).await? {
-        match listen(address, backlog) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
-}
-
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A restart must not wait for the connections of the life before.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(backlog.max(1))
 }
 
 impl Server {
