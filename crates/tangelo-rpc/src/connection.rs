@@ -22,7 +22,10 @@ use std::{
 use atomic_waker::AtomicWaker;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tangelo_wire::krpc::{frame, meta::Meta};
+use tangelo_wire::krpc::{
+    frame,
+    meta::{Direction, Meta},
+};
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -77,6 +80,16 @@ pub trait Waiter: Send + Sync {
     /// Takes the answer to the request made under `token`. Called once, from the connection's task:
     /// it must be quick and must not block.
     fn answer(&self, token: u64, outcome: Result<Reply, Status>);
+
+    /// As [`answer`](Self::answer), where others may have been answered as well: whether
+    /// [`wake`](Self::wake) has to be called when all have. Who waits for much is woken once for it.
+    fn answer_among(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
+        self.answer(token, outcome);
+        false
+    }
+
+    /// Wakes whoever goes on with what was answered.
+    fn wake(&self) {}
 }
 
 /// One krpc connection. Clones speak of the same one.
@@ -523,7 +536,32 @@ impl Shared {
         self.encode(&meta, &mut state.out, |out| out.extend_from_slice(&body))?;
         Ok(state.out.len() + state.unsent)
     }
+
+    /// The same for a message of two parts, if that is all there is to it.
+    fn say(&self, to: ReplyTo, head: &[u8], body: &[u8]) -> Result<usize, Unsaid> {
+        if !to.is_awaited() || (to.encrypt, to.compress) != (0, 0) {
+            return Err(Unsaid);
+        }
+        let meta = Meta {
+            direction: Direction::Response,
+            service_id: to.service_id,
+            msg_id: to.msg_id,
+            sequence: to.sequence,
+            ..Meta::default()
+        };
+        let mut state = self.state.lock();
+        let write = |out: &mut BytesMut| {
+            out.extend_from_slice(head);
+            out.extend_from_slice(body);
+        };
+        self.encode(&meta, &mut state.out, write)
+            .map_err(|_| Unsaid)?;
+        Ok(state.out.len() + state.unsent)
+    }
 }
+
+/// Not as it is: the answer has to be put together first.
+struct Unsaid;
 
 impl Code {
     /// What a request that never left is told when the connection has ended with this code.

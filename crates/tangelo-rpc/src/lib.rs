@@ -48,7 +48,7 @@ pub use due::Due;
 pub use home::Home;
 pub use listener::ConnectionListener;
 pub use server_context::ServerContext;
-pub use service::{Answer, Encoding, Headers, Reply, Request, Service};
+pub use service::{Answer, Begun, Encoding, Head, Headers, Reply, Request, Service};
 pub use services::Services;
 pub use status::{Code, Reason, Status};
 pub use trace::Trace;

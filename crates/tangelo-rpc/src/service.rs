@@ -1,6 +1,6 @@
 //! The one shape of everything that answers.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, task::Context, time::Duration};
 
 use bytes::Bytes;
 use tangelo_wire::krpc::trace::Unread;
@@ -17,6 +17,12 @@ pub trait Service<R = Request>: Send + Sync + 'static {
     /// [`ServerContext::current`](crate::ServerContext::current), it takes before it returns.
     fn call(&self, request: R) -> Answer;
 
+    /// As [`call`](Self::call), for the task of a connection: what can be answered at once is, without a
+    /// future. To be overridden where that is worth it.
+    fn begin(&self, request: R, _task: &mut Context<'_>) -> Begun {
+        Begun::Called(self.call(request))
+    }
+
     /// Where calls can be started that survive being dropped, and be waited for without a runtime;
     /// none where only the caller can drive them.
     fn home(&self) -> Option<&Home> {
@@ -32,6 +38,45 @@ pub trait Service<R = Request>: Send + Sync + 'static {
 
 /// An answer under way.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Status>> + Send>>;
+
+/// What became of a request that was [begun](Service::begin).
+#[allow(missing_debug_implementations, reason = "futures have none")]
+pub enum Begun {
+    /// Nothing yet: this answers it.
+    Called(Answer),
+    /// This answers it, was polled, and wakes the task when it can go on.
+    Waits(Answer),
+    /// It was answered.
+    Answered(Result<Reply, Status>),
+    /// It was answered, by a message of two parts.
+    Said(Head, Bytes),
+}
+
+/// The first bytes of a message whose rest lies elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    bytes: [u8; Self::MOST],
+    length: u8,
+}
+
+impl Head {
+    /// How many bytes it may have.
+    pub const MOST: usize = 16;
+
+    /// These bytes; none if they are too many.
+    pub fn new(head: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::MOST];
+        bytes.get_mut(..head.len())?.copy_from_slice(head);
+        let length = head.len() as u8;
+        Some(Self { bytes, length })
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        let length = usize::from(self.length);
+        self.bytes.get(..length).unwrap_or_default()
+    }
+}
 
 /// A request for a numbered message of a numbered service.
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use prost::encoding::{self, WireType};
-
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -21,9 +19,15 @@ pub(crate) enum Value {
 /// Why bytes are no protobuf message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no protobuf message: {0}")]
-pub(crate) struct Malformed(pub(crate) String);
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+const VARINT: u64 = 0;
+const FIXED_64: u64 = 1;
+const LENGTH_DELIMITED: u64 = 2;
+const FIXED_32: u64 = 5;
 
 /// The fields of a message in the order they stand, by number.
+#[inline]
 pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, Value), Malformed>> {
     let mut rest = message;
     std::iter::from_fn(move || {
@@ -38,34 +42,54 @@ pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, Value)
     })
 }
 
+#[inline(always)]
 fn field(message: &[u8], rest: &mut &[u8]) -> Result<(u32, Value), Malformed> {
-    let malformed = |error: prost::DecodeError| Malformed(error.to_string());
-    let truncated = || Malformed("truncated".to_owned());
-    let (number, wire_type) = encoding::decode_key(rest).map_err(malformed)?;
-    let value = match wire_type {
-        WireType::Varint => Value::Number(encoding::decode_varint(rest).map_err(malformed)?),
-        WireType::SixtyFourBit => {
-            let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+    const TRUNCATED: Malformed = Malformed("truncated");
+    let key = varint(rest)?;
+    let value = match key & 7 {
+        VARINT => Value::Number(varint(rest)?),
+        FIXED_64 => {
+            let (bytes, after) = rest.split_first_chunk().ok_or(TRUNCATED)?;
             *rest = after;
             Value::Fixed(u64::from_le_bytes(*bytes))
         }
-        WireType::LengthDelimited => {
-            let length = encoding::decode_varint(rest).map_err(malformed)?;
-            let length = usize::try_from(length).map_err(|_| truncated())?;
+        LENGTH_DELIMITED => {
+            let length = usize::try_from(varint(rest)?).map_err(|_| TRUNCATED)?;
             let start = message.len() - rest.len();
-            *rest = rest.get(length..).ok_or_else(truncated)?;
+            *rest = rest.get(length..).ok_or(TRUNCATED)?;
             Value::Bytes(start..start + length)
         }
-        WireType::ThirtyTwoBit => {
-            let (bytes, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+        FIXED_32 => {
+            let (bytes, after) = rest.split_first_chunk().ok_or(TRUNCATED)?;
             *rest = after;
             Value::Fixed(u32::from_le_bytes(*bytes).into())
         }
-        WireType::StartGroup | WireType::EndGroup => {
-            return Err(Malformed("a group".to_owned()));
-        }
+        _ => return Err(Malformed("a group, or nothing known")),
     };
-    Ok((number, value))
+    match u32::try_from(key >> 3) {
+        Ok(number) if number > 0 => Ok((number, value)),
+        _ => Err(Malformed("a field of no number")),
+    }
+}
+
+#[inline]
+fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
+    const LONGEST: usize = 10;
+    if let [first, after @ ..] = *rest
+        && *first < 0x80
+    {
+        *rest = after;
+        return Ok((*first).into());
+    }
+    let mut value = 0;
+    for (at, byte) in rest.iter().take(LONGEST).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            *rest = rest.get(at + 1..).unwrap_or_default();
+            return Ok(value);
+        }
+    }
+    Err(Malformed("a number without an end"))
 }
 
 #[cfg(test)]

@@ -2,20 +2,20 @@
 
 mod serve;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use prost::{
     Message as _,
     encoding::{self, WireType},
 };
-use tangelo_rpc::{Code, Connection, Encoding, Reply, Sequence, Status, Waiter};
-use tokio::time::Instant;
+use tangelo_rpc::{Code, Connection, Encoding, Head, Reply, Sequence, Status, Waiter};
 
 pub(crate) use self::serve::Forward;
 pub(crate) use crate::generated::forward::Kind;
 use crate::{
-    Error, Options, Request, SessionId,
+    Error, Options, SessionId,
+    fields::{Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     session::FrontSession,
 };
@@ -27,24 +27,69 @@ const ROUTE: u32 = 1;
 const KIND: u32 = 2;
 const BODY: u32 = 4;
 const SESSION: u32 = 5;
+/// The fields of an answer that is nothing but a reply.
+const REPLY_ENCODING: u32 = 3;
+const REPLY_BODY: u32 = 4;
+
+/// What is the same in all requests that a session makes under one route, until the session changes.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// The route, as a field.
+    route: Box<[u8]>,
+    /// Where it begins there.
+    begins: usize,
+    /// What back ends are shown of the session, encoded; all its routes share it.
+    session: Bytes,
+}
+
+impl Frame {
+    pub(crate) fn new(route: &[u8], session: &FrontSession) -> Self {
+        let mut field = Vec::new();
+        put_field(ROUTE, route, &mut field);
+        Self {
+            begins: field.len() - route.len(),
+            route: field.into(),
+            session: session.snapshot(),
+        }
+    }
+
+    pub(crate) fn route(&self) -> &[u8] {
+        self.route.get(self.begins..).unwrap_or_default()
+    }
+
+    /// [`ForwardReq`](forward::ForwardReq), written by hand: the body is copied once, straight into what will be
+    /// sent.
+    fn encode(&self, kind: forward::Kind, body: &[u8], out: &mut BytesMut) {
+        out.reserve(self.route.len() + body.len() + self.session.len() + BESIDE);
+        if kind != forward::Kind::Request {
+            encoding::encode_key(KIND, WireType::Varint, out);
+            encoding::encode_varint(kind as u64, out);
+        }
+        out.put_slice(&self.route);
+        put_field(BODY, body, out);
+        put_field(SESSION, &self.session, out);
+    }
+}
+
+/// Bytes of a request beside its parts, at the most.
+const BESIDE: usize = 16;
+
+fn put_field(field: u32, bytes: &[u8], out: &mut impl BufMut) {
+    encoding::encode_key(field, WireType::LengthDelimited, out);
+    encoding::encode_varint(bytes.len() as u64, out);
+    out.put_slice(bytes);
+}
 
 /// Sends a request to a back end. `waiter` has the answer under `token`: of a notify, that it has ended.
 pub(crate) fn send(
     connection: &Connection,
-    session: &FrontSession,
+    frame: &Frame,
     (waiter, token): (Arc<dyn Waiter>, u64),
-    (kind, request): (forward::Kind, &Request),
-    now: Instant,
+    (kind, body): (forward::Kind, &[u8]),
+    timeout: Duration,
 ) -> Result<Sequence, Status> {
-    let timeout = request.deadline().saturating_duration_since(now);
-    let snapshot = session.snapshot();
-    connection.request(
-        FORWARD,
-        timeout,
-        |out| encode(out, request.route(), kind, request.body(), &snapshot),
-        waiter,
-        token,
-    )
+    let write = |out: &mut BytesMut| frame.encode(kind, body, out);
+    connection.request(FORWARD, timeout, write, waiter, token)
 }
 
 /// Tells a back end that this session's client is gone.
@@ -54,26 +99,16 @@ pub(crate) fn tell_gone(connection: &Connection, session: SessionId) {
     let _ = connection.tell(GONE, |out| gone.encode_raw(out));
 }
 
-/// [`ForwardReq`](forward::ForwardReq), written by hand: the body is copied once, straight into what will be sent, and
-/// the session is encoded once for all its requests.
-fn encode(out: &mut BytesMut, route: &[u8], kind: forward::Kind, body: &[u8], session: &[u8]) {
-    if kind != forward::Kind::Request {
-        encoding::encode_key(KIND, WireType::Varint, out);
-        encoding::encode_varint(kind as u64, out);
-    }
-    for (field, bytes) in [(ROUTE, route), (BODY, body), (SESSION, session)] {
-        encoding::encode_key(field, WireType::LengthDelimited, out);
-        encoding::encode_varint(bytes.len() as u64, out);
-        out.put_slice(bytes);
-    }
-}
-
 /// What a back end answered, as the front end's handlers would have.
 ///
 /// # Errors
 /// There is no answer of the back end's.
 pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, Status>, Status> {
-    let answer = ForwardRes::decode(answered?.body)
+    let bytes = answered?.body;
+    if let Some(reply) = plain(&bytes) {
+        return Ok(Ok(reply));
+    }
+    let answer = ForwardRes::decode(bytes)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
     let options = match &*answer.options {
         b"" => None,
@@ -100,4 +135,115 @@ pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, St
         body: answer.body,
         options: options.map(Arc::new),
     }))
+}
+
+/// A [`ForwardRes`] that is nothing but a reply, as most are, read by hand: it stays a part of the frame it came
+/// in.
+fn plain(bytes: &Bytes) -> Option<Reply> {
+    let (mut encoding, mut body) = (0, 0..0);
+    for field in fields(bytes) {
+        match field.ok()? {
+            (REPLY_ENCODING, Value::Number(number)) => encoding = number,
+            (REPLY_BODY, Value::Bytes(range)) => body = range,
+            _ => return None,
+        }
+    }
+    let encoding = match encoding {
+        0 => Encoding::Json,
+        1 => Encoding::Protobuf,
+        2 => Encoding::Raw,
+        _ => return None,
+    };
+    Some(Reply {
+        ret_code: 0,
+        encoding,
+        body: bytes.slice(body),
+        options: None,
+    })
+}
+
+/// What stands before the body in a [`ForwardRes`] that is nothing but this reply.
+fn head(reply: &Reply) -> Head {
+    let mut head = [0; Head::MOST];
+    let mut rest = &mut head[..];
+    let kind = match reply.encoding {
+        Encoding::Json => forward::Encoding::Json,
+        Encoding::Protobuf => forward::Encoding::Protobuf,
+        Encoding::Raw => forward::Encoding::Raw,
+    };
+    if kind != forward::Encoding::Json {
+        encoding::encode_key(REPLY_ENCODING, WireType::Varint, &mut rest);
+        encoding::encode_varint(kind as u64, &mut rest);
+    }
+    if !reply.body.is_empty() {
+        encoding::encode_key(REPLY_BODY, WireType::LengthDelimited, &mut rest);
+        encoding::encode_varint(reply.body.len() as u64, &mut rest);
+    }
+    let unused = rest.len();
+    let head = head.get(..Head::MOST - unused).unwrap_or_default();
+    Head::new(head).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(encoding: Encoding, body: &str) -> Reply {
+        Reply {
+            ret_code: 0,
+            encoding,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            options: None,
+        }
+    }
+
+    /// The same, as prost writes it.
+    fn written(reply: &Reply) -> ForwardRes {
+        let encoding = match reply.encoding {
+            Encoding::Json => forward::Encoding::Json,
+            Encoding::Protobuf => forward::Encoding::Protobuf,
+            Encoding::Raw => forward::Encoding::Raw,
+        };
+        ForwardRes {
+            encoding: encoding.into(),
+            body: reply.body.clone(),
+            ..ForwardRes::default()
+        }
+    }
+
+    #[test]
+    fn a_reply_is_written_as_prost_would_and_read_as_it_was() {
+        let long = "x".repeat(300);
+        for encoding in [Encoding::Json, Encoding::Protobuf, Encoding::Raw] {
+            for body in ["", "{}", &long] {
+                let reply = reply(encoding, body);
+                let whole = [head(&reply).as_slice(), &reply.body].concat();
+                assert_eq!(whole, written(&reply).encode_to_vec());
+                assert_eq!(plain(&whole.into()), Some(reply));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_more_than_a_reply_is_left_to_prost() {
+        let plainly = written(&reply(Encoding::Json, "{}"));
+        let others = [
+            ForwardRes {
+                ret_code: -1,
+                ..plainly.clone()
+            },
+            ForwardRes {
+                options: Bytes::from("{}"),
+                ..plainly.clone()
+            },
+            ForwardRes {
+                encoding: 9,
+                ..plainly
+            },
+        ];
+        for other in others {
+            assert_eq!(plain(&other.encode_to_vec().into()), None, "{other:?}");
+        }
+        assert_eq!(plain(&Bytes::from("no message")), None);
+    }
 }

@@ -5,6 +5,7 @@ mod choices;
 mod end;
 mod greeting;
 mod judging;
+mod known;
 mod owed;
 mod passing;
 mod replies;

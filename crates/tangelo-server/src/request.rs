@@ -166,10 +166,8 @@ impl Request {
 
 /// Whether a route has two parts, as clients of Pitaya and nano write one of the server they talk to.
 fn is_of_own_type(route: &[u8]) -> bool {
-    let mut parts = route.split(|byte| *byte == b'.');
-    let has_two =
-        [parts.next(), parts.next()].map(|part| part.is_some_and(|part| !part.is_empty()));
-    has_two == [true, true] && parts.next().is_none()
+    let points = route.iter().filter(|byte| **byte == b'.').count();
+    points == 1 && !route.starts_with(b".") && !route.ends_with(b".")
 }
 
 impl fmt::Debug for Request {

@@ -5,6 +5,7 @@ use bytes::BufMut;
 /// What is at the front of `bytes`: a number and how many bytes it took.
 ///
 /// `None` when the number does not end within `bytes` or within `longest` bytes.
+#[inline]
 pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
     if let Some(&first) = bytes.first()
         && first < 0x80
@@ -21,6 +22,7 @@ pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
     None
 }
 
+#[inline]
 pub(crate) fn write(mut value: u64, out: &mut impl BufMut) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);

@@ -326,3 +326,24 @@ fn meta() -> Meta {
         ..Meta::default()
     }
 }
+
+#[test]
+fn a_response_in_a_package_of_its_own_is_one_in_a_package_up_to_what_a_package_holds() {
+    for id in [0, 1, 127, 128, MAX_ID] {
+        let (mut apart, mut together) = (BytesMut::new(), BytesMut::new());
+        let write = |out: &mut BytesMut| message::encode_response(id, b"body", out);
+        package::encode_with(Kind::Data, &mut apart, write).unwrap();
+        message::encode_response_package(id, b"body", &mut together).unwrap();
+        assert_eq!(apart, together, "{id}");
+    }
+    // The flag and an id of one byte.
+    let longest = vec![0; MAX_BODY - 2];
+    let mut out = BytesMut::new();
+    message::encode_response_package(1, &longest, &mut out).unwrap();
+    assert_eq!(out[..6], [4, 0xff, 0xff, 0xff, 4, 1]);
+    let mut out = BytesMut::from("before");
+    let refused = message::encode_response_package(1, &[&longest[..], b"x"].concat(), &mut out);
+    let (length, limit) = (MAX_BODY + 1, MAX_BODY);
+    assert_eq!(refused, Err(package::Error::TooLong { length, limit }));
+    assert_eq!(out, "before");
+}

@@ -31,10 +31,9 @@ pub(crate) fn poll_receive(
 ) -> Poll<Result<(), Error>> {
     loop {
         while let Some(package) = source.next_package()? {
-            let event = event(package, source.translation())?;
             // What the front does about these may change how long the next package may be.
-            let is_handshake = matches!(event, Event::Hello(_) | Event::Ack);
-            events.push(event);
+            let is_handshake = matches!(package.kind, Kind::Handshake | Kind::HandshakeAck);
+            hear(package, source.translation(), events)?;
             if is_handshake || events.len() >= most {
                 return Poll::Ready(Ok(()));
             }
@@ -47,22 +46,29 @@ pub(crate) fn poll_receive(
     }
 }
 
-/// What a client's package means.
-fn event(package: Package, translation: Option<&mut Translation>) -> Result<Event, Error> {
-    Ok(match package.kind {
-        Kind::Handshake => Event::Hello(package.body),
-        Kind::HandshakeAck => Event::Ack,
-        Kind::Heartbeat if package.body.is_empty() => Event::Heartbeat,
-        Kind::Heartbeat => Event::Receipt(package.body),
+/// Adds what a client's package means.
+// Inlined, and each event made where it stays: copied from one result to the next, it costs more than to be read.
+#[inline(always)]
+fn hear(
+    package: Package,
+    translation: Option<&mut Translation>,
+    events: &mut Vec<Event>,
+) -> Result<(), Error> {
+    match package.kind {
         Kind::Data => {
             let message = message::decode(package.body)?;
             match translation {
-                Some(translation) => translation.hear(message)?,
-                None => Event::Message(message),
+                Some(translation) => events.push(translation.hear(message)?),
+                None => events.push(Event::Message(message)),
             }
         }
+        Kind::Heartbeat if package.body.is_empty() => events.push(Event::Heartbeat),
+        Kind::Heartbeat => events.push(Event::Receipt(package.body)),
+        Kind::Handshake => events.push(Event::Hello(package.body)),
+        Kind::HandshakeAck => events.push(Event::Ack),
         Kind::Kick => return Err(Error::Direction(Kind::Kick)),
-    })
+    }
+    Ok(())
 }
 
 /// Appends what a client is told as one package.
@@ -81,9 +87,7 @@ pub(crate) fn write(
             translation.respond((id, failed), body, out)?
         }
         (Outgoing::Response { id, body, .. }, None) => {
-            package::encode_with(Kind::Data, out, |out| {
-                message::encode_response(id, body, out);
-            })?
+            message::encode_response_package(id, body, out)?
         }
         (Outgoing::Push(push), translation) => {
             out.put_slice(pushed(push, translation.as_deref())?);

@@ -57,6 +57,7 @@ impl<S> Tcp<S> {
 }
 
 impl<S: Socket> Source for Tcp<S> {
+    #[inline(always)]
     fn next_package(&mut self) -> Result<Option<Package>, Error> {
         Ok(package::decode(&mut self.reading, self.longest)?)
     }

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Bytes kept for reading, also by an idle connection.
-const READ_BUFFER: usize = 4 << 10;
+const READ_BUFFER: usize = 2 << 10;
 
 pub(crate) struct WebSocket<S> {
     stream: WebSocketStream<Counted<S>>,

@@ -109,7 +109,8 @@ impl Dialect {
 
     /// The first frame that tells the other side's layout settles it.
     pub(crate) fn learn(&self, layout: Layout) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+        // Looked at first: each request tells it again, and to swap costs as much as to read half of a meta.
+        if !self.told.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::Relaxed) {
             self.layout.store(layout as u8, Ordering::Relaxed);
         }
     }
@@ -227,9 +228,16 @@ impl Dialect {
     }
 
     /// The body out of its compression and encryption; none if it cannot be read.
+    #[inline]
     pub(crate) fn open(&self, meta: &Meta, body: Bytes) -> Option<Bytes> {
         match (meta.encrypt, meta.compress) {
             (0, 0) => Some(body),
+            _ => self.undo(meta, body),
+        }
+    }
+
+    fn undo(&self, meta: &Meta, body: Bytes) -> Option<Bytes> {
+        match (meta.encrypt, meta.compress) {
             // Without bytes there is nothing to be compressed.
             (0, _) if body.is_empty() => Some(body),
             (0, number) => {

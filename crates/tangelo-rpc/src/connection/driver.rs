@@ -34,7 +34,7 @@ use self::{
     serve::Running,
     unheard::Unheard,
 };
-use super::{Afterwards, Connection};
+use super::{Afterwards, Connection, Waiter};
 use crate::{Code, Services, link};
 
 /// Room made for a read, at first and when much comes.
@@ -66,6 +66,8 @@ pub(crate) struct Driver<S> {
     /// The frame of which only a part has come.
     coming: Option<Coming>,
     writing: BytesMut,
+    /// Who was answered in this turn and is to be woken for it.
+    to_wake: Vec<Arc<dyn Waiter>>,
     running: FuturesUnordered<Running>,
     /// Bytes of the bodies of those.
     held: usize,
@@ -121,6 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             room: LEAST_READ,
             coming: None,
             writing: BytesMut::new(),
+            to_wake: Vec::new(),
             running: FuturesUnordered::new(),
             held: 0,
             ticks: ticks(role.tick),
@@ -219,6 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.check_coming()?;
             if self.silent_ticks > 0 && self.reading.is_empty() {
                 (self.reading, self.room) = (BytesMut::new(), LEAST_READ);
+                self.to_wake = Vec::new();
             }
             self.silent_ticks += 1;
             self.unwritten_ticks += 1;

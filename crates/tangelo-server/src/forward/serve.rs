@@ -1,21 +1,25 @@
 //! Service Forward, as a back end answers it: its pipeline.
 
-use std::{future::ready, sync::Arc};
+use std::{
+    future::{poll_fn, ready},
+    sync::Arc,
+    task::{self, Poll},
+};
 
 use bytes::Bytes;
 use prost::Message as _;
-use tangelo_rpc::{Answer, Code, Definition, Encoding, Reply, Service, Status};
+use tangelo_rpc::{Answer, Begun, Code, Definition, Encoding, Reply, Service, Status};
 use tangelo_runtime::guard::{self, Guarded};
 use tokio::time::Instant;
 
-use super::{BODY, FORWARD, GONE, KIND, ROUTE, SESSION};
+use super::{BODY, FORWARD, GONE, KIND, ROUTE, SESSION, head};
 use crate::{
     Context, Error, Limits, Request, Session, SessionId,
     fields::{Malformed, Value, fields},
     generated::forward::{self, ForwardRes, GoneReq},
     handler::Manner,
     limits::after,
-    pipeline::{self, Bounds, Passage, Step, To, Turn, within},
+    pipeline::{self, Begun as Handled, Bounds, Passage, Registered, Step, To, Turn, within},
     session::{BackSession, Kind},
 };
 
@@ -32,34 +36,81 @@ impl Definition for Forward {
 
 impl Service for Forward {
     fn call(&self, request: tangelo_rpc::Request) -> Answer {
+        let (context, mut request) = (Arc::clone(&self.context), Some(request));
+        Box::pin(async move {
+            let forward = Self { context };
+            let begun = poll_fn(|task| Poll::Ready(request.take().map(|r| forward.begin(r, task))));
+            match begun.await {
+                Some(Begun::Answered(outcome)) => outcome,
+                Some(Begun::Said(head, body)) => {
+                    let body = [head.as_slice(), &body].concat();
+                    Ok(Reply::protobuf(0, body))
+                }
+                Some(Begun::Called(answer) | Begun::Waits(answer)) => answer.await,
+                None => Err(Code::BUSINESS_ERROR.into()),
+            }
+        })
+    }
+
+    fn begin(&self, request: tangelo_rpc::Request, task: &mut task::Context<'_>) -> Begun {
         if (request.service_id, request.msg_id) == GONE {
-            return Box::pin(ready(self.hear_gone(request)));
+            return Begun::Answered(self.hear_gone(request));
         }
-        let (request, kind) = match decode(request) {
-            Ok(request) => request,
-            Err(status) => return Box::pin(ready(Err(status))),
-        };
-        if self.context.pipeline.local.is_empty() {
-            self.call_handler(request, kind)
-        } else {
-            self.pass(request, kind)
+        match decode(request) {
+            Ok((request, kind)) if self.context.pipeline.local.is_empty() => {
+                self.begin_handler(request, kind, task)
+            }
+            Ok((request, kind)) => Begun::Called(self.pass(request, kind)),
+            Err(status) => Begun::Answered(Err(status)),
         }
     }
 }
 
 impl Forward {
-    /// No filters: the handler answers.
-    fn call_handler(&self, mut request: Request, kind: forward::Kind) -> Answer {
-        let session = request.session().clone();
+    /// No filters: the handler answers, mostly at once.
+    fn begin_handler(
+        &self,
+        mut request: Request,
+        kind: forward::Kind,
+        task: &mut task::Context<'_>,
+    ) -> Begun {
+        let session = request.session().id();
         let pipeline = &self.context.pipeline;
         let number = pipeline.find(request.route());
         let Some((number, known)) = number.and_then(|n| Some((n, pipeline.get(n)?))) else {
             let status = pipeline::not_found(request.route());
-            self.context
-                .log_failure(session.id(), request.route(), &status);
-            return Box::pin(ready(Ok(answered(Err(status)))));
+            self.context.log_failure(session, request.route(), &status);
+            return Begun::Answered(Ok(answered(Err(status))));
         };
-        let bounds = bounds(known.manner, self.context.limits(), &mut request);
+        if let Some(bounds) = bounds(known.manner, self.context.limits(), &mut request) {
+            return Begun::Called(self.call_bounded((number, known), (request, kind), bounds));
+        }
+        match pipeline::begin(&known.handler, request, task) {
+            Handled::Answered(outcome) => {
+                if let Err(status) = &outcome {
+                    self.context.log_failure(session, &known.route, status);
+                }
+                begun(kind, outcome)
+            }
+            Handled::Runs(answer) => {
+                let context = Arc::clone(&self.context);
+                Begun::Waits(Box::pin(async move {
+                    let outcome = answer.await.unwrap_or_else(|p| Err(pipeline::failed(p)));
+                    log_failure(&context, session, number, &outcome);
+                    Ok(said(kind, outcome))
+                }))
+            }
+        }
+    }
+
+    /// One whose handler ends with something beside the request's deadline.
+    fn call_bounded(
+        &self,
+        (number, known): (usize, &Registered),
+        (request, kind): (Request, forward::Kind),
+        bounds: Bounds,
+    ) -> Answer {
+        let (context, session) = (Arc::clone(&self.context), request.session().id());
         // A panic while the handler takes its arguments is answered like one while it runs.
         let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
         Box::pin(async move {
@@ -69,18 +120,8 @@ impl Forward {
                     Err(panicked) => Err(pipeline::failed(panicked)),
                 }
             };
-            let outcome = match bounds {
-                None => answer.await,
-                Some(bounds) => Box::pin(within(bounds, answer)).await,
-            };
-            if let Err(status) = &outcome {
-                let context = session.context();
-                let route = context
-                    .pipeline
-                    .get(number)
-                    .map_or(&[][..], |known| &known.route);
-                context.log_failure(session.id(), route, status);
-            }
+            let outcome = Box::pin(within(bounds, answer)).await;
+            log_failure(&context, session, number, &outcome);
             Ok(said(kind, outcome))
         })
     }
@@ -148,6 +189,29 @@ fn bounds(manner: Manner, own: &Limits, request: &mut Request) -> Option<Bounds>
     bounds
 }
 
+fn log_failure(
+    context: &Context,
+    session: SessionId,
+    number: usize,
+    outcome: &Result<Reply, Status>,
+) {
+    if let Err(status) = outcome {
+        let known = context.pipeline.get(number);
+        let route = known.map_or(&[][..], |known| &known.route);
+        context.log_failure(session, route, status);
+    }
+}
+
+/// What the front end hears of a handler that has answered.
+fn begun(kind: forward::Kind, outcome: Result<Reply, Status>) -> Begun {
+    match (kind, outcome) {
+        (forward::Kind::Request, Ok(reply)) if reply.options.is_none() => {
+            Begun::Said(head(&reply), reply.body)
+        }
+        (kind, outcome) => Begun::Answered(Ok(said(kind, outcome))),
+    }
+}
+
 /// What the front end hears: nothing, of a notify.
 fn said(kind: forward::Kind, outcome: Result<Reply, Status>) -> Reply {
     match kind {
@@ -158,6 +222,7 @@ fn said(kind: forward::Kind, outcome: Result<Reply, Status>) -> Reply {
 
 /// [`ForwardReq`](forward::ForwardReq), read by hand: route, body and session stay parts of the
 /// frame they came in.
+#[inline(always)]
 fn decode(request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Status> {
     if (request.service_id, request.msg_id) != FORWARD {
         return Err(Code::NOT_FOUND.into());
@@ -185,7 +250,7 @@ fn decode(request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Sta
     let session = BackSession::decode(bytes.slice(session), connection).map_err(undecodable)?;
     let session = Session(Kind::Back(Arc::new(session)));
     let kind = forward::Kind::try_from(kind as i32)
-        .map_err(|error| undecodable(Malformed(error.to_string())))?;
+        .map_err(|_| undecodable(Malformed("neither request nor notify")))?;
     Ok((Request::new(bytes, route, body, session, deadline), kind))
 }
 

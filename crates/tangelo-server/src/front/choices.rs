@@ -6,7 +6,7 @@ use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Connection, Status};
 
 use crate::{
-    Context, Request, pipeline,
+    Context, Request, forward, pipeline,
     route::{Asking, Choice},
     session::FrontSession,
 };
@@ -26,7 +26,7 @@ pub(super) struct Choices {
 /// The back end of a route, and the connection that belongs to the session.
 #[derive(Debug)]
 pub(super) struct Chosen {
-    pub(super) route: Box<[u8]>,
+    pub(super) frame: forward::Frame,
     server: Arc<Instance>,
     pub(super) connection: Connection,
 }
@@ -76,6 +76,23 @@ pub(super) enum BackEnd {
 }
 
 impl Choices {
+    /// The back end that requests of this route go to, if that is known.
+    pub(super) fn known(
+        &self,
+        context: &Context,
+        session: &FrontSession,
+        route: &[u8],
+    ) -> Option<Arc<Chosen>> {
+        if self.chosen.is_empty() {
+            return None;
+        }
+        let versions = (session.version(), context.cluster.version());
+        let is_current = versions == (self.session_version, self.cluster_version);
+        let is_it = |chosen: &&Arc<Chosen>| chosen.frame.route() == route && chosen.takes_new();
+        let known = self.chosen.iter().find(is_it).filter(|_| is_current);
+        known.map(Arc::clone)
+    }
+
     /// The back end that answers this request.
     pub(super) fn choose(
         &mut self,
@@ -91,7 +108,7 @@ impl Choices {
         let known = self
             .chosen
             .iter()
-            .position(|chosen| *chosen.route == *request.route());
+            .position(|chosen| *chosen.frame.route() == *request.route());
         if let Some(known) = known {
             match self.chosen.get(known) {
                 Some(chosen) if chosen.takes_new() => {
@@ -125,7 +142,7 @@ impl Choices {
         let connection = remote.and_then(|remote| remote.connection(session.id().into()));
         match connection {
             Ok(connection) => Ok(Arc::new(Chosen {
-                route: request.route().into(),
+                frame: forward::Frame::new(request.route(), session),
                 server,
                 connection,
             })),

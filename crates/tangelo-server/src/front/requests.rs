@@ -38,7 +38,7 @@ impl Front {
             MessageKind::Notify | MessageKind::Push => 0,
             MessageKind::Response => return Ok(()),
         };
-        if self.was_taken(id) {
+        if self.was_taken(id) || self.forward_known(context, id, &message) {
             return Ok(());
         }
         let route = match message.route() {
@@ -207,8 +207,9 @@ impl Front {
                 filtered: !self.context.pipeline.is_plain(),
             })
         };
-        let (connection, waiter) = (&chosen.connection, (waiter, token));
-        let request = (kind, request);
-        forward::send(connection, &self.session, waiter, request, self.now)
+        let timeout = request.deadline().saturating_duration_since(self.now);
+        let (connection, frame) = (&chosen.connection, &chosen.frame);
+        let said = (kind, request.body());
+        forward::send(connection, frame, (waiter, token), said, timeout)
     }
 }

@@ -307,4 +307,12 @@ impl Waiter for FrontSession {
     fn answer(&self, token: u64, outcome: Result<Reply, Status>) {
         self.add(Item::Forwarded { token, outcome });
     }
+
+    fn answer_among(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
+        self.queue.put(Item::Forwarded { token, outcome })
+    }
+
+    fn wake(&self) {
+        self.wake.wake();
+    }
 }

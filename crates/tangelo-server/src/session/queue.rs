@@ -129,6 +129,17 @@ impl Queue {
         self.add_all([item], wake)
     }
 
+    /// Adds something; whether its caller has to wake the session's task, soon.
+    pub(crate) fn put(&self, item: Item) -> bool {
+        let mut state = self.state.lock();
+        if state.closed || state.overflown {
+            return false;
+        }
+        self.push(&mut state, item);
+        self.filled.store(true, Ordering::Release);
+        state.wakes()
+    }
+
     /// Adds these, and the session's task finds them all at once. Whether all were taken.
     pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) -> bool {
         let mut state = self.state.lock();
@@ -136,28 +147,30 @@ impl Queue {
             return false;
         }
         for item in items {
-            // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
-            let item = if state.waiting.bytes() > COPIED_BEYOND {
-                item.unpinned()
-            } else {
-                item
-            };
-            state.waiting.push(item);
-            if state.waiting.bytes() > self.limit {
-                state.overflown = true;
+            self.push(&mut state, item);
+            if state.overflown {
                 break;
             }
         }
         self.filled.store(true, Ordering::Release);
-        // While its client does not read, the task sleeps though something is here; that it ends it
-        // has to hear nevertheless.
-        let wakes = !std::mem::replace(&mut state.awake, true) || state.overflown;
+        let wakes = state.wakes();
         let taken = !state.overflown;
         drop(state);
         if wakes {
             wake.wake();
         }
         taken
+    }
+
+    fn push(&self, state: &mut State, item: Item) {
+        // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
+        let item = if state.waiting.bytes() > COPIED_BEYOND {
+            item.unpinned()
+        } else {
+            item
+        };
+        state.waiting.push(item);
+        state.overflown = state.waiting.bytes() > self.limit;
     }
 
     /// Whether there is anything to take.
@@ -220,6 +233,14 @@ impl Queue {
     }
 }
 
+impl State {
+    /// Whether the session's task has to be woken for what was added. While its client does not read, it sleeps
+    /// though something is here; that it ends it has to hear nevertheless.
+    fn wakes(&mut self) -> bool {
+        !std::mem::replace(&mut self.awake, true) || self.overflown
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +268,16 @@ mod tests {
         queue.add(push(101), &wake);
         assert_eq!(queue.begin_turn(), Err(2 * size + 1));
         assert_eq!(queue.take(&mut Vec::new(), 9), Err(2 * size + 1));
+    }
+
+    #[test]
+    fn whoever_puts_something_wakes_the_task_if_it_sleeps_or_has_to_hear_that_there_is_no_room() {
+        let queue = Queue::new(2 * push(100).size());
+        assert!(queue.put(push(100)), "it sleeps");
+        assert!(!queue.put(push(100)), "somebody wakes it already");
+        assert!(queue.put(push(0)), "no room");
+        assert!(!queue.put(push(0)), "that has been said");
+        assert!(queue.begin_turn().is_err());
     }
 
     #[test]

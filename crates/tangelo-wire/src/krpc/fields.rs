@@ -43,6 +43,7 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Option<(u64, Value<'a>)> {
 }
 
 /// Appends an int32, unless it is 0.
+#[inline(always)]
 pub(super) fn put_number(field: u64, value: i32, out: &mut impl BufMut) {
     if value != 0 {
         varint::write(field << 3 | VARINT, out);
@@ -51,6 +52,7 @@ pub(super) fn put_number(field: u64, value: i32, out: &mut impl BufMut) {
 }
 
 /// Appends text, bytes or a message, unless it is empty.
+#[inline]
 pub(super) fn put_text(field: u64, value: &[u8], out: &mut impl BufMut) {
     if !value.is_empty() {
         varint::write(field << 3 | LENGTH_DELIMITED, out);

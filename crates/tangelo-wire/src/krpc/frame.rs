@@ -59,6 +59,7 @@ pub enum Error {
 ///
 /// # Errors
 /// Any [`Error`]; the peer then speaks something else.
+#[inline(always)]
 pub fn decode(
     buffer: &mut BytesMut,
     fallback: Layout,
@@ -102,9 +103,20 @@ pub fn encode_with(
     write: impl FnOnce(&mut BytesMut),
 ) -> Result<(), Error> {
     let start = out.len();
-    out.put_slice(&MAGIC);
-    out.put_slice(&[0; HEADER - MAGIC.len()]);
-    meta.encode(layout, out);
+    if meta.is_short() {
+        // Most are: numbers are put together here, and appended at once.
+        let mut front = [0; HEADER + meta::LONGEST_NUMBERS];
+        let mut rest = &mut front[..];
+        rest.put_slice(&MAGIC);
+        rest.put_slice(&[0; HEADER - MAGIC.len()]);
+        meta.encode(layout, &mut rest);
+        let unused = rest.len();
+        out.put_slice(front.get(..front.len() - unused).unwrap_or_default());
+    } else {
+        out.put_slice(&MAGIC);
+        out.put_slice(&[0; HEADER - MAGIC.len()]);
+        meta.encode(layout, out);
+    }
     let meta_length = out.len() - start - HEADER;
     write(out);
     let length = out.len() - start;

@@ -5,6 +5,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::package;
 use crate::varint;
 
 /// The largest request id; Pomelo's own clients and servers count in signed 32 bits.
@@ -80,6 +81,7 @@ pub enum Error {
 ///
 /// # Errors
 /// Any [`Error`]; the bytes are then no Pomelo message.
+#[inline(always)]
 pub fn decode(mut bytes: Bytes) -> Result<Message, Error> {
     let &flag = bytes.first().ok_or(Error::Truncated("flag"))?;
     let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
@@ -159,6 +161,30 @@ pub fn encode_response(id: u32, body: &[u8], out: &mut BytesMut) {
     out.put_u8((Kind::Response as u8) << TYPE_SHIFT);
     varint::write(id.into(), out);
     out.put_slice(body);
+}
+
+/// Appends the same as a package of its own, which is what most packages are: what stands before the body is
+/// put together first, and appended at once.
+///
+/// # Errors
+/// More than a package holds; `out` is then as it was.
+pub fn encode_response_package(
+    id: u32,
+    body: &[u8],
+    out: &mut BytesMut,
+) -> Result<(), package::Error> {
+    let mut message = [0; 1 + LONGEST_ID];
+    let mut rest = &mut message[..];
+    rest.put_u8((Kind::Response as u8) << TYPE_SHIFT);
+    varint::write(id.into(), &mut rest);
+    let unused = rest.len();
+    let message = message.get(..message.len() - unused).unwrap_or_default();
+    let header = package::header_of(package::Kind::Data, message.len() + body.len())?;
+    out.reserve(header.len() + message.len() + body.len());
+    out.put_slice(&header);
+    out.put_slice(message);
+    out.put_slice(body);
+    Ok(())
 }
 
 /// Appends a push.

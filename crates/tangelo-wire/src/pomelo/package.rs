@@ -55,6 +55,7 @@ pub enum Error {
 ///
 /// # Errors
 /// An unknown kind, or a body longer than `limit`.
+#[inline(always)]
 pub fn header(bytes: &[u8], limit: usize) -> Result<Option<(Kind, usize)>, Error> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
@@ -74,6 +75,7 @@ pub fn header(bytes: &[u8], limit: usize) -> Result<Option<(Kind, usize)>, Error
 ///
 /// # Errors
 /// As [`header`].
+#[inline(always)]
 pub fn decode(buffer: &mut BytesMut, limit: usize) -> Result<Option<Package>, Error> {
     let Some((kind, length)) = header(buffer, limit)? else {
         return Ok(None);
@@ -96,21 +98,26 @@ pub fn encode_with(
     write: impl FnOnce(&mut BytesMut),
 ) -> Result<(), Error> {
     let start = out.len();
-    out.put_slice(&[kind as u8, 0, 0, 0]);
+    out.put_slice(&[0; HEADER]);
     write(out);
     let length = out.len() - start - HEADER;
+    let header = header_of(kind, length).inspect_err(|_| out.truncate(start))?;
+    if let Some(place) = out.get_mut(start..start + HEADER) {
+        place.copy_from_slice(&header);
+    }
+    Ok(())
+}
+
+/// What stands before a body of this length.
+pub(super) fn header_of(kind: Kind, length: usize) -> Result<[u8; HEADER], Error> {
     if length > MAX_BODY {
-        out.truncate(start);
         return Err(Error::TooLong {
             length,
             limit: MAX_BODY,
         });
     }
     let [_, high, middle, low] = (length as u32).to_be_bytes();
-    if let Some(header) = out.get_mut(start + 1..start + HEADER) {
-        header.copy_from_slice(&[high, middle, low]);
-    }
-    Ok(())
+    Ok([kind as u8, high, middle, low])
 }
 
 /// Appends a package with this body.

@@ -47,6 +47,14 @@ pub(super) struct Coming {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// Reads and handles what is there; true when the quota ended it.
     pub(super) fn read(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        let more = self.read_frames(context);
+        for waiter in self.to_wake.drain(..) {
+            waiter.wake();
+        }
+        more
+    }
+
+    fn read_frames(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         let mut frames = 0;
         loop {
             if self.is_unread() {
@@ -129,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         self.role.side == Side::Accepting && self.backlog > shared.limits.unread
     }
 
+    #[inline(always)]
     pub(super) fn next_frame(&mut self) -> io::Result<Option<Frame>> {
         let shared = &self.connection.shared;
         let layout = shared.dialect.layout();
@@ -140,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         Ok(frame)
     }
 
+    #[inline(always)]
     pub(super) fn receive(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
         match frame.meta.direction {
             Direction::Response => {
@@ -150,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    pub(super) fn answer(&self, frame: Frame) {
+    pub(super) fn answer(&mut self, frame: Frame) {
         let waiter = self
             .connection
             .shared
@@ -174,6 +184,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             Some(body) if body.is_empty() && code.is_frameworks() => Err(code.into()),
             Some(body) => Ok(Reply::protobuf(code.0, body)),
         };
-        waiter.answer(token, outcome);
+        if waiter.answer_among(token, outcome) {
+            self.to_wake.push(waiter);
+        }
     }
 }

@@ -23,8 +23,9 @@ use tracing::warn;
 use super::{Driver, Phase, role::Side, write::check_reads};
 use crate::{
     Code, Headers, Reply, Request, Service, Status,
-    connection::{Afterwards, ReplyTo, quota::Share},
+    connection::{Afterwards, ReplyTo, Unsaid, quota::Share},
     link,
+    service::{Begun, Head},
 };
 
 /// A body counts so many times its length, as decoded it takes more.
@@ -36,8 +37,9 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// Polls what answers this request once, in place; it waits in the set only if it is not ready.
+    #[inline(always)]
     pub(super) fn serve(&mut self, frame: Frame, context: &mut Context<'_>) -> io::Result<()> {
-        let Frame { meta, body, .. } = frame;
+        let Frame { mut meta, body } = frame;
         let to = ReplyTo {
             service_id: meta.service_id,
             msg_id: meta.msg_id,
@@ -74,25 +76,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             connection: Some(self.connection.clone()),
             sequence: meta.sequence,
             one_way: meta.sequence == 0,
-            headers: headers(meta),
+            headers: headers(&mut meta),
             context: None,
         };
-        let called = guard::catch(|| service.call(request)).map_err(failed);
-        let mut answer = match called {
-            Ok(answer) => Guarded::new(answer),
-            Err(status) => return self.respond(to, &Err(status)),
+        let begun = guard::catch(|| service.begin(request, context));
+        let answer = match begun.unwrap_or_else(|p| Begun::Answered(Err(failed(p)))) {
+            Begun::Answered(outcome) => return self.respond(to, &outcome),
+            Begun::Said(head, body) => return self.say(to, head, body),
+            Begun::Waits(answer) => Guarded::new(answer),
+            Begun::Called(answer) => {
+                let mut answer = Guarded::new(answer);
+                if let Poll::Ready(outcome) = Pin::new(&mut answer).poll(context) {
+                    return self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p))));
+                }
+                answer
+            }
         };
-        match Pin::new(&mut answer).poll(context) {
-            Poll::Ready(outcome) => self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p)))),
-            Poll::Pending => {
-                self.held += held;
-                self.running.push(Running {
-                    answer,
-                    deadline: Box::pin(tokio::time::sleep_until(deadline)),
-                    to,
-                    share: self.connection.shared.quota.hold(held),
-                });
-                Ok(())
+        self.held += held;
+        self.running.push(Running {
+            answer,
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            to,
+            share: self.connection.shared.quota.hold(held),
+        });
+        Ok(())
+    }
+
+    /// Responds by a message of two parts.
+    fn say(&mut self, to: ReplyTo, head: Head, body: Bytes) -> io::Result<()> {
+        let shared = &self.connection.shared;
+        match shared.say(to, head.as_slice(), &body) {
+            Ok(waits) => {
+                self.backlog = waits;
+                check_reads(waits, shared)
+            }
+            // It is compressed or encrypted as a whole, is read by nobody, or cannot be sent.
+            Err(Unsaid) => {
+                let body = [head.as_slice(), &body].concat();
+                self.respond(to, &Ok(Reply::protobuf(0, body)))
             }
         }
     }
@@ -195,13 +216,13 @@ fn cost(meta: &Meta, length: usize) -> usize {
 
 /// What came beside the body, if anything did: copied, as it is kept for as long as the request is, and
 /// would keep the whole buffer it came in.
-fn headers(mut meta: Meta) -> Option<Box<Headers>> {
+fn headers(meta: &mut Meta) -> Option<Box<Headers>> {
     if meta.trace.is_empty() && meta.attachment.is_empty() {
         return None;
     }
     meta.trace.unpin();
     Some(Box::new(Headers {
-        trace: meta.trace,
+        trace: std::mem::take(&mut meta.trace),
         attachment: Bytes::copy_from_slice(&meta.attachment),
         ..Headers::default()
     }))

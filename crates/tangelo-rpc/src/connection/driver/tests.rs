@@ -279,6 +279,131 @@ impl Service for Much {
     }
 }
 
+/// Answers at once, in two parts.
+struct InParts {
+    head: crate::Head,
+    body: Bytes,
+}
+
+impl Service for InParts {
+    fn call(&self, _: Request) -> crate::Answer {
+        Box::pin(std::future::pending())
+    }
+
+    fn begin(&self, _: Request, _: &mut Context<'_>) -> crate::Begun {
+        crate::Begun::Said(self.head, self.body.clone())
+    }
+}
+
+/// What is answered to a request over a connection to a server that answers in these parts.
+async fn answered_in_parts(head: &[u8], body: &[u8], compress: i32, frame: usize) -> frame::Frame {
+    let limits = Limits {
+        frame,
+        ..Limits::default()
+    };
+    let (mut theirs, mut driver) = piped(limits, 1 << 10);
+    let parts = InParts {
+        head: crate::Head::new(head).unwrap(),
+        body: Bytes::copy_from_slice(body),
+    };
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(parts)));
+    let meta = Meta {
+        service_id: 100,
+        msg_id: 1,
+        sequence: 7,
+        timeout_ms: 1000,
+        compress,
+        ..Meta::default()
+    };
+    let mut bytes = BytesMut::new();
+    frame::encode(&meta, b"", Layout::V2, 1000, &mut bytes).unwrap();
+    theirs.write_all(&bytes.split()).await.unwrap();
+    let listen = async {
+        loop {
+            if let Some(frame) = frame::decode(&mut bytes, Layout::V2, 1 << 20).unwrap() {
+                break frame;
+            }
+            theirs.read_buf(&mut bytes).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = driver => panic!("it has ended"),
+        frame = listen => frame,
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_in_two_parts_is_one_message() {
+    for compress in [0, 1] {
+        let answer = answered_in_parts(b"head and ", b"body", compress, 1000).await;
+        assert_eq!((answer.meta.sequence, answer.meta.ret_code), (7, 0));
+        assert_eq!(answer.body, "head and body");
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_in_two_parts_and_too_long_for_a_frame_is_told_to_be() {
+    // Eight bytes of header, and four numbers of two bytes each.
+    let fits = 100 - 16;
+    for (length, code) in [(fits, 0), (fits + 1, Code::ENCODE_RES_ERROR.0)] {
+        let answer = answered_in_parts(b"head", &vec![0; length - 4], 0, 100).await;
+        assert_eq!(answer.meta.ret_code, code, "{length}");
+    }
+}
+
+#[test]
+fn a_head_has_16_bytes_at_the_most() {
+    let longest = [1; crate::Head::MOST];
+    assert_eq!(crate::Head::new(&longest).unwrap().as_slice(), longest);
+    assert_eq!(crate::Head::new(&[1; crate::Head::MOST + 1]), None);
+    assert_eq!(crate::Head::default().as_slice(), b"");
+}
+
+/// Notes what it hears.
+#[derive(Default)]
+struct Listening {
+    heard: parking_lot::Mutex<Vec<&'static str>>,
+}
+
+impl Waiter for Listening {
+    fn answer(&self, _: u64, _: Result<Reply, crate::Status>) {
+        self.heard.lock().push("the end");
+    }
+
+    fn answer_among(&self, _: u64, _: Result<Reply, crate::Status>) -> bool {
+        self.heard.lock().push("an answer");
+        self.heard.lock().len() == 1
+    }
+
+    fn wake(&self) {
+        self.heard.lock().push("woken");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_several_answers_that_come_at_once_is_woken_when_he_has_all() {
+    let (mut theirs, connection, driver) = dialed();
+    let waiter = Arc::new(Listening::default());
+    let mut bytes = BytesMut::new();
+    for _ in 0..3 {
+        let timeout = Duration::from_secs(1);
+        let asked = connection.request((100, 1), timeout, |_| {}, waiter.clone(), 0);
+        let meta = Meta {
+            direction: tangelo_wire::krpc::meta::Direction::Response,
+            service_id: 100,
+            msg_id: 1,
+            sequence: asked.unwrap().number(),
+            ..Meta::default()
+        };
+        frame::encode(&meta, b"", Layout::V2, 1000, &mut bytes).unwrap();
+    }
+    theirs.write_all(&bytes).await.unwrap();
+    drop(theirs);
+    driver.await;
+    let heard = std::mem::take(&mut *waiter.heard.lock());
+    assert_eq!(heard, ["an answer", "an answer", "an answer", "woken"]);
+}
+
 /// Requests of service 100, under these sequences.
 fn requests(sequences: std::ops::RangeInclusive<i32>, timeout_ms: i32) -> BytesMut {
     let mut buffer = BytesMut::new();

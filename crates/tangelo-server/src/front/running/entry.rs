@@ -112,7 +112,7 @@ impl Entry {
     pub(in super::super) fn route(&self) -> &[u8] {
         match &self.work {
             Work::Handler { route, .. } | Work::Passing { route, .. } => route,
-            Work::Forwarded { sent, .. } => &sent.chosen.route,
+            Work::Forwarded { sent, .. } => sent.chosen.frame.route(),
             Work::Routing { passage, .. } => {
                 let request = passage.as_ref().map(|passage| passage.request());
                 request.map_or(&[], Request::route)

@@ -1,0 +1,48 @@
+//! The short road of a request: its back end is known, and nothing else stands between.
+
+use std::sync::Arc;
+
+use tangelo_rpc::Waiter;
+use tangelo_wire::pomelo::message::{Message, Route};
+
+use super::{Front, running::Sent};
+use crate::{Context, forward};
+
+impl Front {
+    /// Sends a request to the back end that the session's requests of this route go to. False if there is more
+    /// to it than that, for which there is the long road: then nothing has been done.
+    pub(super) fn forward_known(&mut self, context: &Context, id: u32, message: &Message) -> bool {
+        let Route::Name(route) = message.route() else {
+            return false;
+        };
+        let Some(chosen) = self.choices.known(context, &self.session, route) else {
+            return false;
+        };
+        let is_plain = context.pipeline.is_plain() && context.pushes().is_direct();
+        if !is_plain || self.running.is_holding() || context.is_draining() {
+            return false;
+        }
+        let Ok(place) = self.running.place() else {
+            return false;
+        };
+        let kind = match id {
+            0 => forward::Kind::Notify,
+            _ => forward::Kind::Request,
+        };
+        let timeout = context.limits().deadline_or_default();
+        let token = self.running.token(place);
+        let waiter = Arc::clone(&self.session) as Arc<dyn Waiter>;
+        let (connection, frame) = (&chosen.connection, &chosen.frame);
+        let body = message.body();
+        let sent = forward::send(connection, frame, (waiter, token), (kind, body), timeout);
+        let Ok(sequence) = sent else {
+            return false;
+        };
+        let deadline = self.now + timeout;
+        let sent = Sent { chosen, sequence };
+        self.running
+            .add_forwarded((id, token), deadline, sent, None);
+        self.timer.at_latest(deadline);
+        true
+    }
+}
