@@ -284,7 +284,7 @@ impl Filling<'_> {
             shows: false,
             ..self.plan.reading
         };
-        self.scalar(field, text.into(), reading)?;
+        self.scalar(field, text, reading)?;
         Ok(())
     }
 
@@ -329,7 +329,7 @@ impl Filling<'_> {
             }
             if let Some(Source::Ordinary) = self.plan.sources.get(place) {
                 if field.below == Below::Nothing && !matches!(field.many, Many::Map(_)) {
-                    self.scalar(field, value.as_str().into(), SESSION)?;
+                    self.scalar(field, value, SESSION)?;
                 } else {
                     // Nothing but one value: it must not say fields beside its own.
                     let Ok(value) = serde_json::from_str::<&RawValue>(value) else {
@@ -379,7 +379,7 @@ impl Filling<'_> {
         }
         let said = match (field.below, &field.many, &field.kind) {
             (Below::Nothing, Many::One | Many::List { .. }, _) => {
-                self.scalar(field, value, self.plan.reading)?
+                self.scalar(field, &value, self.plan.reading)?
             }
             (Below::WellKnown, Many::One | Many::List { .. }, Kind::Message(message)) => {
                 let value = serde_json::Value::String(value.into_owned());
@@ -408,11 +408,11 @@ impl Filling<'_> {
     fn scalar(
         &mut self,
         field: &Field,
-        text: Cow<'_, str>,
+        text: &str,
         reading: Reading,
     ) -> Result<bool, BadParameter> {
         // Borrowed, as what does not fit is said again.
-        let said = Said::Text(text.as_ref().into());
+        let said = Said::Text(text.into());
         let value = scalar(&field.kind, said.clone(), reading);
         let value = value.map_err(|Unfit| said.shown(&field.kind, reading));
         match value {
