@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let begun = guard::catch(|| service.begin(request, context));
         let answer = match begun.unwrap_or_else(|p| Begun::Answered(Err(failed(p)))) {
             Begun::Answered(outcome) => return self.respond(to, &outcome),
-            Begun::Said(head, body) => return self.say(to, head, body),
+            Begun::Said(head, body) => return self.say(to, head, &body),
             Begun::Waits(answer) => Guarded::new(answer),
             Begun::Called(answer) => {
                 let mut answer = Guarded::new(answer);
@@ -103,16 +103,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     }
 
     /// Responds by a message of two parts.
-    fn say(&mut self, to: ReplyTo, head: Head, body: Bytes) -> io::Result<()> {
+    fn say(&mut self, to: ReplyTo, head: Head, body: &Bytes) -> io::Result<()> {
         let shared = &self.connection.shared;
-        match shared.say(to, head.as_slice(), &body) {
+        match shared.say(to, head.as_slice(), body) {
             Ok(waits) => {
                 self.backlog = waits;
                 check_reads(waits, shared)
             }
             // It is compressed or encrypted as a whole, is read by nobody, or cannot be sent.
             Err(Unsaid) => {
-                let body = [head.as_slice(), &body].concat();
+                let body = [head.as_slice(), body].concat();
                 self.respond(to, &Ok(Reply::protobuf(0, body)))
             }
         }
