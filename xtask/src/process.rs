@@ -22,6 +22,14 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    // What cargo has said of xtask is said of nothing that this one builds: build scripts that look at it (ring's)
+    // would run again, and all that depends on them be built again, each time `cargo` and `cargo xtask` take turns.
+    for (name, _) in env::vars_os() {
+        let says = name.to_string_lossy();
+        if says.starts_with("CARGO_PKG_") || says.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
     if env::var_os("CI").is_some() {
         // Nobody attaches a debugger there, and it makes the build smaller and faster.
         command.env("CARGO_PROFILE_DEV_DEBUG", "0");

@@ -74,7 +74,9 @@ pub(crate) async fn run(
 
 async fn connect(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    let from = Ipv4Addr::new(127, 0, 0, 1 + (number / FROM_ONE) as u8);
+    // Another network of the loopback for each process: the ports of the one before are not free for a minute yet.
+    let [.., above, below] = std::process::id().to_be_bytes();
+    let from = Ipv4Addr::new(127, above | 1, below, 1 + (number / FROM_ONE) as u8);
     socket.bind((from, 0).into())?;
     socket.connect(address).await
 }
