@@ -275,8 +275,7 @@ pub(crate) fn decode<A: Message>(reply: Reply) -> Result<A, Status> {
 /// than the request that is being served here, or the work at hand.
 pub(crate) fn deadline(request: &Request, timeout: Duration) -> Instant {
     let own = request.deadline.unwrap_or_else(|| after(timeout));
-    let served = ServerContext::current().and_then(|context| context.deadline());
-    let limits = [served, Due::current()];
+    let limits = [ServerContext::current_deadline(), Due::current()];
     limits.into_iter().flatten().fold(own, Instant::min)
 }
 

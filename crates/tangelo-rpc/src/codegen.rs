@@ -16,7 +16,7 @@ where
         Ok(decoded) => {
             let service_id = request.service_id;
             let context = ServerContext::of(&mut request);
-            let answer = context.enter(|| method(decoded));
+            let answer = method(decoded);
             Box::pin(context.scope(async move {
                 let response = answer
                     .await

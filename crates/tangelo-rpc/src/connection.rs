@@ -3,8 +3,10 @@
 //! Callers append their frames to one buffer under a short lock; the connection's own task
 //! ([`driver`]) writes what has gathered, reads what has come, and hands answers back by index.
 
+mod asked;
 mod dialect;
 mod driver;
+pub(crate) mod late;
 mod quota;
 mod waiting;
 
@@ -26,15 +28,16 @@ use tangelo_wire::krpc::{
     frame,
     meta::{Direction, Meta},
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+pub(crate) use asked::Asked;
 pub(crate) use dialect::{Dialect, Zip, layout};
 pub(crate) use driver::{Driver, Role};
 pub(crate) use quota::Quota;
 pub use tangelo_wire::krpc::encrypt::Key;
 pub use waiting::Sequence;
-use waiting::Waiting;
+use waiting::{Waiting, Waits};
 
 use crate::{
     Answer, Code, Reply, Request, Service, Status,
@@ -112,6 +115,8 @@ struct Shared {
     /// Whether there is anything in the state's `afterwards`: looked at in every turn.
     has_afterwards: AtomicBool,
     driver: AtomicWaker,
+    /// Somebody waits less long than anybody before.
+    due_sooner: Notify,
     hello: OnceLock<Hello>,
     extension: OnceLock<Box<dyn Any + Send + Sync>>,
     peer_leaves: AtomicBool,
@@ -130,6 +135,8 @@ struct State {
     /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
     awake: bool,
     waiting: Waiting,
+    /// When somebody will look for those who have waited long enough; none: not before he is told to.
+    watched: Option<Instant>,
     /// What the task takes to run once it has handed on what is answered.
     afterwards: Vec<Afterwards>,
     /// Why nothing can be sent any more.
@@ -167,11 +174,13 @@ impl Connection {
                     unsent: 0,
                     awake: false,
                     waiting: Waiting::default(),
+                    watched: None,
                     afterwards: Vec::new(),
                     closed: None,
                 }),
                 has_afterwards: AtomicBool::new(false),
                 driver: AtomicWaker::new(),
+                due_sooner: Notify::new(),
                 hello: OnceLock::new(),
                 extension: OnceLock::new(),
                 peer_leaves: AtomicBool::new(false),
@@ -292,21 +301,23 @@ impl Connection {
             timeout_ms: timeout_ms(timeout),
             ..Meta::default()
         };
-        self.send(meta, write, waiter, token)
+        self.send(meta, write, Waits::new(waiter, token))
     }
 
     fn send(
         &self,
         mut meta: Meta,
         write: impl FnOnce(&mut BytesMut),
-        waiter: Arc<dyn Waiter>,
-        token: u64,
+        waits: Waits,
     ) -> Result<Sequence, Status> {
         self.check_may_ask(meta.service_id)?;
         let shared = &self.shared;
         let mut state = shared.state.lock();
         shared.check_room(&state, shared.limits.outgoing)?;
-        let sequence = state.waiting.add(waiter, token).ok_or(Code::QUEUE_FULL)?;
+        if waits.is_due_before(state.watched) {
+            shared.due_sooner.notify_one();
+        }
+        let sequence = state.waiting.add(waits).ok_or(Code::QUEUE_FULL)?;
         meta.sequence = sequence.number();
         if let Err(error) = shared.encode(&meta, &mut state.out, write) {
             state.waiting.take(sequence.number());
@@ -359,36 +370,44 @@ impl Connection {
         deadline: Instant,
         zip: Option<&Zip>,
     ) -> (i32, Result<Reply, Status>) {
-        let timeout = deadline.saturating_duration_since(Instant::now());
-        if timeout.is_zero() {
-            return (0, Err(Code::RPC_TIMEOUT.into()));
-        }
+        let now = Instant::now();
         if request.one_way {
-            let sent = self.ask_one_way(request, zip);
+            let sent = self.ask_one_way(request, (now, deadline), zip);
             return (0, sent.map(|()| Reply::default()));
         }
-        let (meta, body) = match self.shared.dialect.outgoing(request, timeout, zip) {
-            Ok(outgoing) => outgoing,
-            Err(status) => return (0, Err(status)),
-        };
+        match self.clone().begin(request, (now, deadline), zip) {
+            Ok(asked) => (asked.sequence(), asked.await),
+            Err(status) => (0, Err(status)),
+        }
+    }
+
+    /// Sends a request, whose answer comes by the deadline.
+    ///
+    /// # Errors
+    /// The request was surely not sent.
+    pub(crate) fn begin(
+        self,
+        request: &Request,
+        (now, deadline): (Instant, Instant),
+        zip: Option<&Zip>,
+    ) -> Result<Asked, Status> {
+        let timeout = time_left(now, deadline)?;
+        let (meta, body) = self.shared.dialect.outgoing(request, timeout, zip)?;
         let write = |out: &mut BytesMut| out.extend_from_slice(&body);
-        let (sender, answer) = oneshot::channel();
-        let waiter = Arc::new(Once(Mutex::new(Some(sender))));
-        let sequence = match self.send(meta, write, waiter, 0) {
-            Ok(sequence) => sequence,
-            Err(status) => return (0, Err(status)),
-        };
-        let _forget = Forget(self, sequence);
-        let outcome = match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Code::CONNECTION_BROKEN.into()),
-            Err(_) => Err(Code::RPC_TIMEOUT.into()),
-        };
-        (sequence.number(), outcome)
+        let slot = Arc::default();
+        let waits = Waits::new(Arc::clone(&slot) as _, 0).until(deadline);
+        let sequence = self.send(meta, write, waits)?;
+        Ok(Asked::new(self, sequence, slot))
     }
 
     /// Sends a request whose answer nobody reads.
-    fn ask_one_way(&self, request: &Request, zip: Option<&Zip>) -> Result<(), Status> {
+    fn ask_one_way(
+        &self,
+        request: &Request,
+        (now, deadline): (Instant, Instant),
+        zip: Option<&Zip>,
+    ) -> Result<(), Status> {
+        time_left(now, deadline)?;
         self.check_may_ask(request.service_id)?;
         let (meta, body) = self.shared.dialect.outgoing(request, Duration::ZERO, zip)?;
         let mut state = self.shared.state.lock();
@@ -470,24 +489,12 @@ fn timeout_ms(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis().max(1)).unwrap_or(i32::MAX)
 }
 
-/// Waits for one answer.
-struct Once(Mutex<Option<oneshot::Sender<Result<Reply, Status>>>>);
-
-impl Waiter for Once {
-    fn answer(&self, _token: u64, outcome: Result<Reply, Status>) {
-        if let Some(waiting) = self.0.lock().take() {
-            let _ = waiting.send(outcome);
-        }
+fn time_left(now: Instant, deadline: Instant) -> Result<Duration, Status> {
+    let left = deadline.saturating_duration_since(now);
+    if left.is_zero() {
+        return Err(Code::RPC_TIMEOUT.into());
     }
-}
-
-/// Gives an answer up when it is dropped.
-struct Forget<'a>(&'a Connection, Sequence);
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        self.0.forget(self.1);
-    }
+    Ok(left)
 }
 
 struct OverConnection(Connection);

@@ -11,7 +11,8 @@ use crate::{
 
 /// A call that will have a line when it is finished, also when it is given up; none if nobody reads such
 /// lines.
-pub(crate) struct LogCall(Option<Pending>);
+#[derive(Default)]
+pub(crate) struct LogCall(Option<Box<Pending>>);
 
 struct Pending {
     log: AccessLog,
@@ -25,16 +26,18 @@ struct Pending {
 impl LogCall {
     pub(crate) fn begin(log: Option<&AccessLog>, request: &Request, trace: &Trace) -> Self {
         let log = log.filter(|log| log.wants(Kind::Client));
-        Self(log.map(|log| Pending {
-            log: log.clone(),
-            begun: Instant::now(),
-            request: Excerpt::of(&request.body),
-            method: (request.service_id, request.msg_id),
-            trace: (
-                trace.trace_id.as_str().into(),
-                trace.span_id.as_str().into(),
-            ),
-            connection: None,
+        Self(log.map(|log| {
+            Box::new(Pending {
+                log: log.clone(),
+                begun: Instant::now(),
+                request: Excerpt::of(&request.body),
+                method: (request.service_id, request.msg_id),
+                trace: (
+                    trace.trace_id.as_str().into(),
+                    trace.span_id.as_str().into(),
+                ),
+                connection: None,
+            })
         }))
     }
 
@@ -45,7 +48,7 @@ impl LogCall {
         }
     }
 
-    pub(crate) fn finish(mut self, sequence: i32, outcome: &Result<Reply, Status>) {
+    pub(crate) fn finish(&mut self, sequence: i32, outcome: &Result<Reply, Status>) {
         if let Some(pending) = self.0.take() {
             pending.write(sequence, told(outcome));
         }

@@ -51,6 +51,11 @@ impl ServerContext {
         CURRENT.try_with(Clone::clone).ok()
     }
 
+    /// When the request that is being served here has to be answered.
+    pub(crate) fn current_deadline() -> Option<Instant> {
+        CURRENT.try_with(Self::deadline).ok().flatten()
+    }
+
     /// The context of a request: the one it has, or a new one, which it has from now on. What travels
     /// beside the body goes into it.
     pub fn of(request: &mut Request) -> Self {

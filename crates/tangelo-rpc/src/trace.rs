@@ -215,7 +215,10 @@ fn parts(traceparent: &str) -> Option<(&str, bool)> {
 
 /// 32 hexadecimal digits.
 pub(crate) fn fresh_id() -> String {
-    format!("{:032x}", fastrand::u128(1..))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let id = fastrand::u128(1..);
+    let digit = |at: u32| char::from(DIGITS[(id >> (124 - 4 * at)) as usize & 15]);
+    (0..32).map(digit).collect()
 }
 
 #[cfg(test)]

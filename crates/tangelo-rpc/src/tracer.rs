@@ -94,8 +94,8 @@ impl OpenSpan {
         Self(span)
     }
 
-    pub(crate) fn end(self, outcome: &Result<crate::Reply, crate::Status>) {
-        if let Some(span) = self.0 {
+    pub(crate) fn end(&mut self, outcome: &Result<crate::Reply, crate::Status>) {
+        if let Some(span) = self.0.take() {
             span.end(match outcome {
                 Ok(reply) => reply.ret_code,
                 Err(status) => status.code().0,
@@ -113,12 +113,14 @@ pub(crate) fn begin_call(
     serving: Option<&ServerContext>,
 ) -> (Trace, OpenSpan) {
     let mut trace = Trace::of_call(serving, sample_rate);
-    let method = Method::of(referer, request.msg_id);
     let headers = request.headers.get_or_insert_default();
     if !headers.label.is_empty() {
         headers.label.clone_into(&mut trace.dyeing);
     }
-    let span = tracer.and_then(|tracer| tracer.call(method, &mut trace, serving));
+    let span = tracer.and_then(|tracer| {
+        let method = Method::of(referer, request.msg_id);
+        tracer.call(method, &mut trace, serving)
+    });
     headers.trace = trace.encode();
     (trace, OpenSpan::new(span))
 }

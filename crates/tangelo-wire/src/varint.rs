@@ -22,6 +22,12 @@ pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
     None
 }
 
+/// Bytes that [`write`] appends.
+#[inline]
+pub(crate) fn length(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 #[inline]
 pub(crate) fn write(mut value: u64, out: &mut impl BufMut) {
     while value >= 0x80 {
@@ -29,4 +35,20 @@ pub(crate) fn write(mut value: u64, out: &mut impl BufMut) {
         value >>= 7;
     }
     out.put_u8(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_takes_as_many_bytes_as_its_length_says() {
+        let numbers = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit]);
+        for number in numbers.chain([u64::MAX]) {
+            let mut out = Vec::new();
+            write(number, &mut out);
+            assert_eq!(out.len(), length(number), "{number}");
+            assert_eq!(read(&out, 10), Some((number, out.len())));
+        }
+    }
 }

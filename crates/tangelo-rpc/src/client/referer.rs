@@ -2,34 +2,24 @@
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use futures_util::future::select_all;
-use parking_lot::RwLock;
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tangelo_reflect::MethodInfo;
-use tokio::{
-    task::coop::consume_budget,
-    time::{Instant, timeout_at},
-};
-use tracing::debug;
+use tokio::time::Instant;
 
 use super::{
     Balance, Client,
     breaker::BreakerConfig,
+    calling::Calling,
     canned::Answers,
-    node::Outcome,
     reply_codes::ReplyCodes,
     retry::{RetryBudget, RetryLevel},
-    route::{Admitted, RouteRules},
-    targets::{Target, Targets},
+    route::RouteRules,
+    targets::Targets,
 };
 use crate::{
-    Answer, Code, Codecs, Headers, Home, Method, Reply, Request, ServerContext, Service, Status,
-    Trace, Tracer,
-    access_log::AccessLog,
-    call::deadline,
-    config::RefererConfig,
-    connection::Zip,
-    log_call::LogCall,
-    tracer::{self, OpenSpan},
+    Answer, Codecs, Home, Method, Request, Service, Tracer, access_log::AccessLog, call::deadline,
+    config::RefererConfig, connection::Zip,
 };
 
 /// A service elsewhere as something to call: balanced, retried, limited in time. Clones share it.
@@ -64,7 +54,7 @@ pub struct RefererSettings {
 }
 
 impl RefererSettings {
-    fn own_host(&self) -> String {
+    pub(super) fn own_host(&self) -> String {
         self.own_host
             .map(|host| host.to_string())
             .unwrap_or_default()
@@ -77,33 +67,37 @@ pub trait KeyOf: fmt::Debug + Send + Sync + 'static {
     fn key(&self, msg_id: i32, body: &[u8]) -> Option<Vec<u8>>;
 }
 
-struct Shared {
-    config: RefererConfig,
-    client: Client,
-    settings: RefererSettings,
-    balance: Arc<dyn Balance>,
+/// What all its calls go by.
+pub(super) struct Shared {
+    pub(super) config: RefererConfig,
+    pub(super) client: Client,
+    pub(super) settings: RefererSettings,
+    pub(super) balance: Arc<dyn Balance>,
     breaker: Option<BreakerConfig>,
-    zip: Option<Zip>,
+    pub(super) zip: Option<Zip>,
     own: Policy,
     methods: HashMap<i32, Policy, foldhash::fast::RandomState>,
-    codes: ReplyCodes,
-    rules: Option<Rules>,
-    targets: RwLock<Arc<Targets>>,
-    budget: RetryBudget,
+    pub(super) codes: ReplyCodes,
+    pub(super) rules: Option<Rules>,
+    pub(super) targets: ArcSwap<Targets>,
+    /// Held while the targets are exchanged.
+    changing: Mutex<()>,
+    pub(super) budget: RetryBudget,
 }
 
-struct Rules {
-    rules: RouteRules,
+/// Which addresses a call may go to.
+pub(super) struct Rules {
+    pub(super) rules: RouteRules,
     /// Whether they give weights, which count in place of a registry's then.
     has_weights: bool,
 }
 
 /// How calls of one method are made.
 #[derive(Clone, Copy, Debug)]
-struct Policy {
+pub(super) struct Policy {
     timeout: Duration,
-    level: RetryLevel,
-    retries: u32,
+    pub(super) level: RetryLevel,
+    pub(super) retries: u32,
 }
 
 impl Referer {
@@ -157,7 +151,8 @@ impl Referer {
                 methods,
                 codes: ReplyCodes::new(&settings.methods),
                 rules,
-                targets: RwLock::default(),
+                targets: ArcSwap::default(),
+                changing: Mutex::default(),
                 budget: RetryBudget::new(Instant::now()),
                 breaker,
                 config,
@@ -180,9 +175,10 @@ impl Referer {
                 (address.clone(), ruled.unwrap_or(*weight))
             })
             .collect();
-        let mut targets = shared.targets.write();
-        let after = targets.changed(&weighted, &shared.client, shared.breaker.as_ref());
-        *targets = Arc::new(after);
+        let _changing = shared.changing.lock();
+        let before = shared.targets.load();
+        let after = before.changed(&weighted, &shared.client, shared.breaker.as_ref());
+        shared.targets.store(Arc::new(after));
     }
 
     /// Resolves when connecting to each address has been tried once, or takes longer than half a second.
@@ -191,7 +187,7 @@ impl Referer {
         if self.shared.client.config().lazy {
             return;
         }
-        let targets = self.shared.targets.read().clone();
+        let targets = self.shared.targets.load_full();
         for address in targets.addresses() {
             address.tried().await;
         }
@@ -210,268 +206,15 @@ impl Referer {
 
 impl Service for Referer {
     fn call(&self, request: Request) -> Answer {
-        let serving = ServerContext::current();
         let policy = self.policy(request.msg_id);
         let deadline = deadline(&request, policy.timeout);
-        let call = Call {
-            shared: Arc::clone(&self.shared),
-            policy,
-            deadline,
-        };
-        Box::pin(call.run(request, serving))
+        let shared = Arc::clone(&self.shared);
+        Box::pin(Calling::new(shared, policy, deadline, request))
     }
 
     fn home(&self) -> Option<&Home> {
         Some(self.shared.client.home())
     }
-}
-
-/// The sequence it was made with, 0 where it was not; and how it ended.
-type Attempted = (i32, Result<Reply, Status>);
-
-/// One call, with all its attempts.
-struct Call {
-    shared: Arc<Shared>,
-    policy: Policy,
-    deadline: Instant,
-}
-
-impl Call {
-    async fn run(
-        self,
-        mut request: Request,
-        serving: Option<ServerContext>,
-    ) -> Result<Reply, Status> {
-        // Who calls in a loop and is refused at once, every time, must not keep the thread.
-        consume_budget().await;
-        let shared = &self.shared;
-        let (trace, span) = self.prepare(&mut request, serving.as_ref());
-        let mut log = LogCall::begin(shared.settings.log.as_ref(), &request, &trace);
-        let (sequence, outcome) = self.attempts(&request, &trace, &mut log).await;
-        log.finish(sequence, &outcome);
-        span.end(&outcome);
-        outcome
-    }
-
-    /// Gives the request what travels beside it.
-    fn prepare(&self, request: &mut Request, serving: Option<&ServerContext>) -> (Trace, OpenSpan) {
-        let settings = &self.shared.settings;
-        let (trace, span) = tracer::begin_call(
-            settings.tracer.as_deref(),
-            &self.shared.config,
-            settings.sample_rate,
-            request,
-            serving,
-        );
-        let headers: &mut Headers = request.headers.get_or_insert_default();
-        if headers.key.is_empty()
-            && let Some(key) = &settings.key
-        {
-            let key = key.key(request.msg_id, &request.body);
-            headers.key = key.unwrap_or_default().into();
-        }
-        (trace, span)
-    }
-
-    async fn attempts(&self, request: &Request, trace: &Trace, log: &mut LogCall) -> Attempted {
-        let shared = &self.shared;
-        if let Some(reply) = canned(shared.settings.mock.as_ref(), request) {
-            return (0, Ok(reply));
-        }
-        shared.budget.deposit(Instant::now());
-        let admitted = self.route(request, trace);
-        let mut retries_left = self.policy.retries;
-        let mut tried = Vec::new();
-        let mut failed: Attempted = (0, Err(Code::NO_CONNECTION.into()));
-        let (mut has_left, mut may_have_run) = (false, false);
-        loop {
-            let Some(target) = self.target(request, &tried, admitted).await else {
-                if !has_left && let Some(reply) = canned(shared.settings.fallback.as_ref(), request)
-                {
-                    return (0, Ok(reply));
-                }
-                if tried.is_empty() {
-                    return (0, Err(self.nobody(admitted)));
-                }
-                return failed;
-            };
-            let deadline = self.attempt_deadline(retries_left, tried.len());
-            let attempted = self.attempt(&target, request, deadline, log).await;
-            let (sequence, Err(status)) = &attempted else {
-                return attempted;
-            };
-            debug!(service = request.service_id, message = request.msg_id, %status, "failed");
-            tried.push(target);
-            let (now, code) = (Instant::now(), status.code());
-            // What never left is no attempt: it goes elsewhere.
-            let never_left = is_unsent(*sequence, code);
-            has_left |= !never_left;
-            // What may have run before is not told as what surely has not.
-            if !(may_have_run && code.is_refusal()) {
-                may_have_run = !code.is_refusal();
-                failed = attempted;
-            }
-            let again = never_left
-                || (retries_left > 0
-                    && self.policy.level.covers(code)
-                    && shared.budget.withdraw(now));
-            if !again || now >= self.deadline {
-                return failed;
-            }
-            if !never_left {
-                retries_left -= 1;
-            }
-        }
-    }
-
-    /// Whom to call. While nobody can be, but somebody is new and may only need a moment, it waits.
-    async fn target(
-        &self,
-        request: &Request,
-        tried: &[Target],
-        admitted: Admitted<'_>,
-    ) -> Option<Target> {
-        let shared = &self.shared;
-        if shared
-            .rules
-            .as_ref()
-            .is_some_and(|rules| rules.rules.is_disabled())
-        {
-            return None;
-        }
-        let lazy = shared.client.config().lazy;
-        loop {
-            let targets = shared.targets.read().clone();
-            if let Some(target) = self.pick(&targets, request, tried, admitted) {
-                return Some(target);
-            }
-            let new_ones = targets.new_ones(tried, |node| admitted.admits(node.address()));
-            if lazy || new_ones.is_empty() {
-                return None;
-            }
-            let first = select_all(new_ones.iter().map(|address| Box::pin(address.tried())));
-            timeout_at(self.deadline, first).await.ok()?;
-        }
-    }
-
-    /// Nobody can be called, and why.
-    fn nobody(&self, admitted: Admitted<'_>) -> Status {
-        let shared = &self.shared;
-        let rules = shared.rules.as_ref();
-        let why = if rules.is_some_and(|rules| rules.rules.is_disabled()) {
-            "the routing rules have disabled the service".to_owned()
-        } else {
-            let targets = shared.targets.read().clone();
-            targets.why_none(|node| admitted.admits(node.address()))
-        };
-        Status::from(Code::NO_CONNECTION).with_cause(why)
-    }
-
-    async fn attempt(
-        &self,
-        target: &Target,
-        request: &Request,
-        deadline: Instant,
-        log: &mut LogCall,
-    ) -> Attempted {
-        let shared = &self.shared;
-        let connection = match target.address.connection() {
-            Some(connection) => Ok(connection),
-            None if shared.client.config().lazy => target.address.connected(deadline).await,
-            None => Err(Code::SEND_FAILED.into()),
-        };
-        let mut connection = match connection {
-            Ok(connection) => connection,
-            Err(status) => return (0, Err(status)),
-        };
-        let pass = (!request.one_way).then(|| target.node.enter(Instant::now()));
-        let mut others = shared.client.config().connections.saturating_sub(1);
-        let (sequence, outcome) = loop {
-            log.goes_over(&connection);
-            let (sequence, outcome) = connection.ask(request, deadline, shared.zip.as_ref()).await;
-            let outcome = outcome.and_then(|reply| shared.codes.settle(request.msg_id, reply));
-            // One that breaks at this moment leaves the address its others.
-            let other = match &outcome {
-                Err(status) if others > 0 && is_unsent(sequence, status.code()) => {
-                    target.address.connection()
-                }
-                _ => None,
-            };
-            let Some(other) = other else {
-                break (sequence, outcome);
-            };
-            others -= 1;
-            connection = other;
-        };
-        let code = match &outcome {
-            Ok(reply) => Code(reply.ret_code),
-            Err(status) => status.code(),
-        };
-        // What was not sent says nothing about the server.
-        if let Some(pass) = pass.filter(|_| sequence != 0) {
-            pass.finish(Instant::now(), Outcome::from(code));
-        }
-        (sequence, outcome)
-    }
-
-    /// The call's deadline, or an earlier one if time-outs are tried again: then each attempt that can
-    /// follow has as much time as this one.
-    fn attempt_deadline(&self, retries_left: u32, tried: usize) -> Instant {
-        if self.policy.level < RetryLevel::Timeout {
-            return self.deadline;
-        }
-        let addresses = self.shared.targets.read().addresses().len();
-        let untried = addresses.saturating_sub(tried + 1);
-        let follow = retries_left.min(u32::try_from(untried).unwrap_or(u32::MAX));
-        let now = Instant::now();
-        now + self.deadline.saturating_duration_since(now) / follow.saturating_add(1)
-    }
-
-    fn pick(
-        &self,
-        targets: &Targets,
-        request: &Request,
-        tried: &[Target],
-        admitted: Admitted<'_>,
-    ) -> Option<Target> {
-        let shared = &self.shared;
-        let key = request.headers.as_ref().map(|headers| &*headers.key);
-        let key = key.filter(|key| !key.is_empty());
-        let (balance, lazy) = (&*shared.balance, shared.client.config().lazy);
-        let call = (key, request.msg_id, Instant::now());
-        targets.pick(balance, call, tried, lazy, |node| {
-            admitted.admits(node.address())
-        })
-    }
-
-    /// Which addresses the routing rules leave to this call.
-    fn route(&self, request: &Request, trace: &Trace) -> Admitted<'_> {
-        let settings = &self.shared.settings;
-        let Some(Rules { rules, .. }) = &self.shared.rules else {
-            return Admitted::default();
-        };
-        rules.decide(&|key| match key {
-            "host" => Some(settings.own_host().into()),
-            "application" => Some(settings.application.clone().into()),
-            "msgId" => Some(request.msg_id.to_string().into()),
-            "dyeing" => Some(trace.dyeing.clone().into()),
-            tag => trace.tag(tag).map(|value| value.into_owned().into()),
-        })
-    }
-}
-
-/// Whether a request never left: no connection stood, or the one it was for was going or gone.
-fn is_unsent(sequence: i32, code: Code) -> bool {
-    let codes = [
-        Code::NO_CONNECTION,
-        Code::SEND_FAILED,
-        Code::SERVER_SHUTDOWN,
-    ];
-    sequence == 0 && codes.contains(&code)
-}
-
-fn canned(answers: Option<&Arc<dyn Answers>>, request: &Request) -> Option<Reply> {
-    answers?.answer(request.service_id, request.msg_id, &request.body)
 }
 
 impl fmt::Debug for Referer {
@@ -480,7 +223,7 @@ impl fmt::Debug for Referer {
             .debug_struct("Referer")
             .field("id", &self.shared.config.id)
             .field("service_id", &self.shared.config.service_id)
-            .field("targets", &self.shared.targets.read())
+            .field("targets", &self.shared.targets.load())
             .finish_non_exhaustive()
     }
 }

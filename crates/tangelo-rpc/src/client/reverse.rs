@@ -88,7 +88,7 @@ impl Service for Over {
             // As in a referer: who is refused at once, every time, must not keep the thread.
             consume_budget().await;
             let settings = &shared.settings;
-            let (trace, span) = tracer::begin_call(
+            let (trace, mut span) = tracer::begin_call(
                 settings.tracer.as_deref(),
                 &shared.config,
                 settings.sample_rate,

@@ -18,11 +18,7 @@ pub(crate) struct Targets {
 }
 
 /// One of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) node: Arc<Node>,
-    pub(crate) address: Arc<Address>,
-}
+pub(crate) type Target<'a> = (&'a Arc<Node>, &'a Arc<Address>);
 
 impl Targets {
     /// These addresses, `host:port` and weight; what is known of those that were there before stays.
@@ -63,10 +59,10 @@ impl Targets {
         &self,
         balance: &dyn Balance,
         call: (Option<&[u8]>, i32, Instant),
-        tried: &[Target],
+        tried: &[Arc<Node>],
         lazy: bool,
         admits: impl Fn(&Node) -> bool,
-    ) -> Option<Target> {
+    ) -> Option<Target<'_>> {
         let could = |address: &Address| address.is_up() || (lazy && !address.is_failing());
         let picked = self.pick_of(balance, call, tried, |node, address| {
             could(address) && admits(node)
@@ -80,7 +76,7 @@ impl Targets {
     /// Those that may come up in a moment: new, not tried yet, and admitted.
     pub(crate) fn new_ones(
         &self,
-        tried: &[Target],
+        tried: &[Arc<Node>],
         admits: impl Fn(&Node) -> bool,
     ) -> Vec<Arc<Address>> {
         let all = self.nodes.iter().zip(&self.addresses);
@@ -118,16 +114,10 @@ impl Targets {
         &self,
         balance: &dyn Balance,
         (key, msg_id, now): (Option<&[u8]>, i32, Instant),
-        tried: &[Target],
+        tried: &[Arc<Node>],
         could: impl Fn(&Node, &Address) -> bool,
-    ) -> Option<Target> {
-        let target = |at: usize| {
-            let (node, address) = (self.nodes.get(at)?, self.addresses.get(at)?);
-            Some(Target {
-                node: Arc::clone(node),
-                address: Arc::clone(address),
-            })
-        };
+    ) -> Option<Target<'_>> {
+        let target = |at: usize| Some((self.nodes.get(at)?, self.addresses.get(at)?));
         let could = |at: &usize| {
             let (Some(node), Some(address)) = (self.nodes.get(*at), self.addresses.get(*at)) else {
                 return false;
@@ -172,6 +162,6 @@ impl Targets {
     }
 }
 
-fn is_among(tried: &[Target], node: &Arc<Node>) -> bool {
-    tried.iter().any(|tried| Arc::ptr_eq(&tried.node, node))
+fn is_among(tried: &[Arc<Node>], node: &Arc<Node>) -> bool {
+    tried.iter().any(|tried| Arc::ptr_eq(tried, node))
 }

@@ -1,6 +1,8 @@
 //! Who waits for an answer, found by index.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+
+use tokio::time::Instant;
 
 use super::Waiter;
 
@@ -12,6 +14,10 @@ pub struct Sequence(i32);
 /// Requests that may wait for answers over one connection.
 pub(super) const MAX_WAITING: usize = 1 << INDEX_BITS;
 
+/// How many that have their answers may be watched beside as many as twice those who wait: to look them all
+/// through costs each call little then.
+const ANSWERED_KEPT: usize = 64;
+
 const INDEX_BITS: u32 = 16;
 const INDEX_MASK: i32 = (1 << INDEX_BITS) - 1;
 /// Uses of a place run from 1 to this and around, which keeps every sequence a positive `int32`.
@@ -21,11 +27,51 @@ const LAST_USE: i32 = (1 << (31 - INDEX_BITS)) - 1;
 pub(super) struct Waiting {
     places: Vec<Place>,
     free: Vec<u16>,
+    /// Who is to be told when, the earliest first, and some who have their answers by now.
+    late: BinaryHeap<Reverse<(Instant, i32)>>,
 }
 
 struct Place {
     usage: i32,
-    waiter: Option<(Arc<dyn Waiter>, u64)>,
+    waits: Option<Waits>,
+}
+
+/// Who waits, and how long.
+pub(super) struct Waits {
+    waiter: Arc<dyn Waiter>,
+    token: u64,
+    /// None where he looks at the clock himself.
+    until: Option<Instant>,
+}
+
+impl Waits {
+    /// He waits until he [gives up](super::Connection::forget).
+    pub(super) fn new(waiter: Arc<dyn Waiter>, token: u64) -> Self {
+        Self {
+            waiter,
+            token,
+            until: None,
+        }
+    }
+
+    /// He is to be told at this time that he has waited long enough.
+    pub(super) fn until(self, deadline: Instant) -> Self {
+        Self {
+            until: Some(deadline),
+            ..self
+        }
+    }
+
+    /// Whether he has to be told earlier than anybody would look.
+    pub(super) fn is_due_before(&self, look: Option<Instant>) -> bool {
+        let is_before = |until: Instant| look.is_none_or(|look| until < look);
+        self.until.is_some_and(is_before)
+    }
+
+    /// The waiter, and under which token he waits.
+    pub(super) fn who(self) -> (Arc<dyn Waiter>, u64) {
+        (self.waiter, self.token)
+    }
 }
 
 impl Waiting {
@@ -34,13 +80,13 @@ impl Waiting {
     }
 
     /// Finds a place; none when all are taken.
-    pub(super) fn add(&mut self, waiter: Arc<dyn Waiter>, token: u64) -> Option<Sequence> {
+    pub(super) fn add(&mut self, waits: Waits) -> Option<Sequence> {
         let index = match self.free.pop() {
             Some(index) => usize::from(index),
             None if self.places.len() < MAX_WAITING => {
                 self.places.push(Place {
                     usage: 0,
-                    waiter: None,
+                    waits: None,
                 });
                 self.places.len() - 1
             }
@@ -52,8 +98,12 @@ impl Waiting {
         } else {
             place.usage + 1
         };
-        place.waiter = Some((waiter, token));
-        Some(Sequence(place.usage << INDEX_BITS | index as i32))
+        let (sequence, until) = (place.usage << INDEX_BITS | index as i32, waits.until);
+        place.waits = Some(waits);
+        if let Some(until) = until {
+            self.watch(until, sequence);
+        }
+        Some(Sequence(sequence))
     }
 
     /// Takes whoever waits under this sequence, if it is still the one.
@@ -63,17 +113,58 @@ impl Waiting {
             .places
             .get_mut(index)
             .filter(|place| place.usage == sequence >> INDEX_BITS)?;
-        let waiter = place.waiter.take()?;
+        let waits = place.waits.take()?;
         self.free.push(index as u16);
-        Some(waiter)
+        Some(waits.who())
+    }
+
+    fn watch(&mut self, until: Instant, sequence: i32) {
+        let waiting = self.places.len() - self.free.len();
+        if self.late.len() > ANSWERED_KEPT + 2 * waiting {
+            let mut late = std::mem::take(&mut self.late);
+            late.retain(|Reverse((_, sequence))| self.waits(*sequence));
+            self.late = late;
+        }
+        // Later than what is there, mostly: so it stays where it is put.
+        self.late.push(Reverse((until, sequence)));
+    }
+
+    fn waits(&self, sequence: i32) -> bool {
+        let index = usize::try_from(sequence & INDEX_MASK).ok();
+        let place = index.and_then(|index| self.places.get(index));
+        place.is_some_and(|place| place.usage == sequence >> INDEX_BITS && place.waits.is_some())
+    }
+
+    /// When somebody will have waited long enough.
+    pub(super) fn next_late(&mut self) -> Option<Instant> {
+        while let Some(Reverse((until, sequence))) = self.late.peek() {
+            if self.waits(*sequence) {
+                return Some(*until);
+            }
+            self.late.pop();
+        }
+        None
+    }
+
+    /// Takes those who have waited long enough.
+    pub(super) fn take_late(&mut self, now: Instant) -> Vec<(Arc<dyn Waiter>, u64)> {
+        let mut late = Vec::new();
+        while let Some(Reverse((until, sequence))) = self.late.peek().copied()
+            && until <= now
+        {
+            self.late.pop();
+            late.extend(self.take(sequence));
+        }
+        late
     }
 
     /// Takes everybody.
     pub(super) fn drain(&mut self) -> Vec<(Arc<dyn Waiter>, u64)> {
         self.free.clear();
+        self.late.clear();
         std::mem::take(&mut self.places)
             .into_iter()
-            .filter_map(|place| place.waiter)
+            .filter_map(|place| Some(place.waits?.who()))
             .collect()
     }
 }
@@ -86,6 +177,8 @@ impl Sequence {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{Reply, Status};
 
@@ -95,12 +188,63 @@ mod tests {
         fn answer(&self, _: u64, _: Result<Reply, Status>) {}
     }
 
+    fn nobody(token: u64) -> Waits {
+        Waits::new(Arc::new(Nobody), token)
+    }
+
+    #[test]
+    fn whoever_has_waited_long_enough_is_taken_and_nobody_else() {
+        let mut waiting = Waiting::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(waiting.next_late(), None);
+        waiting.add(nobody(0)).unwrap();
+        assert_eq!(waiting.next_late(), None, "he looks himself");
+        for seconds in [3, 1, 2] {
+            waiting.add(nobody(seconds).until(at(seconds))).unwrap();
+        }
+        assert_eq!(waiting.next_late(), Some(at(1)));
+        let mut late = |now| -> Vec<u64> {
+            let late = waiting.take_late(now).into_iter();
+            late.map(|(_, token)| token).collect()
+        };
+        assert!(late(at(1) - Duration::from_nanos(1)).is_empty());
+        assert_eq!(late(at(2)), [1, 2]);
+        assert_eq!(waiting.next_late(), Some(at(3)));
+        let again = waiting.add(nobody(9)).unwrap();
+        assert_eq!(waiting.take(again.number()).unwrap().1, 9);
+        assert_eq!(waiting.take_late(at(3)).len(), 1);
+        assert_eq!(waiting.next_late(), None);
+        let answered = waiting.add(nobody(0).until(at(4))).unwrap();
+        waiting.take(answered.number());
+        assert_eq!(waiting.next_late(), None, "he has his answer");
+        assert_eq!(waiting.drain().len(), 1);
+    }
+
+    #[test]
+    fn those_who_have_their_answers_are_not_watched_for_long() {
+        let mut waiting = Waiting::default();
+        let until = Instant::now() + Duration::from_secs(3);
+        let kept = waiting.add(nobody(1).until(until)).unwrap();
+        for _ in 0..100_000 {
+            let quick = waiting.add(nobody(0).until(until)).unwrap();
+            waiting.take(quick.number()).unwrap();
+            assert!(waiting.late.len() <= ANSWERED_KEPT + 2 * 2 + 1);
+        }
+        let late = waiting.take_late(until);
+        assert_eq!(
+            late.iter().map(|(_, token)| *token).collect::<Vec<_>>(),
+            [1]
+        );
+        assert!(waiting.take(kept.number()).is_none());
+    }
+
     #[test]
     fn a_place_used_again_has_another_sequence() {
         let mut waiting = Waiting::default();
-        let first = waiting.add(Arc::new(Nobody), 1).unwrap();
+        let first = waiting.add(nobody(1)).unwrap();
         assert_eq!(waiting.take(first.number()).unwrap().1, 1);
-        let second = waiting.add(Arc::new(Nobody), 2).unwrap();
+        let second = waiting.add(nobody(2)).unwrap();
         assert_ne!(first, second);
         assert!(
             waiting.take(first.number()).is_none(),
@@ -117,7 +261,7 @@ mod tests {
     fn sequences_stay_positive_however_often_a_place_is_used() {
         let mut waiting = Waiting::default();
         for _ in 0..LAST_USE + 2 {
-            let sequence = waiting.add(Arc::new(Nobody), 0).unwrap();
+            let sequence = waiting.add(nobody(0)).unwrap();
             assert!(sequence.number() > 0);
             waiting.take(sequence.number()).unwrap();
         }
@@ -126,11 +270,10 @@ mod tests {
     #[test]
     fn there_are_as_many_places_as_the_limit_says() {
         let mut waiting = Waiting::default();
-        let waiter: Arc<dyn Waiter> = Arc::new(Nobody);
-        for _ in 0..MAX_WAITING {
-            assert!(waiting.add(Arc::clone(&waiter), 0).is_some());
+        for token in 0..MAX_WAITING {
+            assert!(waiting.add(nobody(token as u64)).is_some());
         }
-        assert!(waiting.add(waiter, 0).is_none());
+        assert!(waiting.add(nobody(0)).is_none());
         assert_eq!(waiting.drain().len(), MAX_WAITING);
     }
 

@@ -16,7 +16,7 @@ use crate::{
 
 /// A request that will have a line when it has ended, also when it is given up. One that does not run may
 /// have none, where there are many of those.
-pub(super) struct Line(Option<Pending>);
+pub(super) struct Line(Option<Box<Pending>>);
 
 struct Pending {
     log: AccessLog,
@@ -35,13 +35,15 @@ impl Line {
         context: &ServerContext,
     ) -> Self {
         let log = log.filter(|log| log.wants(Kind::Server));
-        Self(log.map(|log| Pending {
-            log: log.clone(),
-            received: Instant::now(),
-            request: Excerpt::of(&request.body),
-            context: context.clone(),
-            waited: Duration::ZERO,
-            runs: false,
+        Self(log.map(|log| {
+            Box::new(Pending {
+                log: log.clone(),
+                received: Instant::now(),
+                request: Excerpt::of(&request.body),
+                context: context.clone(),
+                waited: Duration::ZERO,
+                runs: false,
+            })
         }))
     }
 
@@ -59,7 +61,7 @@ impl Line {
         }
     }
 
-    pub(super) fn finish(mut self, outcome: &Result<Reply, Status>) {
+    pub(super) fn finish(&mut self, outcome: &Result<Reply, Status>) {
         if let Some(pending) = self.0.take() {
             pending.write(told(outcome));
         }

@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -25,6 +26,7 @@ use crate::{
     Answer, Code, Home, Reply, Request, ServerContext, Service, Status, Tracer,
     access_log::AccessLog,
     codegen,
+    service::Begun,
     tracer::{self, OpenSpan},
 };
 
@@ -99,12 +101,31 @@ impl Served {
     }
 }
 
-impl Service for Served {
-    fn call(&self, mut request: Request) -> Answer {
+impl Served {
+    fn serve(&self, mut request: Request) -> Serving {
         let context = ServerContext::of(&mut request);
-        let line = Line::begin(self.shared.settings.log.as_ref(), &request, &context);
-        let span = self.shared.begin_span(&context);
-        Box::pin(Arc::clone(&self.shared).serve(request, line, span))
+        let shared = &self.shared;
+        Serving {
+            shared: Arc::clone(shared),
+            msg_id: request.msg_id,
+            line: Line::begin(shared.settings.log.as_ref(), &request, &context),
+            span: shared.begin_span(&context),
+            way: Way::New(request),
+        }
+    }
+}
+
+impl Service for Served {
+    fn call(&self, request: Request) -> Answer {
+        Box::pin(self.serve(request))
+    }
+
+    fn begin(&self, request: Request, task: &mut Context<'_>) -> Begun {
+        let mut serving = self.serve(request);
+        match Pin::new(&mut serving).poll(task) {
+            Poll::Ready(outcome) => Begun::Answered(outcome),
+            Poll::Pending => Begun::Waits(Box::pin(serving)),
+        }
     }
 
     fn is_crowded(&self, msg_id: i32) -> bool {
@@ -115,8 +136,113 @@ impl Service for Served {
     }
 }
 
+/// A request on its way through the server; resolves to its answer.
+struct Serving {
+    shared: Arc<Shared>,
+    msg_id: i32,
+    way: Way,
+    line: Line,
+    span: OpenSpan,
+}
+
+/// How far a request has come.
+enum Way {
+    /// It has not begun.
+    New(Request),
+    /// Something has to be waited for.
+    Waits(Pin<Box<dyn Future<Output = Step> + Send>>),
+    /// Its method runs.
+    Runs(Turn),
+    /// It is answered.
+    Over(Result<Reply, Status>),
+}
+
+impl Way {
+    fn wait(wait: impl Future<Output = Step> + Send + 'static) -> Self {
+        Self::Waits(Box::pin(wait))
+    }
+}
+
+/// What comes when something has been waited for.
+enum Step {
+    /// It is counted.
+    Enter(Request),
+    /// It has its turn, after so long.
+    Run(Request, Permit, Duration),
+    Over(Result<Reply, Status>),
+}
+
+/// The turn of a method: it runs, in its place.
+struct Turn {
+    service_id: i32,
+    answer: Guarded<dyn Future<Output = Result<Reply, Status>> + Send>,
+    permit: Option<Permit>,
+}
+
+impl Future for Serving {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let serving = &mut *self;
+        loop {
+            let outcome = match &mut serving.way {
+                Way::New(request) => {
+                    let request = mem::take(request);
+                    serving.way = serving.shared.judge(request, &mut serving.line);
+                    continue;
+                }
+                Way::Waits(waits) => {
+                    let step = ready!(waits.as_mut().poll(context));
+                    serving.go_on(step);
+                    continue;
+                }
+                Way::Runs(turn) => {
+                    let outcome = ready!(Pin::new(turn).poll(context));
+                    serving.way = Way::Over(Err(Code::USER_CANCEL.into()));
+                    outcome
+                }
+                Way::Over(outcome) => mem::replace(outcome, Err(Code::USER_CANCEL.into())),
+            };
+            let outcome = serving.shared.complete(serving.msg_id, outcome);
+            serving.line.finish(&outcome);
+            serving.span.end(&outcome);
+            return Poll::Ready(outcome);
+        }
+    }
+}
+
+impl Serving {
+    fn go_on(&mut self, step: Step) {
+        let (shared, line) = (&self.shared, &mut self.line);
+        self.way = match step {
+            Step::Enter(request) => shared.enter(request, line),
+            Step::Run(request, permit, waited) => {
+                line.waited(waited);
+                shared.run(request, permit, line)
+            }
+            Step::Over(outcome) => Way::Over(outcome),
+        };
+    }
+}
+
+impl Future for Turn {
+    type Output = Result<Reply, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.answer).poll(context));
+        self.permit = None;
+        Poll::Ready(match outcome {
+            Ok(outcome) => outcome,
+            Err(panicked) => Err(failed(self.service_id, panicked)),
+        })
+    }
+}
+
 impl Shared {
     fn begin_span(&self, context: &ServerContext) -> OpenSpan {
+        let Some(tracer) = &self.settings.tracer else {
+            return OpenSpan::default();
+        };
         let (service_id, msg_id) = context.method();
         let known = self.methods.get(&msg_id);
         let method = tracer::Method {
@@ -125,22 +251,7 @@ impl Shared {
             service_id,
             msg_id,
         };
-        let tracer = self.settings.tracer.as_ref();
-        OpenSpan::new(tracer.and_then(|tracer| tracer.serve(method, context)))
-    }
-
-    async fn serve(
-        self: Arc<Self>,
-        request: Request,
-        mut line: Line,
-        span: OpenSpan,
-    ) -> Result<Reply, Status> {
-        let msg_id = request.msg_id;
-        let outcome = self.admit(request, &mut line).await;
-        let outcome = self.complete(msg_id, outcome);
-        line.finish(&outcome);
-        span.end(&outcome);
-        outcome
+        OpenSpan::new(tracer.serve(method, context))
     }
 
     /// Who runs calls of this method.
@@ -149,61 +260,91 @@ impl Shared {
         own.unwrap_or(&self.settings.executor)
     }
 
-    /// Counts it, lets it wait for its turn, runs it.
-    async fn admit(&self, mut request: Request, line: &mut Line) -> Result<Reply, Status> {
-        let (received, service_id) = (Instant::now(), request.service_id);
-        let failed = |panicked| failed(service_id, panicked);
-        if let Some(flow) = &self.settings.flow {
-            let judged = guard::catch(|| flow.check(service_id, request.msg_id, received));
-            match judged.map_err(failed)? {
-                Verdict::Admitted => {}
-                Verdict::Refused(code) => return Err(code.into()),
-                Verdict::Pending(judge) => Guarded::new(judge).await.map_err(failed)??,
-            }
+    /// Counts it.
+    fn judge(&self, request: Request, line: &mut Line) -> Way {
+        let Some(flow) = &self.settings.flow else {
+            return self.enter(request, line);
+        };
+        let (service_id, msg_id, received) = (request.service_id, request.msg_id, Instant::now());
+        match guard::catch(|| flow.check(service_id, msg_id, received)) {
+            Ok(Verdict::Admitted) => self.enter(request, line),
+            Ok(Verdict::Refused(code)) => Way::Over(Err(code.into())),
+            Ok(Verdict::Pending(judge)) => Way::wait(async move {
+                match Guarded::new(judge).await {
+                    Ok(Ok(())) => Step::Enter(request),
+                    Ok(Err(status)) => Step::Over(Err(status.into())),
+                    Err(panicked) => Step::Over(Err(failed(service_id, panicked))),
+                }
+            }),
+            Err(panicked) => Way::Over(Err(failed(service_id, panicked))),
         }
-        match self.run_of(request.msg_id) {
-            Run::Custom(execute) => {
-                line.runs();
-                let answer = self.execute(&**execute, &request).map_err(failed)?;
-                Guarded::new(answer).await.map_err(failed)?
-            }
-            Run::Limited(executor) => {
-                let entry = match &request.connection {
-                    Some(connection) => executor.try_enter_for(connection.sender()),
-                    None => executor.try_enter(),
-                };
-                let permit = match entry {
-                    Entry::Entered(permit) => permit,
-                    Entry::Wait(waiting) => {
-                        request.unpin();
-                        let permit = Queued::new(waiting, &request).await?;
-                        line.waited(received.elapsed());
-                        permit
+    }
+
+    /// Lets it wait for its turn.
+    fn enter(&self, mut request: Request, line: &mut Line) -> Way {
+        let executor = match self.run_of(request.msg_id) {
+            Run::Limited(executor) => executor,
+            Run::Custom(execute) => return self.hand_over(&**execute, &request, line),
+        };
+        let entry = match &request.connection {
+            Some(connection) => executor.try_enter_for(connection.sender()),
+            None => executor.try_enter(),
+        };
+        match entry {
+            Entry::Entered(permit) => self.run(request, permit, line),
+            Entry::Full => Way::Over(Err(Code::QUEUE_FULL.into())),
+            Entry::Wait(waiting) => {
+                request.unpin();
+                let (queued, begun) = (Queued::new(waiting, &request), Instant::now());
+                Way::wait(async move {
+                    match queued.await {
+                        Ok(permit) => Step::Run(request, permit, begun.elapsed()),
+                        Err(code) => Step::Over(Err(code.into())),
                     }
-                    Entry::Full => return Err(Code::QUEUE_FULL.into()),
-                };
-                line.runs();
-                self.validate(&request)?;
-                self.run(request, permit).await
+                })
             }
         }
     }
 
     /// Runs the method, on a thread of its own if it may block.
-    async fn run(&self, request: Request, permit: Permit) -> Result<Reply, Status> {
-        let (service, service_id) = (Arc::clone(&self.service), request.service_id);
-        let failed = move |panicked| failed(service_id, panicked);
-        let answer = async move {
+    fn run(&self, request: Request, permit: Permit, line: &mut Line) -> Way {
+        line.runs();
+        if let Err(status) = self.validate(&request) {
+            return Way::Over(Err(status));
+        }
+        let service_id = request.service_id;
+        let Some(home) = &self.settings.blocking else {
+            return match guard::catch(|| self.service.call(request)) {
+                Ok(answer) => Way::Runs(Turn {
+                    service_id,
+                    answer: Guarded::new(answer),
+                    permit: Some(permit),
+                }),
+                Err(panicked) => Way::Over(Err(failed(service_id, panicked))),
+            };
+        };
+        let (service, failed) = (Arc::clone(&self.service), move |p| failed(service_id, p));
+        let answer = home.run_blocking(async move {
             let _permit = permit;
             let answer = guard::catch(|| service.call(request)).map_err(failed)?;
             Guarded::new(answer).await.map_err(failed)?
-        };
-        match &self.settings.blocking {
-            None => answer.await,
-            Some(home) => {
-                let outcome = home.run_blocking(answer).await;
-                outcome.unwrap_or_else(|_| Err(Code::SERVER_SHUTDOWN.into()))
-            }
+        });
+        Way::wait(async move {
+            let cut_off = |_| Err(Code::SERVER_SHUTDOWN.into());
+            Step::Over(answer.await.unwrap_or_else(cut_off))
+        })
+    }
+
+    fn hand_over(&self, execute: &dyn Execute, request: &Request, line: &mut Line) -> Way {
+        line.runs();
+        let service_id = request.service_id;
+        match self.execute(execute, request) {
+            Ok(answer) => Way::Runs(Turn {
+                service_id,
+                answer: Guarded::new(answer),
+                permit: None,
+            }),
+            Err(panicked) => Way::Over(Err(failed(service_id, panicked))),
         }
     }
 

@@ -54,10 +54,31 @@ pub(super) fn put_number(field: u64, value: i32, out: &mut impl BufMut) {
 /// Appends text, bytes or a message, unless it is empty.
 #[inline]
 pub(super) fn put_text(field: u64, value: &[u8], out: &mut impl BufMut) {
-    if !value.is_empty() {
+    put_text_of(field, value.len(), out);
+    out.put_slice(value);
+}
+
+/// Appends what stands before text, bytes or a message of this length, unless it is empty.
+pub(super) fn put_text_of(field: u64, length: usize, out: &mut impl BufMut) {
+    if length > 0 {
         varint::write(field << 3 | LENGTH_DELIMITED, out);
-        varint::write(value.len() as u64, out);
-        out.put_slice(value);
+        varint::write(length as u64, out);
+    }
+}
+
+/// Bytes of a field below 16 that holds an int32.
+pub(super) fn number_length(value: i32) -> usize {
+    match value {
+        0 => 0,
+        value => 1 + varint::length(i64::from(value) as u64),
+    }
+}
+
+/// Bytes of a field below 16 that holds text, bytes or a message of this length.
+pub(super) fn text_length(length: usize) -> usize {
+    match length {
+        0 => 0,
+        length => 1 + varint::length(length as u64) + length,
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
-    fields::{self, Value, put_number, put_text},
+    fields::{self, Value, number_length, put_number, put_text, put_text_of, text_length},
     layout::Layout,
 };
 
@@ -78,29 +78,40 @@ impl<'a> Trace<'a> {
         if !self.is_within_limits() {
             return Err(TooLong);
         }
-        let mut fields = BytesMut::new();
         match layout {
             Layout::V1 => {
                 let trace_id = match self.span_id {
                     "" => self.trace_id.to_owned(),
                     span_id => format!("{}:{}", self.trace_id, v1_span(span_id)),
                 };
+                let mut fields = Vec::new();
                 put_text(V1_TRACE_ID, trace_id.as_bytes(), &mut fields);
                 put_text(V1_PEERS, self.peers.as_bytes(), &mut fields);
+                Ok(Unread::new(fields.into()))
             }
             Layout::V2 => {
-                let mut trace = BytesMut::new();
-                put_text(1, self.peers.as_bytes(), &mut trace);
-                put_text(2, self.trace_id.as_bytes(), &mut trace);
-                put_text(3, self.parent_span_id.as_bytes(), &mut trace);
-                put_text(4, self.span_id.as_bytes(), &mut trace);
-                put_text(5, self.tags.as_bytes(), &mut trace);
-                put_number(6, self.sample_flag, &mut trace);
-                put_text(7, self.dyeing.as_bytes(), &mut trace);
-                put_text(V2_TRACE, &trace, &mut fields);
+                let texts = [
+                    self.peers,
+                    self.trace_id,
+                    self.parent_span_id,
+                    self.span_id,
+                    self.tags,
+                    self.dyeing,
+                ];
+                let texts: usize = texts.iter().map(|text| text_length(text.len())).sum();
+                let length = texts + number_length(self.sample_flag);
+                let mut fields = Vec::with_capacity(text_length(length));
+                put_text_of(V2_TRACE, length, &mut fields);
+                put_text(1, self.peers.as_bytes(), &mut fields);
+                put_text(2, self.trace_id.as_bytes(), &mut fields);
+                put_text(3, self.parent_span_id.as_bytes(), &mut fields);
+                put_text(4, self.span_id.as_bytes(), &mut fields);
+                put_text(5, self.tags.as_bytes(), &mut fields);
+                put_number(6, self.sample_flag, &mut fields);
+                put_text(7, self.dyeing.as_bytes(), &mut fields);
+                Ok(Unread::new(fields.into()))
             }
         }
-        Ok(Unread::new(fields.freeze()))
     }
 
     fn from_v1(trace_id: &'a [u8], peers: &'a [u8]) -> Option<Self> {

@@ -120,6 +120,46 @@ impl UserService for Greeter {
     }
 }
 
+/// Waits for the bell of whoever logs in, and keeps the thread meanwhile.
+struct Patient(Arc<OnceLock<RpcApp>>);
+
+impl UserService for Patient {
+    async fn login(&self, _: LoginReq) -> Result<LoginRes, Status> {
+        let context = ServerContext::current().unwrap();
+        let name = context.connection().unwrap().name();
+        let bell: BellClient = self.0.get().unwrap().push("bell", name)?;
+        let bell = bell.with_timeout(Duration::from_millis(50));
+        let code = bell.ring(THRICE).wait().unwrap_err().code();
+        Ok(LoginRes {
+            user_id: code.0.to_string(),
+            ..LoginRes::default()
+        })
+    }
+
+    async fn update_profile(&self, _: UpdateProfileReq) -> Result<UpdateProfileRes, Status> {
+        Ok(UpdateProfileRes::default())
+    }
+}
+
+/// What answers cannot be read meanwhile: it is the task of that very connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_blocks_on_its_own_caller_goes_on_at_the_deadline() {
+    let slot = Arc::new(OnceLock::new());
+    let app = Bootstrap::new("server").server(local());
+    let app = app.service(UserServiceServer::new(Patient(Arc::clone(&slot))));
+    let app = start(app.reverse_referer::<BellClient>("bell")).await;
+    slot.set(app.clone()).unwrap();
+    let mut peer = Peer::at(at(&app)).await;
+    peer.send(&call(UserServiceClient::SERVICE_ID, 1), b"")
+        .await;
+    let mut heard = soon("what the server says", peer.hear()).await;
+    while heard.meta.direction == Direction::Request {
+        heard = soon("what the server says", peer.hear()).await;
+    }
+    let answer = LoginRes::decode(heard.body).unwrap();
+    assert_eq!(answer.user_id, Code::RPC_TIMEOUT.0.to_string());
+}
+
 #[tokio::test]
 async fn a_method_calls_its_caller_back_with_its_very_first_request() {
     let slot = Arc::new(OnceLock::new());

@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use tangelo_runtime::Tasks;
 use tangelo_wire::krpc::{layout::Layout, meta::Meta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tracing::Span;
 
 use super::{
     read::{FRAME_PATIENCE, FRAME_STEP},
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     Reply, Request, Service,
-    connection::{Dialect, Limits, Quota},
+    connection::{Dialect, Limits, Quota, late},
     link::{Hello, Identity},
 };
 
@@ -40,6 +42,7 @@ fn driver_until<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let connection = Connection::new("test".into(), peer, (limits, quota), dialect);
     let role = Role::accepting(Duration::from_secs(180));
     let services = Arc::new(Services::new());
+    Tasks::default().spawn(Span::none(), late::watch(connection.clone()));
     Driver::new(stream, connection, services, role, stop)
 }
 
@@ -68,6 +71,86 @@ async fn a_peer_that_sends_heartbeats_and_reads_no_answers_is_cut() {
     };
     tokio::join!(driver, flood);
     assert!(connection.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_is_told_at_its_own_deadline_that_nobody_has_answered() {
+    let (_theirs, driver) = piped(Limits::default(), 1 << 16);
+    let connection = driver.connection.clone();
+    let begun = Instant::now();
+    let call = async |seconds| {
+        let deadline = begun + Duration::from_secs(seconds);
+        let outcome = connection.call((100, 1), deadline, Bytes::new()).await;
+        assert_eq!(outcome.unwrap_err().code(), Code::RPC_TIMEOUT);
+        assert_eq!(Instant::now(), deadline);
+    };
+    let calls = async {
+        tokio::join!(call(3), call(1), call(2), call(3));
+        // The timer stood still meanwhile.
+        call(4).await;
+        connection.close();
+    };
+    tokio::join!(driver, calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_holds_where_the_peer_reads_nothing() {
+    let (_theirs, driver) = piped(Limits::default(), 1);
+    let connection = driver.connection.clone();
+    let begun = Instant::now();
+    let call = async |seconds| {
+        let deadline = begun + Duration::from_secs(seconds);
+        let outcome = connection.call((100, 1), deadline, Bytes::new()).await;
+        assert_eq!(outcome.unwrap_err().code(), Code::RPC_TIMEOUT);
+        assert_eq!(Instant::now(), deadline);
+    };
+    let calls = async {
+        let first = async {
+            call(3).await;
+        };
+        let later = async {
+            // The connection's task waits for room, and would be woken by that alone.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(connection.backlog() > 0);
+            call(2).await;
+        };
+        tokio::join!(first, later);
+        connection.close();
+    };
+    tokio::join!(driver, calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_time_is_heard_by_its_call_alone_and_one_given_up_by_nobody() {
+    let (mut theirs, driver) = piped(Limits::default(), 1 << 16);
+    let connection = driver.connection.clone();
+    let deadline = Instant::now() + Duration::from_secs(3);
+    let peer = async {
+        let mut given_up = Box::pin(connection.call((100, 1), deadline, Bytes::new()));
+        assert!(futures_util::poll!(&mut given_up).is_pending());
+        let mut kept = Box::pin(connection.call((100, 2), deadline, Bytes::new()));
+        assert!(futures_util::poll!(&mut kept).is_pending());
+        drop(given_up);
+        let mut answered = Vec::new();
+        let mut read = BytesMut::new();
+        while answered.len() < 2 {
+            theirs.read_buf(&mut read).await.unwrap();
+            while let Some(asked) = frame::decode(&mut read, Layout::V2, 1 << 20).unwrap() {
+                let meta = Meta {
+                    direction: tangelo_wire::krpc::meta::Direction::Response,
+                    ..asked.meta
+                };
+                let mut answer = BytesMut::new();
+                let body = [8, meta.msg_id as u8];
+                frame::encode(&meta, &body, Layout::V2, 1 << 20, &mut answer).unwrap();
+                theirs.write_all(&answer).await.unwrap();
+                answered.push(meta.msg_id);
+            }
+        }
+        assert_eq!(kept.await.unwrap().body, [8, 2][..]);
+        connection.close();
+    };
+    tokio::join!(driver, peer);
 }
 
 const PING: Duration = Duration::from_secs(60);
