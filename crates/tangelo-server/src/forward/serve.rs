@@ -85,7 +85,7 @@ impl Forward {
         if let Some(bounds) = bounds(known.manner, self.context.limits(), &mut request) {
             return Begun::Called(self.call_bounded((number, known), (request, kind), bounds));
         }
-        match pipeline::begin(&known.handler, request, task) {
+        match pipeline::begin(&known.handler, &mut request, task) {
             Handled::Answered(outcome) => {
                 if let Err(status) = &outcome {
                     self.context.log_failure(session, &known.route, status);
@@ -107,12 +107,12 @@ impl Forward {
     fn call_bounded(
         &self,
         (number, known): (usize, &Registered),
-        (request, kind): (Request, forward::Kind),
+        (mut request, kind): (Request, forward::Kind),
         bounds: Bounds,
     ) -> Answer {
         let (context, session) = (Arc::clone(&self.context), request.session().id());
         // A panic while the handler takes its arguments is answered like one while it runs.
-        let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
+        let answer = guard::catch(|| known.handler.call(&mut request)).map(Guarded::new);
         Box::pin(async move {
             let answer = async {
                 match answer {

@@ -92,12 +92,13 @@ impl Running {
     }
 
     /// Begins a handler; it takes the place only if it is not ready. `Some` when it has answered.
+    #[inline]
     pub(super) fn add(
         &mut self,
         place: u32,
         id: u32,
         handler: &Registered,
-        request: Request,
+        request: &mut Request,
     ) -> Option<Result<Reply, Status>> {
         let mut task = Context::from_waker(self.waker(place));
         let deadline = request.deadline();

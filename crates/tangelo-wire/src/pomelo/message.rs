@@ -81,51 +81,76 @@ pub enum Error {
 ///
 /// # Errors
 /// Any [`Error`]; the bytes are then no Pomelo message.
+// What stands before the rest is read where it lies, and skipped at once at the end: bytes that are cut again and
+// again, and moved right after, cost more than to be read.
 #[inline(always)]
-pub fn decode(mut bytes: Bytes) -> Result<Message, Error> {
-    let &flag = bytes.first().ok_or(Error::Truncated("flag"))?;
-    let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
-    bytes.advance(1);
-
-    let mut id = 0;
-    if kind.has_id() {
-        let (value, length) =
-            varint::read(&bytes, LONGEST_ID).ok_or(if bytes.len() < LONGEST_ID {
-                Error::Truncated("id")
-            } else {
-                Error::IdTooLarge
-            })?;
-        id = u32::try_from(value)
-            .ok()
-            .filter(|id| *id <= MAX_ID)
-            .ok_or(Error::IdTooLarge)?;
-        bytes.advance(length);
-    }
-
-    let mut route = Range::Name(0);
-    if kind.has_route() {
-        if flag & ROUTE_IS_CODE != 0 {
-            let &[high, low, ..] = &*bytes else {
-                return Err(Error::Truncated("route"));
-            };
-            route = Range::Code(u16::from_be_bytes([high, low]));
-            bytes.advance(2);
-        } else {
-            let &length = bytes.first().ok_or(Error::Truncated("route"))?;
-            bytes.advance(1);
-            if bytes.len() < usize::from(length) {
-                return Err(Error::Truncated("route"));
-            }
-            route = Range::Name(length);
-        }
-    }
+pub fn decode(bytes: Bytes) -> Result<Message, Error> {
+    let front = Front::read(&bytes)?;
+    let mut rest = bytes;
+    rest.advance(front.length);
     Ok(Message {
-        kind,
-        compressed: flag & COMPRESSED != 0,
-        id,
-        route,
-        rest: bytes,
+        kind: front.kind,
+        compressed: front.compressed,
+        id: front.id,
+        route: front.route,
+        rest,
     })
+}
+
+/// What stands before a route's text and the body.
+struct Front {
+    kind: Kind,
+    compressed: bool,
+    id: u32,
+    route: Range,
+    /// Bytes it takes.
+    length: usize,
+}
+
+impl Front {
+    #[inline(always)]
+    fn read(message: &[u8]) -> Result<Self, Error> {
+        let (&flag, mut rest) = message.split_first().ok_or(Error::Truncated("flag"))?;
+        let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
+
+        let mut id = 0;
+        if kind.has_id() {
+            let (value, length) =
+                varint::read(rest, LONGEST_ID).ok_or(if rest.len() < LONGEST_ID {
+                    Error::Truncated("id")
+                } else {
+                    Error::IdTooLarge
+                })?;
+            id = u32::try_from(value)
+                .ok()
+                .filter(|id| *id <= MAX_ID)
+                .ok_or(Error::IdTooLarge)?;
+            rest = rest.get(length..).unwrap_or_default();
+        }
+
+        let mut route = Range::Name(0);
+        if kind.has_route() {
+            if flag & ROUTE_IS_CODE != 0 {
+                let &[high, low, ref after @ ..] = rest else {
+                    return Err(Error::Truncated("route"));
+                };
+                (route, rest) = (Range::Code(u16::from_be_bytes([high, low])), after);
+            } else {
+                let (&length, after) = rest.split_first().ok_or(Error::Truncated("route"))?;
+                if after.len() < usize::from(length) {
+                    return Err(Error::Truncated("route"));
+                }
+                (route, rest) = (Range::Name(length), after);
+            }
+        }
+        Ok(Self {
+            kind,
+            compressed: flag & COMPRESSED != 0,
+            id,
+            route,
+            length: message.len() - rest.len(),
+        })
+    }
 }
 
 /// Appends a request. Id 0 is what Pomelo treats as a notify.
@@ -279,10 +304,10 @@ impl Message {
         self.rest
     }
 
-    /// Route and body, one after the other, as the part of the buffer they came in. A route that is
-    /// a code has no text.
-    pub fn into_route_and_body(self) -> Bytes {
-        self.rest
+    /// Route and body, one after the other, as the part of the buffer they came in, which the message has no
+    /// longer. A route that is a code has no text.
+    pub fn take_route_and_body(&mut self) -> Bytes {
+        std::mem::take(&mut self.rest)
     }
 
     /// The same with another route and body, which are copied.
