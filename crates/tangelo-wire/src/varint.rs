@@ -22,6 +22,13 @@ pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
     None
 }
 
+/// How many bytes a number takes.
+#[inline]
+pub(crate) fn length(value: u32) -> usize {
+    let bits = u32::BITS - (value | 1).leading_zeros();
+    bits.div_ceil(7) as usize
+}
+
 #[inline]
 pub(crate) fn write(mut value: u64, out: &mut impl BufMut) {
     while value >= 0x80 {
@@ -29,4 +36,22 @@ pub(crate) fn write(mut value: u64, out: &mut impl BufMut) {
         value >>= 7;
     }
     out.put_u8(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_takes_as_many_bytes_as_is_told_before() {
+        let edges = (0..u32::BITS).map(|bit| 1 << bit);
+        for number in edges
+            .flat_map(|edge: u32| [edge - 1, edge])
+            .chain([u32::MAX])
+        {
+            let mut out = Vec::new();
+            write(number.into(), &mut out);
+            assert_eq!(out.len(), length(number), "{number}");
+        }
+    }
 }

@@ -19,6 +19,8 @@ const ROUTE_IS_CODE: u8 = 0x01;
 const TYPE_SHIFT: u32 = 1;
 const TYPE_MASK: u8 = 0x07;
 const LONGEST_ID: usize = 5;
+/// Bytes before the body of a response that is a package of its own, at the most.
+const LONGEST_FRONT: usize = package::HEADER + 1 + LONGEST_ID;
 
 /// The four types of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,26 +190,27 @@ pub fn encode_response(id: u32, body: &[u8], out: &mut BytesMut) {
     out.put_slice(body);
 }
 
-/// Appends the same as a package of its own, which is what most packages are: what stands before the body is
-/// put together first, and appended at once.
+/// Appends the same as a package of its own, which is what most packages are: room for what stands before the
+/// body is made at once, and it is written where it stays.
 ///
 /// # Errors
 /// More than a package holds; `out` is then as it was.
+#[inline]
 pub fn encode_response_package(
     id: u32,
     body: &[u8],
     out: &mut BytesMut,
 ) -> Result<(), package::Error> {
-    let mut message = [0; 1 + LONGEST_ID];
-    let mut rest = &mut message[..];
-    rest.put_u8((Kind::Response as u8) << TYPE_SHIFT);
-    varint::write(id.into(), &mut rest);
-    let unused = rest.len();
-    let message = message.get(..message.len() - unused).unwrap_or_default();
-    let header = package::header_of(package::Kind::Data, message.len() + body.len())?;
-    out.reserve(header.len() + message.len() + body.len());
-    out.put_slice(&header);
-    out.put_slice(message);
+    let id_length = varint::length(id);
+    let header = package::header_of(package::Kind::Data, 1 + id_length + body.len())?;
+    let start = out.len();
+    out.reserve(LONGEST_FRONT + body.len());
+    out.put_slice(&[0; LONGEST_FRONT]);
+    let mut front = out.get_mut(start..).unwrap_or_default();
+    front.put_slice(&header);
+    front.put_u8((Kind::Response as u8) << TYPE_SHIFT);
+    varint::write(id.into(), &mut front);
+    out.truncate(start + header.len() + 1 + id_length);
     out.put_slice(body);
     Ok(())
 }
