@@ -262,7 +262,9 @@ impl Front {
             let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
             taken.map_err(Error::TooSlow)?;
             for item in items.drain(..) {
-                self.tell(item)?;
+                if !self.answer_known(&item)? {
+                    self.tell(item)?;
+                }
             }
             self.items = items;
         }

@@ -182,7 +182,7 @@ pub(crate) fn not_found(route: &[u8]) -> Status {
 
 /// Calls a handler and polls it once, in place. A panic in either, or when what is done is dropped,
 /// is the handler's failure.
-#[inline]
+#[inline(always)]
 pub(crate) fn begin(
     handler: &Handling<Request>,
     request: &mut Request,
@@ -228,5 +228,41 @@ impl fmt::Debug for Pipeline {
             .iter()
             .map(|known| known.route.escape_ascii().to_string());
         formatter.debug_set().entries(routes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline(routes: &[&str]) -> Pipeline {
+        let mut pipeline = Pipeline::default();
+        for route in routes {
+            let (name, method) = route.split_once('.').unwrap();
+            let handlers = Handlers::new().add(method, async || {});
+            assert!(pipeline.add("chat", name, handlers).is_empty());
+        }
+        pipeline
+    }
+
+    #[test]
+    fn a_route_is_found_whatever_was_found_before_it_on_this_thread() {
+        let (one, other) = (pipeline(&["a.x", "a.y", "b.x"]), pipeline(&["b.x", "a.y"]));
+        let routes = [
+            "chat.a.x", "chat.a.y", "chat.b.x", "chat.b.y", "chat.a.", "",
+        ];
+        for first in routes {
+            for second in routes {
+                for (pipeline, route) in [(&one, first), (&other, second), (&one, second)] {
+                    let found = pipeline.find(route.as_bytes());
+                    let found = found.and_then(|number| pipeline.get(number));
+                    let known = pipeline.routes().any(|known| known == route);
+                    assert_eq!(
+                        found.map(|found| &*found.route),
+                        known.then_some(route.as_bytes())
+                    );
+                }
+            }
+        }
     }
 }
