@@ -8,7 +8,7 @@ use tracing::{Instrument, debug, debug_span};
 
 use crate::{
     Connection, Limits, Services,
-    connection::{Dialect, Driver, Quota, Role, late},
+    connection::{Dialect, Driver, Quota, Role},
     link::{Identity, Link, Peers},
 };
 
@@ -82,7 +82,6 @@ impl Acceptor {
         let driver = Driver::new(stream, connection.clone(), services, role, stop);
         let peers = Arc::clone(peers);
         let span = debug_span!("rpc", %peer);
-        tasks.spawn(span.clone(), late::watch(connection.clone()));
         let watch = async move {
             connection.closed().await;
             if connection.hello().is_some() {

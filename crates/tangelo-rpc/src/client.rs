@@ -42,7 +42,7 @@ pub use reverse::{ReverseReferer, ReverseSettings};
 use crate::{
     Codecs, Connection, Home, Limits, Services,
     config::ClientConfig,
-    connection::{Dialect, Driver, Quota, Role, late},
+    connection::{Dialect, Driver, Quota, Role},
     listener::{ConnectionListener, Connections},
     tls::ClientTls,
 };
@@ -174,8 +174,6 @@ impl Client {
         let (connections, connection) = (Arc::clone(&self.shared.connections), connection.clone());
         connections.enter(&connection);
         let span = debug_span!("krpc", connection = %connection.name());
-        self.home()
-            .spawn(span.clone(), late::watch(connection.clone()));
         self.home().spawn(span, async move {
             let watch = connections.watch(connection).in_current_span();
             tokio::join!(driver, watch);

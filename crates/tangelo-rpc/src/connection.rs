@@ -6,7 +6,7 @@
 mod asked;
 mod dialect;
 mod driver;
-pub(crate) mod late;
+mod late;
 mod quota;
 mod waiting;
 

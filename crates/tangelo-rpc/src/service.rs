@@ -76,6 +76,11 @@ impl Head {
         let length = usize::from(self.length);
         self.bytes.get(..length).unwrap_or_default()
     }
+
+    /// The whole message as a reply, where it has to be in one piece.
+    pub fn reply(&self, rest: &[u8]) -> Reply {
+        Reply::protobuf(0, [self.as_slice(), rest].concat())
+    }
 }
 
 /// A request for a numbered message of a numbered service.

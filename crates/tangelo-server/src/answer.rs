@@ -46,11 +46,19 @@ pub(crate) fn client_words(status: &Status) -> &str {
 /// The body of a response. Stock clients take an empty one for an error, so it never is.
 pub(crate) fn body(outcome: &Result<Reply, Status>) -> Cow<'_, [u8]> {
     match outcome {
-        Ok(reply) if reply.body.is_empty() => Cow::Borrowed(b"{}"),
-        Ok(reply) => Cow::Borrowed(&reply.body),
+        Ok(reply) => Cow::Borrowed(of_reply(&reply.body)),
         Err(status) => {
             json::to_vec(&told(status)).map_or(Cow::Borrowed(br#"{"code":500}"#), Cow::Owned)
         }
+    }
+}
+
+/// The body of a reply, as a client reads it.
+#[inline]
+pub(crate) fn of_reply(body: &[u8]) -> &[u8] {
+    match body {
+        b"" => b"{}",
+        body => body,
     }
 }
 

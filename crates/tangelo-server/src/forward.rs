@@ -2,7 +2,7 @@
 
 mod serve;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::{
@@ -74,9 +74,17 @@ impl Frame {
 /// Bytes of a request beside its parts, at the most.
 const BESIDE: usize = 16;
 
+#[inline]
 fn put_field(field: u32, bytes: &[u8], out: &mut impl BufMut) {
-    encoding::encode_key(field, WireType::LengthDelimited, out);
-    encoding::encode_varint(bytes.len() as u64, out);
+    let key = field << 3 | WireType::LengthDelimited as u32;
+    match (u8::try_from(key), u8::try_from(bytes.len())) {
+        // Most are as short as this.
+        (Ok(key @ ..0x80), Ok(length @ ..0x80)) => out.put_slice(&[key, length]),
+        _ => {
+            encoding::encode_key(field, WireType::LengthDelimited, out);
+            encoding::encode_varint(bytes.len() as u64, out);
+        }
+    }
     out.put_slice(bytes);
 }
 
@@ -140,6 +148,26 @@ pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, St
 /// A [`ForwardRes`] that is nothing but a reply, as most are, read by hand: it stays a part of the frame it came
 /// in.
 fn plain(bytes: &Bytes) -> Option<Reply> {
+    let (encoding, body) = parts(bytes)?;
+    Some(Reply {
+        ret_code: 0,
+        encoding,
+        body: bytes.slice(body),
+        options: None,
+    })
+}
+
+/// The body of an answer that is nothing but a reply, where it lies.
+#[inline]
+pub(crate) fn plain_body(answered: &Result<Reply, Status>) -> Option<&[u8]> {
+    let bytes = &answered.as_ref().ok()?.body;
+    let (_, body) = parts(bytes)?;
+    bytes.get(body)
+}
+
+/// What a [`ForwardRes`] says that is nothing but a reply, and where its body is.
+#[inline]
+fn parts(bytes: &[u8]) -> Option<(Encoding, Range<usize>)> {
     let (mut encoding, mut body) = (0, 0..0);
     for field in fields(bytes) {
         match field.ok()? {
@@ -154,12 +182,7 @@ fn plain(bytes: &Bytes) -> Option<Reply> {
         2 => Encoding::Raw,
         _ => return None,
     };
-    Some(Reply {
-        ret_code: 0,
-        encoding,
-        body: bytes.slice(body),
-        options: None,
-    })
+    Some((encoding, body))
 }
 
 /// What stands before the body in a [`ForwardRes`] that is nothing but this reply.
@@ -212,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_written_as_prost_would_however_long_its_parts_are() {
+        for length in [0, 1, 127, 128, 300, 20_000] {
+            let part = vec![b'x'; length];
+            for field in [ROUTE, BODY, 15, 16, 4000] {
+                let (mut ours, mut prosts) = (Vec::new(), Vec::new());
+                put_field(field, &part, &mut ours);
+                encoding::bytes::encode(field, &part, &mut prosts);
+                assert_eq!(ours, prosts, "{length} bytes in field {field}");
+            }
+        }
+    }
+
+    #[test]
     fn a_reply_is_written_as_prost_would_and_read_as_it_was() {
         let long = "x".repeat(300);
         for encoding in [Encoding::Json, Encoding::Protobuf, Encoding::Raw] {
@@ -219,7 +255,10 @@ mod tests {
                 let reply = reply(encoding, body);
                 let whole = [head(&reply).as_slice(), &reply.body].concat();
                 assert_eq!(whole, written(&reply).encode_to_vec());
-                assert_eq!(plain(&whole.into()), Some(reply));
+                let whole = Bytes::from(whole);
+                assert_eq!(plain(&whole), Some(reply));
+                let answered = Ok(Reply::protobuf(0, whole));
+                assert_eq!(plain_body(&answered), Some(body.as_bytes()));
             }
         }
     }
@@ -242,8 +281,11 @@ mod tests {
             },
         ];
         for other in others {
-            assert_eq!(plain(&other.encode_to_vec().into()), None, "{other:?}");
+            let bytes = Bytes::from(other.encode_to_vec());
+            assert_eq!(plain(&bytes), None, "{other:?}");
+            assert_eq!(plain_body(&Ok(Reply::protobuf(0, bytes))), None);
         }
         assert_eq!(plain(&Bytes::from("no message")), None);
+        assert_eq!(plain_body(&Err(Code::RPC_TIMEOUT.into())), None);
     }
 }

@@ -7,6 +7,7 @@ mod reply;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use tangelo_rpc::{Answer, Service};
 
 pub(crate) use self::{blocking::Threads, manner::Manner};
@@ -34,7 +35,7 @@ pub trait Handler<Arguments, R = Request>: Send + Sync + 'static {
     ///
     /// # Errors
     /// An argument cannot be had from this request.
-    fn call(&self, request: R) -> Result<Answer>;
+    fn call(&self, request: &mut R) -> Result<Answer>;
 
     #[doc(hidden)]
     fn manner(&self) -> Manner {
@@ -71,7 +72,7 @@ impl<A, H: Handler<A>> HandlerExt<A> for H {}
 /// [`handlers!`](crate::handlers).
 #[derive(Clone, Default)]
 pub struct Handlers {
-    methods: HashMap<String, (Arc<dyn Service<Request>>, Manner)>,
+    methods: HashMap<String, (Handling<Request>, Manner)>,
     twice: Vec<String>,
 }
 
@@ -101,9 +102,7 @@ impl Handlers {
         self.twice.iter().map(String::as_str)
     }
 
-    pub(crate) fn into_methods(
-        self,
-    ) -> impl Iterator<Item = (String, Arc<dyn Service<Request>>, Manner)> {
+    pub(crate) fn into_methods(self) -> impl Iterator<Item = (String, Handling<Request>, Manner)> {
         let methods = self.methods.into_iter();
         methods.map(|(method, (handler, manner))| (method, handler, manner))
     }
@@ -141,12 +140,16 @@ macro_rules! handlers {
     (@one $method:ident $handler:expr) => { $handler };
 }
 
-/// From here on a handler is a service like any other.
-pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Arc<dyn Service<R>> {
+/// From here on a handler is a service like any other. It takes what it wants from the request, which is its
+/// caller's, who may have more of them to make.
+pub(crate) type Handling<R> = Arc<dyn for<'r> Service<&'r mut R>>;
+
+/// This handler, whatever its arguments are.
+pub(crate) fn erase<A: 'static, R: 'static, H: Handler<A, R>>(handler: H) -> Handling<R> {
     struct Erased<H, A>(H, std::marker::PhantomData<fn(A)>);
 
-    impl<A: 'static, R: 'static, H: Handler<A, R>> Service<R> for Erased<H, A> {
-        fn call(&self, request: R) -> Answer {
+    impl<A: 'static, R: 'static, H: Handler<A, R>> Service<&mut R> for Erased<H, A> {
+        fn call(&self, request: &mut R) -> Answer {
             self.0
                 .call(request)
                 .unwrap_or_else(|error| Box::pin(std::future::ready(Err(error.into_answer()))))
@@ -162,15 +165,14 @@ macro_rules! handler {
         where
             F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
             Fut: Future<Output = A> + Send + 'static,
-            A: IntoReply,
+            A: IntoReply + 'static,
             $($argument: FromRequest<R>,)*
         {
             #[allow(non_snake_case, unused_mut, unused_variables,
                 reason = "arguments are named as their types; there may be none")]
-            fn call(&self, mut request: R) -> Result<Answer> {
-                $(let $argument = $argument::from_request(&mut request)?;)*
-                let answer = self($($argument),*);
-                Ok(Box::pin(async move { answer.await.into_reply() }))
+            fn call(&self, request: &mut R) -> Result<Answer> {
+                $(let $argument = $argument::from_request(request)?;)*
+                Ok(Box::pin(self($($argument),*).map(IntoReply::into_reply)))
             }
         }
     };

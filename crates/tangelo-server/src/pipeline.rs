@@ -8,6 +8,7 @@ mod passage;
 mod within;
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     fmt,
     sync::Arc,
@@ -26,9 +27,15 @@ pub(crate) use self::{
 };
 use crate::{
     Handlers, Request,
-    handler::Manner,
+    handler::{Handling, Manner},
     route::{By, Choice, Route},
 };
+
+thread_local! {
+    /// The number of the handler that was found last by this thread: most requests are for the same one as those
+    /// before them, and a route is sooner compared than hashed.
+    static LATEST: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The handlers of one server, by their whole route, and the filters around them.
 #[derive(Default)]
@@ -44,7 +51,7 @@ pub(crate) struct Pipeline {
 /// A handler and its route.
 pub(crate) struct Registered {
     pub(crate) route: Box<[u8]>,
-    pub(crate) handler: Arc<dyn Service<Request>>,
+    pub(crate) handler: Handling<Request>,
     pub(crate) manner: Manner,
 }
 
@@ -119,8 +126,19 @@ impl Pipeline {
     }
 
     /// The number of the handler that answers this route here.
+    #[inline]
     pub(crate) fn find(&self, route: &[u8]) -> Option<usize> {
-        self.by_route.get(route).copied()
+        let latest = LATEST.get();
+        match self.handlers.get(latest) {
+            Some(known) if *known.route == *route => Some(latest),
+            _ => self.look_up(route),
+        }
+    }
+
+    fn look_up(&self, route: &[u8]) -> Option<usize> {
+        let found = self.by_route.get(route).copied()?;
+        LATEST.set(found);
+        Some(found)
     }
 
     /// The handler of this number.
@@ -130,10 +148,10 @@ impl Pipeline {
 }
 
 /// A handler whose calls end when its answer is due.
-struct HandsDeadlineOn(Arc<dyn Service<Request>>);
+struct HandsDeadlineOn(Handling<Request>);
 
-impl Service<Request> for HandsDeadlineOn {
-    fn call(&self, request: Request) -> Answer {
+impl Service<&mut Request> for HandsDeadlineOn {
+    fn call(&self, request: &mut Request) -> Answer {
         let due = Due::by(request.deadline());
         let answer = due.enter(|| self.0.call(request));
         Box::pin(due.scope(answer))
@@ -164,9 +182,10 @@ pub(crate) fn not_found(route: &[u8]) -> Status {
 
 /// Calls a handler and polls it once, in place. A panic in either, or when what is done is dropped,
 /// is the handler's failure.
+#[inline(always)]
 pub(crate) fn begin(
-    handler: &Arc<dyn Service<Request>>,
-    request: Request,
+    handler: &Handling<Request>,
+    request: &mut Request,
     task: &mut Context<'_>,
 ) -> Begun {
     let mut answer = None;
@@ -209,5 +228,41 @@ impl fmt::Debug for Pipeline {
             .iter()
             .map(|known| known.route.escape_ascii().to_string());
         formatter.debug_set().entries(routes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline(routes: &[&str]) -> Pipeline {
+        let mut pipeline = Pipeline::default();
+        for route in routes {
+            let (name, method) = route.split_once('.').unwrap();
+            let handlers = Handlers::new().add(method, async || {});
+            assert!(pipeline.add("chat", name, handlers).is_empty());
+        }
+        pipeline
+    }
+
+    #[test]
+    fn a_route_is_found_whatever_was_found_before_it_on_this_thread() {
+        let (one, other) = (pipeline(&["a.x", "a.y", "b.x"]), pipeline(&["b.x", "a.y"]));
+        let routes = [
+            "chat.a.x", "chat.a.y", "chat.b.x", "chat.b.y", "chat.a.", "",
+        ];
+        for first in routes {
+            for second in routes {
+                for (pipeline, route) in [(&one, first), (&other, second), (&one, second)] {
+                    let found = pipeline.find(route.as_bytes());
+                    let found = found.and_then(|number| pipeline.get(number));
+                    let known = pipeline.routes().any(|known| known == route);
+                    assert_eq!(
+                        found.map(|found| &*found.route),
+                        known.then_some(route.as_bytes())
+                    );
+                }
+            }
+        }
     }
 }

@@ -3,18 +3,18 @@
 mod request;
 mod serve;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
 use prost::Message as _;
-use tangelo_rpc::{Code, Reply, Service, Status};
+use tangelo_rpc::{Code, Reply, Status};
 
 pub use self::request::RemoteRequest;
 pub(crate) use self::serve::RemoteOnServer;
 use crate::{
     Blueprint, Handler,
     generated::remote::{InvokeReq, InvokeRes},
-    handler,
+    handler::{self, Handling},
 };
 
 /// Service and message number; see remote.proto.
@@ -27,7 +27,7 @@ pub struct Remotes {
 }
 
 /// From here on a method is a service like any other.
-type Method = Arc<dyn Service<RemoteRequest>>;
+type Method = Handling<RemoteRequest>;
 
 impl Remotes {
     /// None yet.

@@ -114,10 +114,29 @@ impl Request {
         true
     }
 
-    /// The same without the rest of the buffer it came in: for one that has to wait.
-    pub(crate) fn unpinned(mut self) -> Self {
+    /// Leaves the rest of the buffer it came in: for one that has to wait.
+    pub(crate) fn unpin(&mut self) {
         self.bytes = Bytes::copy_from_slice(&self.bytes);
-        self
+    }
+
+    /// The next request of the same session.
+    #[inline]
+    pub(crate) fn renew(
+        &mut self,
+        bytes: Bytes,
+        route: Range<usize>,
+        body: Range<usize>,
+        deadline: Instant,
+    ) {
+        self.bytes = bytes;
+        (self.route, self.body, self.deadline) = (route, body, deadline);
+    }
+
+    /// It has been answered: all it keeps is whom it came from.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.bytes = Bytes::new();
+        self.extensions.clear();
     }
 
     /// Whom it came from.

@@ -1,7 +1,11 @@
 //! A meta tells its layout by the types of its fields; what fits both layouts is read as expected.
 
 use bytes::{Bytes, BytesMut};
-use tangelo_wire::krpc::{layout::Layout, meta::Meta, trace::Trace};
+use tangelo_wire::krpc::{
+    layout::Layout,
+    meta::{Beside, Meta},
+    trace::Trace,
+};
 
 /// Request 100/2.
 const TARGET: &[u8] = &[0x08, 1, 0x10, 100, 0x18, 2];
@@ -51,18 +55,19 @@ fn fields_that_fit_both_layouts_tell_none_and_are_read_as_expected() {
     let fields = [TARGET, TEXT_8, NUMBER_10];
     let meta = decode(&fields, Layout::V1);
     assert_eq!(meta.told, None);
-    let trace = meta.trace.read().unwrap();
+    let trace = meta.trace();
+    let trace = trace.read().unwrap();
     assert_eq!((trace.peers, trace.trace_id), ("8", ""));
     assert_eq!(
-        (&*meta.attachment, meta.compress, meta.encrypt),
+        (meta.attachment(), meta.compress, meta.encrypt),
         (&b""[..], 1, 0)
     );
 
     let meta = decode(&fields, Layout::V2);
     assert_eq!(meta.told, None);
-    assert!(meta.trace.is_empty());
+    assert!(meta.trace().is_empty());
     assert_eq!(
-        (&*meta.attachment, meta.compress, meta.encrypt),
+        (meta.attachment(), meta.compress, meta.encrypt),
         (&b"8"[..], 0, 1)
     );
 }
@@ -84,7 +89,7 @@ fn fields_that_contradict_each_other_tell_none_and_are_read_as_expected() {
         let name = format!("{contradiction:?}, {fallback:?}");
         assert_eq!(meta.told, None, "{name}");
         assert_eq!(meta.timeout_ms, timeout_ms, "{name}");
-        assert_eq!(!meta.trace.is_empty(), has_trace, "{name}");
+        assert_eq!(!meta.trace().is_empty(), has_trace, "{name}");
     }
 }
 
@@ -97,8 +102,7 @@ fn the_first_layout_is_read_whatever_the_order_of_its_fields() {
     };
     let want = Meta {
         timeout_ms: 70,
-        trace: trace.encode(Layout::V1).unwrap(),
-        attachment: Bytes::from("9"),
+        beside: Beside::of(trace.encode(Layout::V1).unwrap(), Bytes::from("9")),
         compress: 1,
         told: Some(Layout::V1),
         ..target()
@@ -116,8 +120,7 @@ fn the_second_layout_is_read_whatever_the_order_of_its_fields() {
     };
     let want = Meta {
         timeout_ms: 50,
-        trace: trace.encode(Layout::V2).unwrap(),
-        attachment: Bytes::from("8"),
+        beside: Beside::of(trace.encode(Layout::V2).unwrap(), Bytes::from("8")),
         compress: 2,
         encrypt: 1,
         told: Some(Layout::V2),

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use tangelo_wire::krpc::{
     frame::{self, MAX_META},
     layout::Layout,
-    meta::Meta,
+    meta::{Beside, Meta},
     trace::{MAX_DYEING, MAX_ID, MAX_PEERS, MAX_TAGS, TooLong, Trace, Unread},
 };
 
@@ -97,14 +97,14 @@ fn a_damaged_trace_is_no_trace_and_its_frame_is_a_good_one() {
         assert_eq!(unread.read(), None, "{unread:?}");
         // Where it must be read to be written it is left out.
         let meta = Meta {
-            trace: unread,
+            beside: Beside::of(unread, Bytes::new()),
             ..meta()
         };
         for layout in LAYOUTS {
             let mut out = BytesMut::new();
             frame::encode(&meta, b"body", layout, 1000, &mut out).unwrap();
             let frame = frame::decode(&mut out, layout, 1000).unwrap().unwrap();
-            assert_eq!(frame.meta.trace.read(), None);
+            assert_eq!(frame.meta.trace().read(), None);
             assert_eq!(frame.body, "body");
         }
     }
@@ -214,8 +214,9 @@ fn meta() -> Meta {
 
 fn encoded(trace: &Unread, layout: Layout) -> Bytes {
     let mut out = BytesMut::new();
-    let trace = trace.clone();
-    Meta { trace, ..meta() }.encode(layout, &mut out);
+    let beside = Beside::of(trace.clone(), Bytes::new());
+    let meta = Meta { beside, ..meta() };
+    meta.encode(layout, &mut out);
     out.freeze()
 }
 
@@ -244,7 +245,7 @@ fn came(fields: &[u8]) -> Unread {
     let bytes = [&b"\x08\x01\x10\x64\x18\x01"[..], fields].concat();
     Meta::decode(&bytes.into(), Layout::V2)
         .expect("a meta")
-        .trace
+        .trace()
 }
 
 fn varint(number: usize) -> [u8; 2] {

@@ -8,7 +8,7 @@ use tangelo_wire::krpc::{
     encrypt::{self, Key},
     frame::{self, DEFAULT_MAX_FRAME, Frame},
     layout::Layout,
-    meta::{Direction, Meta},
+    meta::{Beside, Direction, Meta},
     trace::Trace,
 };
 use vectors::{Vector, named};
@@ -61,7 +61,7 @@ fn heartbeats_and_plain_responses_are_the_same_in_both_layouts() {
 fn the_trace_of_every_request_is_read() {
     for vector in same() {
         let trace = meant_trace(&vector);
-        let read = meant_frame(&vector).meta.trace;
+        let read = meant_frame(&vector).meta.trace();
         let want = (trace != Trace::default()).then_some(trace);
         assert_eq!(read.read(), want, "{}", vector.name);
     }
@@ -184,8 +184,7 @@ fn meant_frame(vector: &Vector) -> Frame {
             sequence: vector.number("sequence"),
             timeout_ms: vector.number("timeout"),
             ret_code: vector.number("ret-code"),
-            trace: trace.expect(vector.name),
-            attachment: vector.value("attachment").into(),
+            beside: Beside::of(trace.expect(vector.name), vector.value("attachment").into()),
             compress: vector.number("compress"),
             encrypt: vector.number("encrypt"),
             told,

@@ -5,7 +5,8 @@ use tangelo_wire::{
     krpc::{
         frame::{self, MAX_META},
         layout::Layout,
-        meta::{self, Meta},
+        meta::{self, Beside, Meta},
+        trace::Unread,
     },
     pomelo::{
         message::{self, MAX_ID, MAX_ROUTE},
@@ -224,7 +225,7 @@ fn a_meta_has_32767_bytes_at_the_most() {
 
     // Three fields of two bytes, then the attachment's key and the three bytes of its length.
     let mut longest = Meta {
-        attachment: vec![b'a'; MAX_META - 10].into(),
+        beside: attached(MAX_META - 10),
         ..meta()
     };
     let mut out = BytesMut::new();
@@ -238,7 +239,7 @@ fn a_meta_has_32767_bytes_at_the_most() {
         longest
     );
 
-    longest.attachment = vec![b'a'; MAX_META - 9].into();
+    longest.beside = attached(MAX_META - 9);
     let mut out = BytesMut::from("before");
     let refused = frame::encode(&longest, b"body", Layout::V2, 1_000_000, &mut out);
     assert_eq!(refused, Err(frame::Error::MetaLength(32_768)));
@@ -319,6 +320,10 @@ fn frame_of(bytes: &[u8], limit: usize) -> Result<Option<frame::Frame>, frame::E
 }
 
 /// One of six bytes.
+fn attached(length: usize) -> Option<Box<Beside>> {
+    Beside::of(Unread::default(), vec![b'a'; length].into())
+}
+
 fn meta() -> Meta {
     Meta {
         service_id: 100,

@@ -11,7 +11,7 @@ use tangelo_wire::{
         encrypt::Key,
         frame::{self, DEFAULT_MAX_FRAME, Frame},
         layout::Layout,
-        meta::{Direction, Meta},
+        meta::{Beside, Direction, Meta},
         trace::Trace,
     },
     pomelo::{
@@ -207,14 +207,14 @@ fn decode_as_meta(bytes: &Bytes) {
             let Ok(mut meta) = Meta::decode(&bytes, fallback) else {
                 continue;
             };
-            let _ = meta.trace.read();
+            let _ = meta.trace().read();
             let layout = meta.told.unwrap_or(fallback);
             let again = decoded_again(&meta, layout);
             // Fields of both layouts, or with nothing in them, do not come again.
             meta.told = again.told;
             assert_eq!(again, meta);
             for other in LAYOUTS {
-                assert_eq!(decoded_again(&meta, other).attachment, meta.attachment);
+                assert_eq!(decoded_again(&meta, other).attachment(), meta.attachment());
             }
         }
     }
@@ -284,7 +284,7 @@ prop_compose! {
         let told = (timeout_ms != 0 || has_trace).then_some(layout);
         (layout, Meta {
             direction, service_id, msg_id, sequence, timeout_ms, ret_code,
-            trace: trace.encode(layout).expect("short texts"), attachment, compress, encrypt, told,
+            beside: Beside::of(trace.encode(layout).expect("short texts"), attachment), compress, encrypt, told,
         })
     }
 }

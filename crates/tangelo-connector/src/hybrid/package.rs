@@ -1,6 +1,9 @@
 //! Packages to events and back, alike on TCP and WebSocket.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    iter::once_with,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tangelo_wire::pomelo::{
@@ -47,7 +50,8 @@ pub(crate) fn poll_receive(
 }
 
 /// Adds what a client's package means.
-// Inlined, and each event made where it stays: copied from one result to the next, it costs more than to be read.
+// Inlined, and each event made where it stays, room for which is made before: copied from one result to the next,
+// it costs more than to be read.
 #[inline(always)]
 fn hear(
     package: Package,
@@ -59,7 +63,7 @@ fn hear(
             let message = message::decode(package.body)?;
             match translation {
                 Some(translation) => events.push(translation.hear(message)?),
-                None => events.push(Event::Message(message)),
+                None => events.extend(once_with(|| Event::Message(message))),
             }
         }
         Kind::Heartbeat if package.body.is_empty() => events.push(Event::Heartbeat),

@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, debug_span, info, warn};
 use super::{Cluster, Remote};
 use crate::{
     Code, Connection, Limits, Services, Status,
-    connection::{Dialect, Driver, Quota, Role, late},
+    connection::{Dialect, Driver, Quota, Role},
     link,
 };
 
@@ -141,9 +141,7 @@ impl Cluster {
         let driver = Driver::new(stream, connection.clone(), services, role, tasks.stop());
         // Until the lane has it this future owns the connection: dropped, it closes it.
         let guard = CloseOnDrop(Some(connection.clone()));
-        let span = debug_span!("rpc", to = instance.id, lane);
-        tasks.spawn(span.clone(), late::watch(connection.clone()));
-        tasks.spawn(span, driver);
+        tasks.spawn(debug_span!("rpc", to = instance.id, lane), driver);
 
         let lanes = (lane, self.lanes_to(instance));
         let expected = (instance.id.as_str(), instance.server_type.as_str());

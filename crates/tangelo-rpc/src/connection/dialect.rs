@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use tangelo_wire::krpc::{
     encrypt::{AES, Key},
     layout::Layout,
-    meta::{Direction, Meta},
+    meta::{Beside, Direction, Meta},
 };
 
 use super::{ReplyTo, timeout_ms};
@@ -145,8 +145,7 @@ impl Dialect {
             ..Meta::default()
         };
         if let Some(headers) = &request.headers {
-            meta.trace = headers.trace.clone();
-            meta.attachment = headers.attachment.clone();
+            meta.beside = Beside::of(headers.trace.clone(), headers.attachment.clone());
         }
         let body = &request.body;
         let key = if self.may_encrypt {

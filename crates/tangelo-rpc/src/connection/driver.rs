@@ -22,6 +22,7 @@ use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -34,7 +35,7 @@ use self::{
     serve::Running,
     unheard::Unheard,
 };
-use super::{Afterwards, Connection, Waiter};
+use super::{Afterwards, Connection, Waiter, late};
 use crate::{Code, Services, link};
 
 /// Room made for a read, at first and when much comes.
@@ -68,6 +69,8 @@ pub(crate) struct Driver<S> {
     writing: BytesMut,
     /// Who was answered in this turn and is to be woken for it.
     to_wake: Vec<Arc<dyn Waiter>>,
+    /// Watches over the calls of this side.
+    late: JoinSet<()>,
     running: FuturesUnordered<Running>,
     /// Bytes of the bodies of those.
     held: usize,
@@ -124,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             coming: None,
             writing: BytesMut::new(),
             to_wake: Vec::new(),
+            late: JoinSet::new(),
             running: FuturesUnordered::new(),
             held: 0,
             ticks: ticks(role.tick),
@@ -333,6 +337,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.connection.shared.driver.register(context.waker());
+        if self.late.is_empty() && self.phase != Phase::Ended {
+            let connection = self.connection.clone();
+            self.late.spawn(late::watch(connection));
+        }
         if self.phase != Phase::Ended {
             let reason = ready!(self.turn(context));
             self.end(&reason);

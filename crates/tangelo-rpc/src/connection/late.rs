@@ -5,11 +5,11 @@ use tokio::time::{Instant, sleep_until};
 use super::Connection;
 use crate::Code;
 
-/// Tells those who have waited long enough, for as long as the connection stands: a task to be run beside
-/// its [`Driver`](super::Driver), which may be kept by a method that itself waits for such a call.
+/// Tells those who have waited long enough, for as long as the connection stands.
 ///
-/// One timer serves all calls: when the one that is due first would be late, most have their answers.
-pub(crate) async fn watch(connection: Connection) {
+/// One timer serves all calls: when the one that is due first would be late, most have their answers. It
+/// is a task of its own, as the connection's may be kept by a method that itself waits for such a call.
+pub(super) async fn watch(connection: Connection) {
     let shared = &connection.shared;
     loop {
         let (late, next) = {

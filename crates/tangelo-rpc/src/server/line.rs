@@ -130,7 +130,7 @@ pub(crate) fn log_refused(log: &AccessLog, connection: &Connection, meta: &Meta,
     if !log.wants_refused() {
         return;
     }
-    let trace = Trace::received(&meta.trace, None);
+    let trace = Trace::received(&meta.trace(), None);
     log.record(Record {
         kind: Kind::Server,
         completed: SystemTime::now(),

@@ -16,12 +16,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tracing::{Instrument, Span, debug, debug_span, info, info_span, warn};
+use tracing::{Instrument, debug, debug_span, info, info_span, warn};
 
 use crate::{
     Codecs, Connection, Limits, Services,
     config::ServerConfig,
-    connection::{Dialect, Driver, Quota, Role, late},
+    connection::{Dialect, Driver, Quota, Role},
     listener::{ConnectionListener, Connections},
     tls::{ServerTls, TlsStream},
 };
@@ -246,8 +246,6 @@ impl Shared {
             role,
             self.tasks.stop(),
         );
-        let late = late::watch(connection.clone());
-        self.tasks.spawn(Span::current(), late);
         self.connections.enter(&connection);
         let watch = self.connections.watch(connection).in_current_span();
         tokio::join!(driver, watch);

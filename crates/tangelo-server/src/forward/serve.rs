@@ -42,10 +42,7 @@ impl Service for Forward {
             let begun = poll_fn(|task| Poll::Ready(request.take().map(|r| forward.begin(r, task))));
             match begun.await {
                 Some(Begun::Answered(outcome)) => outcome,
-                Some(Begun::Said(head, body)) => {
-                    let body = [head.as_slice(), &body].concat();
-                    Ok(Reply::protobuf(0, body))
-                }
+                Some(Begun::Said(head, body)) => Ok(head.reply(&body)),
                 Some(Begun::Called(answer) | Begun::Waits(answer)) => answer.await,
                 None => Err(Code::BUSINESS_ERROR.into()),
             }
@@ -85,7 +82,7 @@ impl Forward {
         if let Some(bounds) = bounds(known.manner, self.context.limits(), &mut request) {
             return Begun::Called(self.call_bounded((number, known), (request, kind), bounds));
         }
-        match pipeline::begin(&known.handler, request, task) {
+        match pipeline::begin(&known.handler, &mut request, task) {
             Handled::Answered(outcome) => {
                 if let Err(status) = &outcome {
                     self.context.log_failure(session, &known.route, status);
@@ -107,12 +104,12 @@ impl Forward {
     fn call_bounded(
         &self,
         (number, known): (usize, &Registered),
-        (request, kind): (Request, forward::Kind),
+        (mut request, kind): (Request, forward::Kind),
         bounds: Bounds,
     ) -> Answer {
         let (context, session) = (Arc::clone(&self.context), request.session().id());
         // A panic while the handler takes its arguments is answered like one while it runs.
-        let answer = guard::catch(|| known.handler.call(request)).map(Guarded::new);
+        let answer = guard::catch(|| known.handler.call(&mut request)).map(Guarded::new);
         Box::pin(async move {
             let answer = async {
                 match answer {
@@ -175,7 +172,15 @@ impl Forward {
 }
 
 /// What ends a handler beside its request's deadline, at which its connection polls it.
+#[inline]
 fn bounds(manner: Manner, own: &Limits, request: &mut Request) -> Option<Bounds> {
+    if (manner.deadline, own.deadline, manner.with_client) == (None, None, false) {
+        return None;
+    }
+    some_bounds(manner, own, request)
+}
+
+fn some_bounds(manner: Manner, own: &Limits, request: &mut Request) -> Option<Bounds> {
     let mut bounds = None;
     if let Some(limit) = manner.deadline.into_iter().chain(own.deadline).min() {
         let deadline = after(limit);
@@ -247,8 +252,8 @@ fn decode(request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Sta
             _ => {}
         }
     }
-    let session = BackSession::decode(bytes.slice(session), connection).map_err(undecodable)?;
-    let session = Session(Kind::Back(Arc::new(session)));
+    let session = BackSession::decode(&bytes, session, connection).map_err(undecodable)?;
+    let session = Session(Kind::Back(session));
     let kind = forward::Kind::try_from(kind as i32)
         .map_err(|_| undecodable(Malformed("neither request nor notify")))?;
     Ok((Request::new(bytes, route, body, session, deadline), kind))

@@ -105,18 +105,12 @@ impl Choices {
             (self.session_version, self.cluster_version) = versions;
             self.chosen.clear();
         }
-        let known = self
-            .chosen
-            .iter()
-            .position(|chosen| *chosen.frame.route() == *request.route());
-        if let Some(known) = known {
-            match self.chosen.get(known) {
-                Some(chosen) if chosen.takes_new() => {
-                    return Ok(BackEnd::Known(Arc::clone(chosen)));
-                }
-                _ => drop(self.chosen.swap_remove(known)),
-            }
+        if let Some(known) = self.known(context, session, request.route()) {
+            return Ok(BackEnd::Known(known));
         }
+        // One that takes nothing new is no choice any more.
+        self.chosen
+            .retain(|chosen| *chosen.frame.route() != *request.route());
         match pipeline::elsewhere(context, request).map_err(Unsent::Failed)? {
             Choice::Asks(asking) => Ok(BackEnd::Asks(asking)),
             Choice::Server(server) => {

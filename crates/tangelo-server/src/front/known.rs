@@ -1,12 +1,12 @@
-//! The short road of a request: its back end is known, and nothing else stands between.
+//! The short road of a request: its back end is known, and nothing else stands between. So is that of its answer.
 
 use std::sync::Arc;
 
 use tangelo_rpc::Waiter;
 use tangelo_wire::pomelo::message::{Message, Route};
 
-use super::{Front, running::Sent};
-use crate::{Context, forward};
+use super::{End, Front, running::Sent};
+use crate::{Context, answer, forward, session::Item};
 
 impl Front {
     /// Sends a request to the back end that the session's requests of this route go to. False if there is more
@@ -44,5 +44,29 @@ impl Front {
             .add_forwarded((id, token), deadline, sent, None);
         self.timer.at_latest(deadline);
         true
+    }
+
+    /// Tells the client what a back end has answered. False if there is more to it than that: then nothing has
+    /// been done.
+    #[inline]
+    pub(super) fn answer_known(&mut self, item: &Item) -> Result<bool, End> {
+        let Item::Forwarded { token, outcome } = item else {
+            return Ok(false);
+        };
+        let Some(body) = forward::plain_body(outcome) else {
+            return Ok(false);
+        };
+        if !self.context.pushes().is_direct() {
+            return Ok(false);
+        }
+        match self.running.plainly_forwarded(*token) {
+            // A notify has ended.
+            Some(0) => Ok(true),
+            Some(id) => {
+                self.respond((id, false), answer::of_reply(body))?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 }

@@ -30,7 +30,7 @@ impl Front {
     pub(super) fn handle_message(
         &mut self,
         context: &Context,
-        message: Message,
+        message: &mut Message,
     ) -> Result<(), End> {
         let id = match message.kind() {
             MessageKind::Request => message.id(),
@@ -38,7 +38,7 @@ impl Front {
             MessageKind::Notify | MessageKind::Push => 0,
             MessageKind::Response => return Ok(()),
         };
-        if self.was_taken(id) || self.forward_known(context, id, &message) {
+        if self.was_taken(id) || self.forward_known(context, id, message) {
             return Ok(());
         }
         let route = match message.route() {
@@ -48,17 +48,22 @@ impl Front {
                 return self.reply(id, format!("code {code}").as_bytes(), &Err(status));
             }
         };
-        let bytes = message.into_route_and_body();
+        let bytes = message.take_route_and_body();
         let (body, deadline) = (
             route.end..bytes.len(),
             self.now + context.limits().deadline_or_default(),
         );
-        let session = Session(Kind::Front(Arc::clone(&self.session)));
-        self.start(
-            context,
-            id,
-            Request::new(bytes, route, body, session, deadline),
-        )
+        let request = match self.spare.take() {
+            Some(mut request) => {
+                request.renew(bytes, route, body, deadline);
+                request
+            }
+            None => {
+                let session = Session(Kind::Front(Arc::clone(&self.session)));
+                Box::new(Request::new(bytes, route, body, session, deadline))
+            }
+        };
+        self.start(context, id, request)
     }
 
     /// Starts a request, behind those that were held back.
@@ -66,7 +71,7 @@ impl Front {
         &mut self,
         context: &Context,
         id: u32,
-        mut request: Request,
+        mut request: Box<Request>,
     ) -> Result<(), End> {
         let place = match self.admit() {
             Ok(place) => place,
@@ -93,23 +98,26 @@ impl Front {
         context: &Context,
         place: u32,
         id: u32,
-        mut request: Request,
+        mut request: Box<Request>,
     ) -> Result<(), End> {
         if !context.pipeline.is_plain() {
-            return self.begin_passing(context, (id, place), request);
+            return self.begin_passing(context, (id, place), *request);
         }
         let mut handler = context.pipeline.find(request.route());
         if handler.is_none() && request.complete_route(context.server_type()) {
             handler = context.pipeline.find(request.route());
         }
         let Some(handler) = handler.and_then(|number| context.pipeline.get(number)) else {
-            return self.forward(context, (id, place), request);
+            return self.forward(context, (id, place), *request);
         };
         if handler.manner.deadline.is_some() {
             request.due_by(request.due_within(handler.manner.deadline, context.limits()));
         }
         let deadline = request.deadline();
-        if let Some(outcome) = self.running.add(place, id, handler, request) {
+        let answered = self.running.add(place, id, handler, &mut request);
+        request.clear();
+        self.spare = Some(request);
+        if let Some(outcome) = answered {
             return self.reply(id, &handler.route, &outcome);
         }
         self.timer.at_latest(deadline);

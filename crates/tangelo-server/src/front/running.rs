@@ -92,12 +92,13 @@ impl Running {
     }
 
     /// Begins a handler; it takes the place only if it is not ready. `Some` when it has answered.
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         place: u32,
         id: u32,
         handler: &Registered,
-        request: Request,
+        request: &mut Request,
     ) -> Option<Result<Reply, Status>> {
         let mut task = Context::from_waker(self.waker(place));
         let deadline = request.deadline();
@@ -144,6 +145,7 @@ impl Running {
     }
 
     /// A back end answers this one.
+    #[inline(always)]
     pub(super) fn add_forwarded(
         &mut self,
         (id, token): (u32, u64),
@@ -157,6 +159,31 @@ impl Running {
             passage,
         };
         self.occupy(place_of(token), Entry { id, deadline, work });
+    }
+
+    /// The id of the request a back end has answered, if that is all there is to know of it: it has passed no
+    /// filters, and has its place no longer.
+    #[inline]
+    pub(super) fn plainly_forwarded(&mut self, token: u64) -> Option<u32> {
+        let place = place_of(token);
+        let slot = self.places.get_mut(place as usize)?;
+        let id = match slot.entry.as_ref()? {
+            Entry {
+                id,
+                work:
+                    Work::Forwarded {
+                        token: known,
+                        passage: None,
+                        ..
+                    },
+                ..
+            } if *known == token && self.held.is_none() => *id,
+            _ => return None,
+        };
+        // Where it lies: to move it out costs more than to end it.
+        slot.entry = None;
+        self.free |= 1 << place;
+        Some(id)
     }
 
     /// The request a back end has answered, and its place; none if it was given up.
@@ -273,6 +300,7 @@ impl Running {
         slot.and_then(|slot| slot.entry.as_ref()).is_some_and(which)
     }
 
+    #[inline(always)]
     fn occupy(&mut self, place: u32, entry: Entry) {
         if let Some(slot) = self.places.get_mut(place as usize) {
             slot.entry = Some(entry);

@@ -74,6 +74,7 @@ impl Front {
         let (taken_so_far, first) = (taken.received, taken.first);
         let (session, said) = taken.into_session();
         let provisional = std::mem::replace(&mut self.session, session);
+        self.spare = None;
         self.context.sessions().discard(&provisional);
         provisional.queue().close();
         self.session.replace_secret(used, next);

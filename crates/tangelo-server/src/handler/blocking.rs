@@ -11,13 +11,14 @@ use tokio::{
 };
 use tracing::Span;
 
+use super::Handling;
 use crate::{Limits, Request, pipeline::failed};
 
 /// A handler that runs on a thread of its own.
-pub(super) struct Blocking(pub(super) Arc<dyn Service<Request>>);
+pub(super) struct Blocking(pub(super) Handling<Request>);
 
-impl Service<Request> for Blocking {
-    fn call(&self, request: Request) -> Answer {
+impl Service<&mut Request> for Blocking {
+    fn call(&self, request: &mut Request) -> Answer {
         let context = request.session().context();
         let (handler, tasks) = (Arc::clone(&self.0), context.tasks.clone());
         let Ok(permit) = Arc::clone(&context.threads.0).try_acquire_owned() else {
@@ -26,11 +27,12 @@ impl Service<Request> for Blocking {
             return Box::pin(std::future::ready(Err(refused)));
         };
         let (sender, answer) = oneshot::channel();
+        let mut request = request.clone();
         let (runtime, span) = (Handle::current(), Span::current());
         tasks.spawn_blocking(move || {
             let (_permit, _in_span) = (permit, span.entered());
             let deadline = request.deadline();
-            let run = async { timeout_at(deadline, handler.call(request)).await };
+            let run = async { timeout_at(deadline, handler.call(&mut request)).await };
             let outcome = match guard::catch(|| runtime.block_on(run)) {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Err(Code::RPC_TIMEOUT.into()),

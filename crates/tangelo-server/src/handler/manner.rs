@@ -51,7 +51,7 @@ impl<H> InManner<H> {
 }
 
 impl<A, H: Handler<A>> Handler<A> for InManner<H> {
-    fn call(&self, request: Request) -> Result<Answer> {
+    fn call(&self, request: &mut Request) -> Result<Answer> {
         self.handler.call(request)
     }
 

@@ -88,9 +88,10 @@ pub(crate) enum Step {
 
 impl Passage {
     /// A client's request.
-    pub(crate) fn of_client(request: Request) -> Box<Self> {
+    pub(crate) fn of_client(mut request: Request) -> Box<Self> {
         // It is kept until it has been answered.
-        Self::new(request.unpinned(), true)
+        request.unpin();
+        Self::new(request, true)
     }
 
     /// A request that a front end has forwarded.
@@ -182,8 +183,8 @@ impl Passage {
         let known = number.and_then(|number| pipeline.get(number));
         let known = known.ok_or_else(|| not_found(self.request.route()))?;
         // The request is kept for those who come after.
-        let request = self.request.clone();
-        let answer = guard::catch(|| known.handler.call(request)).map_err(failed)?;
+        let mut request = self.request.clone();
+        let answer = guard::catch(|| known.handler.call(&mut request)).map_err(failed)?;
         Ok(Guarded::new(answer))
     }
 

@@ -75,7 +75,7 @@ impl RemoteOnServer {
     }
 
     /// The method, begun. A panic while it takes its arguments is answered like one while it runs.
-    fn begin(&self, request: RemoteRequest) -> Result<Guarded<Running>, Status> {
+    fn begin(&self, mut request: RemoteRequest) -> Result<Guarded<Running>, Status> {
         let no_name = || Status::new(Code::NOT_FOUND, "a name is `serverType.remote.method`");
         let name = Arc::clone(&request.name);
         let route = Route::parse(name.as_bytes()).ok_or_else(no_name)?;
@@ -85,7 +85,7 @@ impl RemoteOnServer {
             return Err(Status::new(Code::NOT_FOUND, problem));
         }
         let method = self.remotes.find(route.handler, route.method)?;
-        let begun = guard::catch(|| method.call(request)).map_err(failed)?;
+        let begun = guard::catch(|| method.call(&mut request)).map_err(failed)?;
         Ok(Guarded::new(begun))
     }
 }

@@ -38,6 +38,10 @@ impl Extensions {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(super) fn get<T: Send + Sync + 'static>(&self, owner: Owner) -> Option<&T> {
         let kind = TypeId::of::<T>();
         let known = |(known, by, _): &&(TypeId, Owner, _)| (*known, *by) == (kind, owner);

@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tangelo_rpc::Service;
-
 use super::{JobRun, Schedule, ScheduleError};
-use crate::{Handler, handler::erase};
+use crate::{
+    Handler,
+    handler::{Handling, erase},
+};
 
 /// A job as it is described: what runs, when, and where.
 ///
@@ -50,7 +51,7 @@ pub(crate) enum Action {
 }
 
 /// What a job runs, whatever its arguments.
-pub(crate) type Function = Arc<dyn Service<JobRun>>;
+pub(crate) type Function = Handling<JobRun>;
 
 impl Job {
     /// Runs what the blueprint has under this name; see [`Blueprint::job`](crate::Blueprint::job). A

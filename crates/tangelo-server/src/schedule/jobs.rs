@@ -184,12 +184,12 @@ impl Jobs {
 
     async fn run_once(&self, Begin { job, due, .. }: &Begin, context: &Arc<Context>) -> LastRun {
         let (began, since) = (self.0.clock.now(), Instant::now());
-        let (function, run) = (
+        let (function, mut run) = (
             Arc::clone(&job.function),
             JobRun::new(Arc::clone(&job.id), *due, Arc::clone(context)),
         );
         // A panic while it takes its arguments is like one while it runs.
-        let work = Guarded::new(Box::pin(async move { function.call(run).await }));
+        let work = Guarded::new(Box::pin(async move { function.call(&mut run).await }));
         let outcome = match job.timeout {
             Some(timeout) => tokio::time::timeout(timeout, work).await.ok(),
             None => Some(work.await),

@@ -45,14 +45,21 @@ struct Change {
 }
 
 impl BackSession {
-    /// Reads forward.proto's Session.
-    pub(crate) fn decode(bytes: Bytes, connection: Connection) -> Result<Self, Malformed> {
+    /// Reads forward.proto's Session, which is this part of `bytes`.
+    // Made where it stays, and after it is known to be good.
+    #[inline(always)]
+    pub(crate) fn decode(
+        bytes: &Bytes,
+        part: Range<usize>,
+        connection: Connection,
+    ) -> Result<Arc<Self>, Malformed> {
         const SID: u32 = 1;
         const UID: u32 = 2;
         const SETTINGS: u32 = 3;
         const ADDRESS: u32 = 5;
         let (mut id, mut uid, mut settings, mut address) = (SessionId(0), 0..0, 0..0, 0..0);
-        for field in fields(&bytes) {
+        let session = bytes.get(part.clone()).unwrap_or_default();
+        for field in fields(session) {
             match field? {
                 (SID, fields::Value::Fixed(sid)) => id = SessionId(sid),
                 (UID, fields::Value::Bytes(range)) => uid = range,
@@ -61,15 +68,15 @@ impl BackSession {
                 _ => {}
             }
         }
-        Ok(Self {
+        Ok(Arc::new(Self {
             id,
-            bytes,
+            bytes: bytes.slice(part),
             uid,
             settings,
             address,
             connection,
             changes: Mutex::new(None),
-        })
+        }))
     }
 
     pub(crate) fn id(&self) -> SessionId {

@@ -153,8 +153,9 @@ impl BackendSessions {
 async fn shown(connection: Connection, whose: Whose) -> Result<Vec<Session>, Error> {
     let sessions = remote::get(&connection, whose).await?;
     let sessions = sessions.into_iter().map(|session| {
-        let session = BackSession::decode(session, connection.clone())?;
-        Ok(Session(Kind::Back(Arc::new(session))))
+        let whole = 0..session.len();
+        let session = BackSession::decode(&session, whole, connection.clone())?;
+        Ok(Session(Kind::Back(session)))
     });
     sessions.collect()
 }

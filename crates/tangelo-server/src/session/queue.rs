@@ -90,17 +90,16 @@ impl Item {
 }
 
 impl Item {
-    fn unpinned(mut self) -> Self {
+    fn unpin(&mut self) {
         if let Self::Forwarded {
             outcome: Ok(reply), ..
         }
         | Self::HandedOn {
             outcome: Ok(reply), ..
-        } = &mut self
+        } = self
         {
             reply.body = Bytes::copy_from_slice(&reply.body);
         }
-        self
     }
 }
 
@@ -130,6 +129,7 @@ impl Queue {
     }
 
     /// Adds something; whether its caller has to wake the session's task, soon.
+    #[inline]
     pub(crate) fn put(&self, item: Item) -> bool {
         let mut state = self.state.lock();
         if state.closed || state.overflown {
@@ -162,13 +162,13 @@ impl Queue {
         taken
     }
 
-    fn push(&self, state: &mut State, item: Item) {
+    // Inlined down to its place: to be copied on the way costs an answer more than the queue's lock.
+    #[inline(always)]
+    fn push(&self, state: &mut State, mut item: Item) {
         // An answer is a part of a read buffer: for a client that is behind it would keep it whole.
-        let item = if state.waiting.bytes() > COPIED_BEYOND {
-            item.unpinned()
-        } else {
-            item
-        };
+        if state.waiting.bytes() > COPIED_BEYOND {
+            item.unpin();
+        }
         state.waiting.push(item);
         state.overflown = state.waiting.bytes() > self.limit;
     }

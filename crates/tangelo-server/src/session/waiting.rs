@@ -39,6 +39,7 @@ impl Waiting {
     }
 
     /// Adds something, in place of what it replaces.
+    #[inline(always)]
     pub(super) fn push(&mut self, item: Item) {
         if let Item::Replaceable { key, .. } = &item {
             self.make_way(Arc::clone(key));

@@ -52,7 +52,7 @@ pub(super) fn put_number(field: u64, value: i32, out: &mut impl BufMut) {
 }
 
 /// Appends text, bytes or a message, unless it is empty.
-#[inline]
+#[inline(always)]
 pub(super) fn put_text(field: u64, value: &[u8], out: &mut impl BufMut) {
     put_text_of(field, value.len(), out);
     out.put_slice(value);

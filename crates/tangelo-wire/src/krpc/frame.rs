@@ -95,6 +95,7 @@ pub fn decode(
 ///
 /// # Errors
 /// A meta or a frame longer than the format or `limit` allows; `out` is then as it was.
+#[inline]
 pub fn encode_with(
     meta: &Meta,
     layout: Layout,
@@ -103,15 +104,15 @@ pub fn encode_with(
     write: impl FnOnce(&mut BytesMut),
 ) -> Result<(), Error> {
     let start = out.len();
-    if meta.is_short() {
-        // Most are: numbers are put together here, and appended at once.
-        let mut front = [0; HEADER + meta::LONGEST_NUMBERS];
-        let mut rest = &mut front[..];
+    if meta.beside.is_none() {
+        // Most are so: room is made at once, and numbers are written where they stay.
+        out.put_slice(&[0; HEADER + meta::LONGEST_NUMBERS]);
+        let mut rest = out.get_mut(start..).unwrap_or_default();
         rest.put_slice(&MAGIC);
         rest.put_slice(&[0; HEADER - MAGIC.len()]);
-        meta.encode(layout, &mut rest);
+        meta.encode_numbers(layout, &mut rest);
         let unused = rest.len();
-        out.put_slice(front.get(..front.len() - unused).unwrap_or_default());
+        out.truncate(out.len() - unused);
     } else {
         out.put_slice(&MAGIC);
         out.put_slice(&[0; HEADER - MAGIC.len()]);

@@ -46,7 +46,8 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads them in one pass, in any order; `None` when this is no protobuf message.
-    #[inline]
+    // Inlined, as what reads a meta is.
+    #[inline(always)]
     pub(super) fn read(mut meta: &'a [u8]) -> Option<Self> {
         let mut fields = Self::default();
         while !meta.is_empty() {

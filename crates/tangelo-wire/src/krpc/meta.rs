@@ -39,16 +39,36 @@ pub struct Meta {
     pub timeout_ms: i32,
     /// The outcome, in a response: 0 or a negative code.
     pub ret_code: i32,
-    /// Where the request comes from, unread.
-    pub trace: Unread,
-    /// Free text that travels beside the body.
-    pub attachment: Bytes,
+    /// What is no number, if there is anything.
+    pub beside: Option<Box<Beside>>,
     /// How the body is [compressed](super::compress): 0 not, 1 zlib, 2 snappy. Others may come.
     pub compress: i32,
     /// How the body is [encrypted](super::encrypt): 0 not, 1 AES. Others may come. [`Layout::V1`] cannot say it.
     pub encrypt: i32,
     /// The layout that the bytes told, if they told any. It is not sent.
     pub told: Option<Layout>,
+}
+
+/// What most metas do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Where the request comes from, unread.
+    pub trace: Unread,
+    /// Free text that travels beside the body.
+    pub attachment: Bytes,
+}
+
+impl Beside {
+    /// None if there is neither.
+    pub fn of(trace: Unread, attachment: Bytes) -> Option<Box<Self>> {
+        let is_there = !attachment.is_empty() || !trace.is_empty();
+        is_there.then(|| Box::new(Self { trace, attachment }))
+    }
+
+    /// How many bytes of a meta it takes, but for keys and lengths.
+    pub fn size(&self) -> usize {
+        self.trace.size() + self.attachment.len()
+    }
 }
 
 /// Why bytes are no meta.
@@ -121,9 +141,12 @@ impl Meta {
                 fields.number_10,
             ),
         };
-        let part = |part: &[u8]| match part {
-            [] => Bytes::new(),
-            part => bytes.slice_ref(part),
+        let beside = match (trace, attachment) {
+            (None, []) => None,
+            (trace, attachment) => {
+                let trace = Unread::new(bytes.slice_ref(trace.unwrap_or_default()));
+                Beside::of(trace, bytes.slice_ref(attachment))
+            }
         };
         Ok(Self {
             direction,
@@ -132,27 +155,55 @@ impl Meta {
             sequence: fields.sequence,
             timeout_ms: timeout_ms.unwrap_or_default(),
             ret_code: fields.ret_code,
-            trace: Unread::new(part(trace.unwrap_or_default())),
-            attachment: part(attachment),
+            beside,
             compress,
             encrypt,
             told,
         })
     }
 
-    /// Whether there is nothing in it but numbers.
-    pub(super) fn is_short(&self) -> bool {
-        self.attachment.is_empty() && self.trace.size() == 0
+    /// Where the request comes from, unread; empty if it does not say.
+    pub fn trace(&self) -> Unread {
+        let beside = self.beside.as_ref();
+        beside.map_or_else(Unread::default, |beside| beside.trace.clone())
+    }
+
+    /// Free text that travels beside the body.
+    pub fn attachment(&self) -> &[u8] {
+        let beside = self.beside.as_ref();
+        beside.map_or(&[], |beside| &beside.attachment)
     }
 
     /// Appends the meta. A trace that came in the other layout is written in this one.
     pub fn encode(&self, layout: Layout, out: &mut impl BufMut) {
-        let converted = self.trace.converted(layout);
-        let (trace_id, peers, trace) = match converted.as_ref().unwrap_or(&self.trace).form() {
+        let Some(beside) = &self.beside else {
+            return self.encode_numbers(layout, out);
+        };
+        let Beside { trace, attachment } = &**beside;
+        let converted = trace.converted(layout);
+        let (trace_id, peers, trace) = match converted.as_ref().unwrap_or(trace).form() {
             Form::Nothing => (&[][..], &[][..], &[][..]),
             Form::V1 { trace_id, peers } => (trace_id, peers, &[][..]),
             Form::V2(message) => (&[][..], &[][..], message),
         };
+        self.encode_with((trace_id, peers), trace, attachment, layout, out);
+    }
+
+    /// Appends what is a number.
+    #[inline(always)]
+    pub(super) fn encode_numbers(&self, layout: Layout, out: &mut impl BufMut) {
+        self.encode_with((&[], &[]), &[], &[], layout, out);
+    }
+
+    #[inline(always)]
+    fn encode_with(
+        &self,
+        (trace_id, peers): (&[u8], &[u8]),
+        trace: &[u8],
+        attachment: &[u8],
+        layout: Layout,
+        out: &mut impl BufMut,
+    ) {
         put_number(1, self.direction as i32, out);
         put_number(2, self.service_id, out);
         put_number(3, self.msg_id, out);
@@ -163,14 +214,14 @@ impl Meta {
                 put_number(6, self.ret_code, out);
                 put_number(7, self.timeout_ms, out);
                 put_text(8, peers, out);
-                put_text(9, &self.attachment, out);
+                put_text(9, attachment, out);
                 put_number(10, self.compress, out);
             }
             Layout::V2 => {
                 put_number(5, self.timeout_ms, out);
                 put_number(6, self.ret_code, out);
                 put_text(7, trace, out);
-                put_text(8, &self.attachment, out);
+                put_text(8, attachment, out);
                 put_number(9, self.compress, out);
                 put_number(10, self.encrypt, out);
             }

@@ -19,6 +19,8 @@ const ROUTE_IS_CODE: u8 = 0x01;
 const TYPE_SHIFT: u32 = 1;
 const TYPE_MASK: u8 = 0x07;
 const LONGEST_ID: usize = 5;
+/// Bytes before the body of a response that is a package of its own, at the most.
+const LONGEST_FRONT: usize = package::HEADER + 1 + LONGEST_ID;
 
 /// The four types of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,51 +83,76 @@ pub enum Error {
 ///
 /// # Errors
 /// Any [`Error`]; the bytes are then no Pomelo message.
+// What stands before the rest is read where it lies, and skipped at once at the end: bytes that are cut again and
+// again, and moved right after, cost more than to be read.
 #[inline(always)]
-pub fn decode(mut bytes: Bytes) -> Result<Message, Error> {
-    let &flag = bytes.first().ok_or(Error::Truncated("flag"))?;
-    let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
-    bytes.advance(1);
-
-    let mut id = 0;
-    if kind.has_id() {
-        let (value, length) =
-            varint::read(&bytes, LONGEST_ID).ok_or(if bytes.len() < LONGEST_ID {
-                Error::Truncated("id")
-            } else {
-                Error::IdTooLarge
-            })?;
-        id = u32::try_from(value)
-            .ok()
-            .filter(|id| *id <= MAX_ID)
-            .ok_or(Error::IdTooLarge)?;
-        bytes.advance(length);
-    }
-
-    let mut route = Range::Name(0);
-    if kind.has_route() {
-        if flag & ROUTE_IS_CODE != 0 {
-            let &[high, low, ..] = &*bytes else {
-                return Err(Error::Truncated("route"));
-            };
-            route = Range::Code(u16::from_be_bytes([high, low]));
-            bytes.advance(2);
-        } else {
-            let &length = bytes.first().ok_or(Error::Truncated("route"))?;
-            bytes.advance(1);
-            if bytes.len() < usize::from(length) {
-                return Err(Error::Truncated("route"));
-            }
-            route = Range::Name(length);
-        }
-    }
+pub fn decode(bytes: Bytes) -> Result<Message, Error> {
+    let front = Front::read(&bytes)?;
+    let mut rest = bytes;
+    rest.advance(front.length);
     Ok(Message {
-        kind,
-        compressed: flag & COMPRESSED != 0,
-        id,
-        route,
-        rest: bytes,
+        kind: front.kind,
+        compressed: front.compressed,
+        id: front.id,
+        route: front.route,
+        rest,
     })
+}
+
+/// What stands before a route's text and the body.
+struct Front {
+    kind: Kind,
+    compressed: bool,
+    id: u32,
+    route: Range,
+    /// Bytes it takes.
+    length: usize,
+}
+
+impl Front {
+    #[inline(always)]
+    fn read(message: &[u8]) -> Result<Self, Error> {
+        let (&flag, mut rest) = message.split_first().ok_or(Error::Truncated("flag"))?;
+        let kind = Kind::try_from(flag >> TYPE_SHIFT & TYPE_MASK)?;
+
+        let mut id = 0;
+        if kind.has_id() {
+            let (value, length) =
+                varint::read(rest, LONGEST_ID).ok_or(if rest.len() < LONGEST_ID {
+                    Error::Truncated("id")
+                } else {
+                    Error::IdTooLarge
+                })?;
+            id = u32::try_from(value)
+                .ok()
+                .filter(|id| *id <= MAX_ID)
+                .ok_or(Error::IdTooLarge)?;
+            rest = rest.get(length..).unwrap_or_default();
+        }
+
+        let mut route = Range::Name(0);
+        if kind.has_route() {
+            if flag & ROUTE_IS_CODE != 0 {
+                let &[high, low, ref after @ ..] = rest else {
+                    return Err(Error::Truncated("route"));
+                };
+                (route, rest) = (Range::Code(u16::from_be_bytes([high, low])), after);
+            } else {
+                let (&length, after) = rest.split_first().ok_or(Error::Truncated("route"))?;
+                if after.len() < usize::from(length) {
+                    return Err(Error::Truncated("route"));
+                }
+                (route, rest) = (Range::Name(length), after);
+            }
+        }
+        Ok(Self {
+            kind,
+            compressed: flag & COMPRESSED != 0,
+            id,
+            route,
+            length: message.len() - rest.len(),
+        })
+    }
 }
 
 /// Appends a request. Id 0 is what Pomelo treats as a notify.
@@ -163,26 +190,27 @@ pub fn encode_response(id: u32, body: &[u8], out: &mut BytesMut) {
     out.put_slice(body);
 }
 
-/// Appends the same as a package of its own, which is what most packages are: what stands before the body is
-/// put together first, and appended at once.
+/// Appends the same as a package of its own, which is what most packages are: room for what stands before the
+/// body is made at once, and it is written where it stays.
 ///
 /// # Errors
 /// More than a package holds; `out` is then as it was.
+#[inline]
 pub fn encode_response_package(
     id: u32,
     body: &[u8],
     out: &mut BytesMut,
 ) -> Result<(), package::Error> {
-    let mut message = [0; 1 + LONGEST_ID];
-    let mut rest = &mut message[..];
-    rest.put_u8((Kind::Response as u8) << TYPE_SHIFT);
-    varint::write(id.into(), &mut rest);
-    let unused = rest.len();
-    let message = message.get(..message.len() - unused).unwrap_or_default();
-    let header = package::header_of(package::Kind::Data, message.len() + body.len())?;
-    out.reserve(header.len() + message.len() + body.len());
-    out.put_slice(&header);
-    out.put_slice(message);
+    let id_length = varint::length(id.into());
+    let header = package::header_of(package::Kind::Data, 1 + id_length + body.len())?;
+    let start = out.len();
+    out.reserve(LONGEST_FRONT + body.len());
+    out.put_slice(&[0; LONGEST_FRONT]);
+    let mut front = out.get_mut(start..).unwrap_or_default();
+    front.put_slice(&header);
+    front.put_u8((Kind::Response as u8) << TYPE_SHIFT);
+    varint::write(id.into(), &mut front);
+    out.truncate(start + header.len() + 1 + id_length);
     out.put_slice(body);
     Ok(())
 }
@@ -279,10 +307,10 @@ impl Message {
         self.rest
     }
 
-    /// Route and body, one after the other, as the part of the buffer they came in. A route that is
-    /// a code has no text.
-    pub fn into_route_and_body(self) -> Bytes {
-        self.rest
+    /// Route and body, one after the other, as the part of the buffer they came in, which the message has no
+    /// longer. A route that is a code has no text.
+    pub fn take_route_and_body(&mut self) -> Bytes {
+        std::mem::take(&mut self.rest)
     }
 
     /// The same with another route and body, which are copied.

@@ -9,7 +9,8 @@ use tangelo_wire::krpc::{
     compress::{Compression, compress},
     frame::{self, DEFAULT_MAX_FRAME},
     layout::Layout,
-    meta::{Direction, Meta},
+    meta::{Beside, Direction, Meta},
+    trace::Unread,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -257,7 +258,7 @@ async fn ten_thousand_frames_of_nonsense_are_answered_or_dropped() {
             sequence: dice.one_of(&[0, 1, -1, i32::MIN, i32::MAX]),
             timeout_ms: dice.one_of(&[0, -1, 5000, i32::MIN]),
             ret_code: dice.one_of(&[0, 1, -622, -623, i32::MIN]),
-            attachment: dice.bytes(30).into(),
+            beside: Beside::of(Unread::default(), dice.bytes(30).into()),
             compress: dice.one_of(&[0, 0, 1, 2, 3, -1]),
             encrypt: dice.one_of(&[0, 0, 1, 2, -1]),
             ..Meta::default()

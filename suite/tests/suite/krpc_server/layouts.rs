@@ -330,8 +330,9 @@ async fn a_client_set_to_the_first_version_speaks_it_and_understands_its_codes()
         let asked = peer.hear().await.meta;
         assert_eq!((asked.told, asked.compress), (Some(Layout::V1), 1));
         assert!((1..=3000).contains(&asked.timeout_ms));
-        assert_eq!(asked.attachment, "oob=1");
-        let trace = asked.trace.read().unwrap();
+        assert_eq!(asked.attachment(), b"oob=1");
+        let trace = asked.trace();
+        let trace = trace.read().unwrap();
         assert_eq!((trace.trace_id.len(), trace.span_id), (32, "1"));
         peer.says_v1(&answer_to(&asked, code), body).await;
         let answer = soon("the answer", answer).await;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tangelo_runtime::guard::{self, Guarded};
 use tangelo_wire::krpc::{
     frame::{self, Frame},
-    meta::Meta,
+    meta::{Beside, Meta},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -80,11 +80,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             context: None,
         };
         let begun = guard::catch(|| service.begin(request, context));
-        let answer = match begun.unwrap_or_else(|p| Begun::Answered(Err(failed(p)))) {
-            Begun::Answered(outcome) => return self.respond(to, &outcome),
-            Begun::Said(head, body) => return self.say(to, head, &body),
-            Begun::Waits(answer) => Guarded::new(answer),
-            Begun::Called(answer) => {
+        let answer = match begun {
+            Ok(Begun::Answered(outcome)) => return self.respond(to, &outcome),
+            Ok(Begun::Said(head, body)) => return self.say(to, head, &body),
+            Err(panicked) => return self.respond(to, &Err(failed(panicked))),
+            Ok(Begun::Waits(answer)) => Guarded::new(answer),
+            Ok(Begun::Called(answer)) => {
                 let mut answer = Guarded::new(answer);
                 if let Poll::Ready(outcome) = Pin::new(&mut answer).poll(context) {
                     return self.respond(to, &outcome.unwrap_or_else(|p| Err(failed(p))));
@@ -111,10 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 check_reads(waits, shared)
             }
             // It is compressed or encrypted as a whole, is read by nobody, or cannot be sent.
-            Err(Unsaid) => {
-                let body = [head.as_slice(), body].concat();
-                self.respond(to, &Ok(Reply::protobuf(0, body)))
-            }
+            Err(Unsaid) => self.respond(to, &Ok(head.reply(body))),
         }
     }
 
@@ -206,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
 
 /// What keeping a request costs, in bytes.
 fn cost(meta: &Meta, length: usize) -> usize {
-    let beside = meta.trace.size() + meta.attachment.len();
+    let beside = meta.beside.as_ref().map_or(0, |beside| beside.size());
     let counts = match meta.compress {
         0 => BODY_COUNTS,
         _ => COMPRESSED_COUNTS,
@@ -217,13 +215,14 @@ fn cost(meta: &Meta, length: usize) -> usize {
 /// What came beside the body, if anything did: copied, as it is kept for as long as the request is, and
 /// would keep the whole buffer it came in.
 fn headers(meta: &mut Meta) -> Option<Box<Headers>> {
-    if meta.trace.is_empty() && meta.attachment.is_empty() {
-        return None;
-    }
-    meta.trace.unpin();
+    let Beside {
+        mut trace,
+        attachment,
+    } = *meta.beside.take()?;
+    trace.unpin();
     Some(Box::new(Headers {
-        trace: std::mem::take(&mut meta.trace),
-        attachment: Bytes::copy_from_slice(&meta.attachment),
+        trace,
+        attachment: Bytes::copy_from_slice(&attachment),
         ..Headers::default()
     }))
 }

@@ -1,10 +1,8 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use tangelo_runtime::Tasks;
 use tangelo_wire::krpc::{layout::Layout, meta::Meta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tracing::Span;
 
 use super::{
     read::{FRAME_PATIENCE, FRAME_STEP},
@@ -14,7 +12,7 @@ use super::{
 };
 use crate::{
     Reply, Request, Service,
-    connection::{Dialect, Limits, Quota, late},
+    connection::{Dialect, Limits, Quota},
     link::{Hello, Identity},
 };
 
@@ -42,7 +40,6 @@ fn driver_until<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let connection = Connection::new("test".into(), peer, (limits, quota), dialect);
     let role = Role::accepting(Duration::from_secs(180));
     let services = Arc::new(Services::new());
-    Tasks::default().spawn(Span::none(), late::watch(connection.clone()));
     Driver::new(stream, connection, services, role, stop)
 }
 

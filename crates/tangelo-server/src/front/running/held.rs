@@ -42,7 +42,7 @@ pub(super) fn left(held: &mut Option<Box<Held>>, place: u32) {
 pub(in super::super) struct Next {
     pub(in super::super) place: u32,
     pub(in super::super) id: u32,
-    pub(in super::super) request: Request,
+    pub(in super::super) request: Box<Request>,
 }
 
 impl Running {
@@ -56,9 +56,9 @@ impl Running {
         &mut self,
         (id, place): (u32, u32),
         deadline: Instant,
-        request: Request,
+        mut request: Box<Request>,
     ) {
-        let request = Box::new(request.unpinned());
+        request.unpin();
         let work = Work::Held { request };
         self.held.get_or_insert_default().waiting.push_back(place);
         self.occupy(place, Entry { id, deadline, work });
@@ -95,7 +95,6 @@ impl Running {
         let Work::Held { request } = work else {
             return None;
         };
-        let request = *request;
         Some(Next { place, id, request })
     }
 }
