@@ -89,7 +89,10 @@ pub(crate) fn measure(
     let to_us = number("to_us").map_or(ended_us, |time| time as u64);
     let from_us = number("from_us").map_or(to_us - (seconds * 1e6) as u64, |time| time as u64);
     let usage = readings.between(from_us, to_us);
-    let requests = needed("requests")?.max(1.0);
+    let requests = needed("requests")?;
+    if counts != Counts::Idle && requests == 0.0 {
+        return Err(format!("nothing was answered in {seconds} s: {result}").into());
+    }
     let connections = number("connections").unwrap_or(f64::INFINITY);
     Ok(Sample {
         per_second: needed("per_second")?,
@@ -97,7 +100,11 @@ pub(crate) fn measure(
         p99_us: needed("p99_us")?,
         errors: needed("errors")?,
         processors: usage.cpu.iter().sum::<f64>() / seconds,
-        cpu_us: usage.cpu.iter().map(|cpu| cpu * 1e6 / requests).collect(),
+        cpu_us: usage
+            .cpu
+            .iter()
+            .map(|cpu| cpu * 1e6 / requests.max(1.0))
+            .collect(),
         resident: usage.resident as f64,
         sockets: usage.sockets as f64,
         per_connection: after.saturating_sub(before) as f64 / connections,
