@@ -40,6 +40,19 @@ pub(crate) struct Sample {
     /// The same for each connection, where connections are all there is: less what the server had before.
     pub(crate) per_connection: f64,
     pub(crate) sockets_per_connection: f64,
+    pub(crate) overload: Option<Overload>,
+}
+
+/// What was seen while more was offered than could be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Overload {
+    /// Requests in a second at best, offered, and refused.
+    pub(crate) peak: f64,
+    pub(crate) offered: f64,
+    pub(crate) refused: f64,
+    pub(crate) refused_p99_us: f64,
+    /// What refusals said.
+    pub(crate) codes: Vec<String>,
 }
 
 /// Starts the servers of a side, loads the last of them, and ends them all.
@@ -49,24 +62,15 @@ pub(crate) fn measure(
     counts: Counts,
     effort: Effort,
 ) -> Result<Sample> {
-    let mut servers: Vec<Owned> = Vec::new();
-    let mut address = String::new();
-    for server in &side.servers {
-        let mut start = programs.command(&server.run)?;
-        if let Some(flag) = server.behind {
-            start.args([flag, &address]);
-        }
-        let mut process = Owned::start(&mut start)?;
-        address = listening(&mut process, &server.run)?;
-        servers.push(process);
-    }
+    let (servers, address) = start(programs, side)?;
     let processes: Vec<_> = servers.iter().map(Owned::id).collect();
     let memory = || -> Result<u64> { processes.iter().map(|id| proportional(*id)).sum() };
 
     let before = if counts == Counts::Idle { memory()? } else { 0 };
     let watch = Watch::start(processes.clone(), programs.units());
-    let mut load = Owned::start(&mut load(programs, &side.load, &address, effort)?)?;
-    let limit = effort.warm_up + effort.measure + PATIENCE;
+    let mut load = Owned::start(&mut load(programs, side, &address, effort)?)?;
+    // At its best, and under overload, is twice.
+    let limit = 2 * (effort.warm_up + effort.measure) + PATIENCE;
     let after = if counts == Counts::Idle {
         let line = load.next_line(limit)?;
         if line.trim_end() != "open" {
@@ -93,6 +97,13 @@ pub(crate) fn measure(
     if counts != Counts::Idle && requests == 0.0 {
         return Err(format!("nothing was answered in {seconds} s: {result}").into());
     }
+    let overload = number("peak").map(|peak| Overload {
+        peak,
+        offered: number("offered").unwrap_or(0.0),
+        refused: number("refused").unwrap_or(0.0),
+        refused_p99_us: number("refused_p99_us").unwrap_or(0.0),
+        codes: keys(&result["codes"]),
+    });
     let connections = number("connections").unwrap_or(f64::INFINITY);
     Ok(Sample {
         per_second: needed("per_second")?,
@@ -109,7 +120,29 @@ pub(crate) fn measure(
         sockets: usage.sockets as f64,
         per_connection: after.saturating_sub(before) as f64 / connections,
         sockets_per_connection: usage.sockets as f64 / connections,
+        overload,
     })
+}
+
+fn keys(map: &serde_json::Value) -> Vec<String> {
+    map.as_object()
+        .map_or(Vec::new(), |map| map.keys().cloned().collect())
+}
+
+/// Starts the servers of a side; the load goes to the address.
+pub(crate) fn start(programs: &Programs, side: &Side) -> Result<(Vec<Owned>, String)> {
+    let mut servers: Vec<Owned> = Vec::new();
+    let mut address = String::new();
+    for server in &side.servers {
+        let mut start = programs.server(&server.run, side)?;
+        if let Some(flag) = server.behind {
+            start.args([flag, &address]);
+        }
+        let mut process = Owned::start(&mut start)?;
+        address = listening(&mut process, &server.run)?;
+        servers.push(process);
+    }
+    Ok((servers, address))
 }
 
 fn listening(process: &mut Owned, run: &Run) -> Result<String> {
@@ -126,9 +159,14 @@ fn listening(process: &mut Owned, run: &Run) -> Result<String> {
 }
 
 /// What loads a server at `address`, and how it is told what to do.
-fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result<Command> {
-    let mut load = programs.command(run)?;
-    if run.program == Program::Wrk {
+pub(crate) fn load(
+    programs: &Programs,
+    side: &Side,
+    address: &str,
+    effort: Effort,
+) -> Result<Command> {
+    let mut load = programs.load(side)?;
+    if side.load.program == Program::Wrk {
         http::check(address)?;
         // It knows whole seconds alone, and no warm-up.
         let during = |mut load: Command, time: Duration| {
@@ -137,7 +175,7 @@ fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result
                 .arg(format!("http://{address}/echo"));
             load
         };
-        let mut warm_up = during(programs.command(run)?, effort.warm_up);
+        let mut warm_up = during(programs.load(side)?, effort.warm_up);
         Owned::start(&mut warm_up)?.output(effort.warm_up + PATIENCE)?;
         load = during(load, effort.measure);
     } else {
