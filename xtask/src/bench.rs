@@ -8,6 +8,7 @@ mod curve;
 mod curves;
 mod document;
 mod figures;
+mod flame;
 mod growth;
 mod http;
 mod lines;
@@ -46,6 +47,9 @@ pub(crate) struct Arguments {
     /// Measures only the sides whose name contains this, and the first of each scenario.
     #[arg(long, value_name = "TEXT", default_value = "")]
     side: String,
+    /// Measures nothing, but looks with perf where the time of this scenario goes: docs/benchmarks/flame-SCENARIO.
+    #[arg(long, value_name = "SCENARIO")]
+    flame: Option<String>,
 }
 
 const QUICK: Effort = Effort {
@@ -73,6 +77,13 @@ const THOROUGH_POINT: Effort = Effort {
 /// Builds, measures, and prints a table for each scenario and each curve. Fails when a request went wrong, however
 /// fast the others were.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(name) = &arguments.flame {
+        let scenarios = scenarios::all();
+        let scenario = scenarios.iter().find(|it| it.name == name);
+        let scenario = scenario.ok_or_else(|| format!("there is no scenario {name}"))?;
+        let own = scenario.sides.iter().filter(|side| svg::is_own(side.name));
+        return flame::draw(&Programs::build(own)?, scenario);
+    }
     let scenarios = scenarios::all().into_iter();
     let scenarios: Vec<_> = scenarios.filter(|it| arguments.wants(it.name)).collect();
     let curves = curves::all().into_iter();

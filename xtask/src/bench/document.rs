@@ -12,6 +12,9 @@ generator are processes of their own on one machine, which they share: compare s
 The ratio is the median of the rounds' ratios to the first side. `CPU us each` is the processor time of the server for each request, user's and system's;
 where there are several server processes, each in the order of the request's way back to front. `MiB` is what all server processes have in memory, `kernel` what the sockets
 of both ends hold besides.
+
+Curves are at the end. Where the time of the three main paths goes: [echo](benchmarks/flame-echo-tcp.md), [forwarded](benchmarks/flame-forwarded.md),
+[krpc](benchmarks/flame-krpc-unary.md).
 ";
 
 /// What was measured of a scenario or a curve.

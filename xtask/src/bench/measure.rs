@@ -93,10 +93,7 @@ pub(crate) fn measure(
     let to_us = number("to_us").map_or(ended_us, |time| time as u64);
     let from_us = number("from_us").map_or(to_us - (seconds * 1e6) as u64, |time| time as u64);
     let usage = readings.between(from_us, to_us);
-    let requests = needed("requests")?;
-    if counts != Counts::Idle && requests == 0.0 {
-        return Err(format!("nothing was answered in {seconds} s: {result}").into());
-    }
+    let requests = answered(counts, &result)?;
     let overload = number("peak").map(|peak| Overload {
         peak,
         offered: number("offered").unwrap_or(0.0),
@@ -111,17 +108,23 @@ pub(crate) fn measure(
         p99_us: needed("p99_us")?,
         errors: needed("errors")?,
         processors: usage.cpu.iter().sum::<f64>() / seconds,
-        cpu_us: usage
-            .cpu
-            .iter()
-            .map(|cpu| cpu * 1e6 / requests.max(1.0))
-            .collect(),
+        cpu_us: usage.cpu.iter().map(|cpu| cpu * 1e6 / requests).collect(),
         resident: usage.resident as f64,
         sockets: usage.sockets as f64,
         per_connection: after.saturating_sub(before) as f64 / connections,
         sockets_per_connection: usage.sockets as f64 / connections,
         overload,
     })
+}
+
+/// What was counted; a server that is loaded and answers nothing has not been measured.
+fn answered(counts: Counts, result: &serde_json::Value) -> Result<f64> {
+    let requests = result["requests"].as_f64();
+    let requests = requests.ok_or_else(|| format!("no requests in {result}"))?;
+    if counts != Counts::Idle && requests == 0.0 {
+        return Err(format!("nothing was answered: {result}").into());
+    }
+    Ok(requests.max(1.0))
 }
 
 fn keys(map: &serde_json::Value) -> Vec<String> {
@@ -184,4 +187,19 @@ pub(crate) fn load(
             .args(["--measure-ms", &effort.measure.as_millis().to_string()]);
     }
     Ok(load)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_nothing_has_failed_unless_nothing_is_asked() {
+        let result = |requests: u64| serde_json::json!({ "requests": requests });
+        for counts in [Counts::Requests, Counts::Deliveries, Counts::Overload] {
+            assert!(answered(counts, &result(0)).is_err());
+            assert_eq!(answered(counts, &result(7)).unwrap(), 7.0);
+        }
+        assert!(answered(Counts::Idle, &result(0)).is_ok());
+    }
 }
