@@ -70,8 +70,8 @@ const QUICK_POINT: Effort = Effort {
 };
 const THOROUGH_POINT: Effort = Effort {
     rounds: 3,
-    warm_up: Duration::from_millis(500),
-    measure: Duration::from_millis(2000),
+    warm_up: Duration::from_millis(400),
+    measure: Duration::from_millis(1500),
 };
 
 /// Builds, measures, and prints a table for each scenario and each curve. Fails when a request went wrong, however

@@ -51,7 +51,8 @@ pub(crate) fn lines(curve: &Curve, points: &Points) -> Vec<String> {
         .outcomes
         .first()
         .map_or(&[][..], |first| &first.sides);
-    let verdicts = names.iter().enumerate().filter_map(|(at, side)| {
+    // The first is what the others are held against.
+    let verdicts = names.iter().enumerate().skip(1).filter_map(|(at, side)| {
         let verdict = curve.verdict(points, at)?;
         Some(format!("{}: {}", side.name, said(verdict)))
     });
