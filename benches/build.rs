@@ -1,5 +1,5 @@
-//! Rust from the .proto file.
+//! Rust from the .proto files.
 
 fn main() -> Result<(), tangelo_rpc_build::Error> {
-    tangelo_rpc_build::compile(&["proto/bench.proto"])
+    tangelo_rpc_build::compile(&["proto/bench.proto", "proto/work.proto"])
 }

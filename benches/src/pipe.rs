@@ -82,7 +82,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
         self.output.clear();
         self.written = 0;
-        Poll::Ready(Ok(()))
+        // What is made safe may have been taken and not sent yet.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Reads what is there; ready with the number of new bytes, which is zero when the peer has

@@ -113,3 +113,39 @@ fn idle() {
     let result = measured(&server, "tcp", &["--work", "idle"]);
     assert_eq!(result["connections"], 8);
 }
+
+#[test]
+fn idle_ones_beside_active_ones() {
+    let server = Server::start(&["front"]);
+    measured(&server, "tcp", &["--beside", "8"]);
+}
+
+#[test]
+fn all_back_ends_serve_or_one() {
+    let back = Server::start(&["back", "--servers", "3"]);
+    for more in [&[][..], &["--to-one"]] {
+        let forward = ["forward", "--back", &back.address];
+        let front = Server::start(&[&forward, more].concat());
+        load(&front, "tcp", "64");
+    }
+}
+
+#[test]
+fn overload() {
+    let back = Server::start(&["back"]);
+    let front = Server::start(&["forward", "--back", &back.address]);
+    let krpc = Server::start(&["krpc", "--at-once", "8", "--waiting", "8"]);
+    let busy = ["--route", "echo.echoHandler.busy"];
+    for (server, kind, more, code) in [
+        (&front, "tcp", &busy[..], "429"),
+        (&krpc, "krpc", &[], "-623"),
+    ] {
+        let all = [
+            &["--work", "overload", "--in-flight", "1", "--times", "50"],
+            more,
+        ]
+        .concat();
+        let result = measured(server, kind, &all);
+        assert!(result["codes"][code].as_u64() > Some(0), "{result}");
+    }
+}

@@ -4,9 +4,14 @@
 //! ratios within one round that count. Servers and load generator are always processes of their own,
 //! on the loopback.
 
+mod curve;
+mod curves;
 mod document;
 mod figures;
+mod flame;
+mod growth;
 mod http;
+mod lines;
 mod measure;
 mod outcome;
 mod programs;
@@ -19,10 +24,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use self::curve::{Curve, Points};
+use self::document::Section;
 use self::measure::{Effort, measure};
 use self::outcome::Outcome;
 use self::programs::Programs;
-use self::scenario::Scenario;
+use self::scenario::{Scenario, Side};
 use crate::Result;
 
 /// How to measure.
@@ -40,6 +47,9 @@ pub(crate) struct Arguments {
     /// Measures only the sides whose name contains this, and the first of each scenario.
     #[arg(long, value_name = "TEXT", default_value = "")]
     side: String,
+    /// Measures nothing, but looks with perf where the time of this scenario goes: docs/benchmarks/flame-SCENARIO.
+    #[arg(long, value_name = "SCENARIO")]
+    flame: Option<String>,
 }
 
 const QUICK: Effort = Effort {
@@ -49,50 +59,151 @@ const QUICK: Effort = Effort {
 };
 const THOROUGH: Effort = Effort {
     rounds: 5,
-    warm_up: Duration::from_millis(2000),
-    measure: Duration::from_millis(5000),
+    warm_up: Duration::from_millis(1000),
+    measure: Duration::from_millis(3000),
+};
+/// For one point of a curve.
+const QUICK_POINT: Effort = Effort {
+    rounds: 1,
+    warm_up: Duration::from_millis(100),
+    measure: Duration::from_millis(400),
+};
+const THOROUGH_POINT: Effort = Effort {
+    rounds: 3,
+    warm_up: Duration::from_millis(400),
+    measure: Duration::from_millis(1500),
 };
 
-/// Builds, measures, and prints a table for each scenario. Fails when a request went wrong, however
+/// Builds, measures, and prints a table for each scenario and each curve. Fails when a request went wrong, however
 /// fast the others were.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut scenarios = scenarios::all();
-    scenarios.retain(|scenario| scenario.name.contains(&arguments.only));
-    for scenario in &mut scenarios {
-        let first = scenario.sides.first().map(|side| side.name);
-        scenario
-            .sides
-            .retain(|side| Some(side.name) == first || side.name.contains(&arguments.side));
+    if let Some(name) = &arguments.flame {
+        let scenarios = scenarios::all();
+        let scenario = scenarios.iter().find(|it| it.name == name);
+        let scenario = scenario.ok_or_else(|| format!("there is no scenario {name}"))?;
+        let own = scenario.sides.iter().filter(|side| svg::is_own(side.name));
+        return flame::draw(&Programs::build(own)?, scenario);
     }
-    let programs = Programs::build(scenarios.iter().flat_map(|scenario| &scenario.sides))?;
-    let effort = if arguments.quick { QUICK } else { THOROUGH };
+    let scenarios = scenarios::all().into_iter();
+    let scenarios: Vec<_> = scenarios.filter(|it| arguments.wants(it.name)).collect();
+    let curves = curves::all().into_iter();
+    let curves: Vec<_> = curves.filter(|it| arguments.wants(it.name)).collect();
+    let points = curves.iter().flat_map(|curve| {
+        let sizes = sizes(curve, arguments.quick).iter();
+        sizes.map(|size| curve.at(*size))
+    });
+    let everything: Vec<_> = scenarios.iter().cloned().chain(points).collect();
+    let sides = everything.iter().flat_map(|scenario| &scenario.sides);
+    let programs = Programs::build(sides)?;
 
-    let load_before = figures::load_average();
-    let mut outcomes = Vec::new();
-    for scenario in &scenarios {
-        outcomes.push(rounds(&programs, scenario, effort));
+    let mut said = Said::default();
+    let effort = if arguments.quick { QUICK } else { THOROUGH };
+    for scenario in scenarios {
+        let load_before = figures::load_average();
+        let scenario = arguments.narrowed(scenario);
+        let outcome = rounds(&programs, &scenario, scenario.name, effort);
+        said.heard(&outcome);
+        said.sections.push(Section {
+            name: scenario.name,
+            title: scenario.title,
+            rows: table::rows(&scenario, &outcome),
+            lines: table::lines(&scenario, &outcome),
+            picture: svg::picture(&scenario, &outcome),
+            shape: scenario.shape,
+            foot: foot(effort, &load_before),
+        });
     }
-    for (scenario, outcome) in scenarios.iter().zip(&outcomes) {
-        println!("\n{}", table::console(scenario, outcome));
-    }
-    let foot = foot(effort, &load_before);
-    println!("\n{foot}");
-    if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
-        let measured: Vec<_> = scenarios.iter().zip(&outcomes).collect();
-        document::write(&scenarios::all(), &measured, &foot)?;
-    }
-    let errors: f64 = outcomes.iter().map(Outcome::errors).sum();
-    if errors > 0.0 {
-        Err(format!("{errors} requests went wrong").into())
-    } else if outcomes.iter().any(Outcome::has_failed) {
-        Err("not everything could be measured".into())
+    let effort = if arguments.quick {
+        QUICK_POINT
     } else {
-        Ok(())
+        THOROUGH_POINT
+    };
+    for curve in curves {
+        let load_before = figures::load_average();
+        let mut points = Points {
+            sizes: sizes(&curve, arguments.quick).to_vec(),
+            outcomes: Vec::new(),
+        };
+        for size in &points.sizes {
+            let scenario = arguments.narrowed(curve.at(*size));
+            let point = format!("{} at {size}", curve.name);
+            let outcome = rounds(&programs, &scenario, &point, effort);
+            said.heard(&outcome);
+            points.outcomes.push(outcome);
+        }
+        said.sections.push(Section {
+            name: curve.name,
+            title: curve.title,
+            shape: curve.shape.to_owned(),
+            rows: growth::rows(&curve, &points),
+            lines: growth::lines(&curve, &points),
+            picture: lines::picture(&curve, &points),
+            foot: foot(effort, &load_before),
+        });
+    }
+    said.end(arguments)
+}
+
+/// All sizes of a curve, or where it has to be quick one.
+fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
+    if quick {
+        curve.sizes.get(1..2).unwrap_or(curve.sizes)
+    } else {
+        curve.sizes
+    }
+}
+
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.only)
+    }
+
+    /// The scenario with the sides alone that are asked for.
+    fn narrowed(&self, mut scenario: Scenario) -> Scenario {
+        let first = scenario.sides.first().map(|side| side.name);
+        let wanted = |side: &Side| Some(side.name) == first || side.name.contains(&self.side);
+        scenario.sides.retain(wanted);
+        scenario
+    }
+}
+
+/// What all that was measured says.
+#[derive(Default)]
+struct Said {
+    sections: Vec<Section>,
+    errors: f64,
+    failed: bool,
+}
+
+impl Said {
+    fn heard(&mut self, outcome: &Outcome) {
+        self.errors += outcome.errors();
+        self.failed |= outcome.has_failed();
+    }
+
+    /// Prints it, and writes it down.
+    fn end(self, arguments: &Arguments) -> Result<()> {
+        for section in &self.sections {
+            println!("\n{}\n{}", section.console(), section.foot);
+        }
+        if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
+            let (scenarios, curves) = (scenarios::all(), curves::all());
+            let order = scenarios.iter().map(|it| it.name);
+            let order: Vec<_> = order.chain(curves.iter().map(|it| it.name)).collect();
+            document::write(&order, &self.sections)?;
+        }
+        if self.errors > 0.0 {
+            Err(format!("{} requests went wrong", self.errors).into())
+        } else if self.failed {
+            Err("not everything could be measured".into())
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// All sides of a scenario by turns, each round beginning with another.
-fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Outcome {
+fn rounds(programs: &Programs, scenario: &Scenario, name: &str, effort: Effort) -> Outcome {
     let mut outcome = Outcome::new(scenario);
     let mut there = Vec::new();
     for (at, side) in scenario.sides.iter().enumerate() {
@@ -104,10 +215,7 @@ fn rounds(programs: &Programs, scenario: &Scenario, effort: Effort) -> Outcome {
     for round in 1..=effort.rounds {
         for at in there.clone() {
             let side = &scenario.sides[at];
-            let round = format!(
-                "{}, round {round} of {}: {}",
-                scenario.name, effort.rounds, side.name
-            );
+            let round = format!("{name}, round {round} of {}: {}", effort.rounds, side.name);
             match measure(programs, side, scenario.counts, effort) {
                 Ok(sample) => {
                     eprintln!("{round} {}", table::figure(scenario.counts, &sample));

@@ -1,11 +1,8 @@
 //! What is kept of a run: `docs/benchmarks.md`, and a picture beside it for each table.
 
 use std::fs;
-use std::path::PathBuf;
 
-use super::outcome::Outcome;
-use super::scenario::Scenario;
-use super::{svg, table};
+use super::table;
 use crate::{Result, root};
 
 const HEAD: &str = "# Benchmarks
@@ -15,51 +12,57 @@ generator are processes of their own on one machine, which they share: compare s
 The ratio is the median of the rounds' ratios to the first side. `CPU us each` is the processor time of the server for each request, user's and system's;
 where there are several server processes, each in the order of the request's way back to front. `MiB` is what all server processes have in memory, `kernel` what the sockets
 of both ends hold besides.
+
+Curves are at the end. Where the time of the three main paths goes: [echo](benchmarks/flame-echo-tcp.md), [forwarded](benchmarks/flame-forwarded.md),
+[krpc](benchmarks/flame-krpc-unary.md).
 ";
 
-/// Puts what was measured into the document. What was not stays as it is there.
-pub(crate) fn write(
-    all: &[Scenario],
-    measured: &[(&Scenario, &Outcome)],
-    foot: &str,
-) -> Result<()> {
+/// What was measured of a scenario or a curve.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// The shape of the load.
+    pub(crate) shape: String,
+    pub(crate) rows: Vec<Vec<String>>,
+    /// What is below the table.
+    pub(crate) lines: Vec<String>,
+    pub(crate) picture: String,
+    /// How it was measured.
+    pub(crate) foot: String,
+}
+
+/// Puts what was measured into the document, whose sections have this order. What was not stays as it is there.
+pub(crate) fn write(order: &[&str], measured: &[Section]) -> Result<()> {
     let document = root().join("docs/benchmarks.md");
     let pictures = root().join("docs/benchmarks");
     let old = fs::read_to_string(&document).unwrap_or_default();
     fs::create_dir_all(&pictures)?;
 
     let mut text = HEAD.to_owned();
-    for scenario in all {
-        let new = measured.iter().find(|(new, _)| new.name == scenario.name);
-        match new {
-            Some((scenario, outcome)) => {
-                let picture: PathBuf = pictures.join(format!("{}.svg", scenario.name));
-                fs::write(picture, svg::picture(scenario, outcome))?;
-                text += &format!(
-                    "\n{}{}{}",
-                    begin(scenario),
-                    section(scenario, outcome, foot),
-                    end(scenario)
-                );
+    for name in order {
+        match measured.iter().find(|section| section.name == *name) {
+            Some(section) => {
+                fs::write(pictures.join(format!("{name}.svg")), &section.picture)?;
+                text += &format!("\n{}{}{}", begin(name), section.text(), end(name));
             }
-            None => text += &kept(&old, scenario),
+            None => text += &kept(&old, name),
         }
     }
     fs::write(document, text)?;
     Ok(())
 }
 
-fn begin(scenario: &Scenario) -> String {
-    format!("<!-- {} -->\n", scenario.name)
+fn begin(name: &str) -> String {
+    format!("<!-- {name} -->\n")
 }
 
-fn end(scenario: &Scenario) -> String {
-    format!("<!-- end of {} -->\n", scenario.name)
+fn end(name: &str) -> String {
+    format!("<!-- end of {name} -->\n")
 }
 
 /// The section that an earlier run has left, if one has.
-fn kept(old: &str, scenario: &Scenario) -> String {
-    let (begin, end) = (begin(scenario), end(scenario));
+fn kept(old: &str, name: &str) -> String {
+    let (begin, end) = (begin(name), end(name));
     let section = old
         .split_once(&begin)
         .and_then(|(_, rest)| rest.split_once(&end));
@@ -68,39 +71,46 @@ fn kept(old: &str, scenario: &Scenario) -> String {
     })
 }
 
-fn section(scenario: &Scenario, outcome: &Outcome, foot: &str) -> String {
-    let mut text = format!(
-        "## {}\n\nThe load: {}.\n\n![{}](benchmarks/{}.svg)\n\n{}\n",
-        scenario.title,
-        scenario.shape,
-        scenario.title,
-        scenario.name,
-        table::markdown(scenario, outcome)
-    );
-    for line in table::lines(scenario, outcome) {
-        text += &format!("* {line}\n");
+impl Section {
+    pub(crate) fn console(&self) -> String {
+        let title = format!("{}: {}", self.title, self.shape);
+        table::console(&title, &self.rows, &self.lines)
     }
-    text + &format!("\n<sub>{foot}</sub>\n")
+
+    fn text(&self) -> String {
+        let Self {
+            name,
+            title,
+            shape,
+            foot,
+            ..
+        } = self;
+        let rows = table::markdown(&self.rows);
+        let mut text = format!(
+            "## {title}\n\nThe load: {shape}.\n\n![{title}](benchmarks/{name}.svg)\n\n{rows}\n"
+        );
+        for line in &self.lines {
+            text += &format!("* {line}\n");
+        }
+        text + &format!("\n<sub>{foot}</sub>\n")
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenarios;
     use super::*;
 
     #[test]
     fn what_was_not_measured_stays() {
-        let all = scenarios::all();
-        let (first, second) = (&all[0], &all[1]);
         let old = format!(
             "x{}one\n{}{}two\n{}",
-            begin(first),
-            end(first),
-            begin(second),
-            end(second)
+            begin("a"),
+            end("a"),
+            begin("b"),
+            end("b")
         );
-        let section = kept(&old, second);
-        assert_eq!(section, format!("\n{}two\n{}", begin(second), end(second)));
-        assert_eq!(kept("", second), "");
+        let section = kept(&old, "b");
+        assert_eq!(section, format!("\n{}two\n{}", begin("b"), end("b")));
+        assert_eq!(kept("", "b"), "");
     }
 }

@@ -40,6 +40,19 @@ pub(crate) struct Sample {
     /// The same for each connection, where connections are all there is: less what the server had before.
     pub(crate) per_connection: f64,
     pub(crate) sockets_per_connection: f64,
+    pub(crate) overload: Option<Overload>,
+}
+
+/// What was seen while more was offered than could be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Overload {
+    /// Requests in a second at best, offered, and refused.
+    pub(crate) peak: f64,
+    pub(crate) offered: f64,
+    pub(crate) refused: f64,
+    pub(crate) refused_p99_us: f64,
+    /// What refusals said.
+    pub(crate) codes: Vec<String>,
 }
 
 /// Starts the servers of a side, loads the last of them, and ends them all.
@@ -49,24 +62,15 @@ pub(crate) fn measure(
     counts: Counts,
     effort: Effort,
 ) -> Result<Sample> {
-    let mut servers: Vec<Owned> = Vec::new();
-    let mut address = String::new();
-    for server in &side.servers {
-        let mut start = programs.command(&server.run)?;
-        if let Some(flag) = server.behind {
-            start.args([flag, &address]);
-        }
-        let mut process = Owned::start(&mut start)?;
-        address = listening(&mut process, &server.run)?;
-        servers.push(process);
-    }
+    let (servers, address) = start(programs, side)?;
     let processes: Vec<_> = servers.iter().map(Owned::id).collect();
     let memory = || -> Result<u64> { processes.iter().map(|id| proportional(*id)).sum() };
 
     let before = if counts == Counts::Idle { memory()? } else { 0 };
     let watch = Watch::start(processes.clone(), programs.units());
-    let mut load = Owned::start(&mut load(programs, &side.load, &address, effort)?)?;
-    let limit = effort.warm_up + effort.measure + PATIENCE;
+    let mut load = Owned::start(&mut load(programs, side, &address, effort)?)?;
+    // At its best, and under overload, is twice.
+    let limit = 2 * (effort.warm_up + effort.measure) + PATIENCE;
     let after = if counts == Counts::Idle {
         let line = load.next_line(limit)?;
         if line.trim_end() != "open" {
@@ -89,7 +93,14 @@ pub(crate) fn measure(
     let to_us = number("to_us").map_or(ended_us, |time| time as u64);
     let from_us = number("from_us").map_or(to_us - (seconds * 1e6) as u64, |time| time as u64);
     let usage = readings.between(from_us, to_us);
-    let requests = needed("requests")?.max(1.0);
+    let requests = answered(counts, &result)?;
+    let overload = number("peak").map(|peak| Overload {
+        peak,
+        offered: number("offered").unwrap_or(0.0),
+        refused: number("refused").unwrap_or(0.0),
+        refused_p99_us: number("refused_p99_us").unwrap_or(0.0),
+        codes: keys(&result["codes"]),
+    });
     let connections = number("connections").unwrap_or(f64::INFINITY);
     Ok(Sample {
         per_second: needed("per_second")?,
@@ -102,7 +113,39 @@ pub(crate) fn measure(
         sockets: usage.sockets as f64,
         per_connection: after.saturating_sub(before) as f64 / connections,
         sockets_per_connection: usage.sockets as f64 / connections,
+        overload,
     })
+}
+
+/// What was counted; a server that is loaded and answers nothing has not been measured.
+fn answered(counts: Counts, result: &serde_json::Value) -> Result<f64> {
+    let requests = result["requests"].as_f64();
+    let requests = requests.ok_or_else(|| format!("no requests in {result}"))?;
+    if counts != Counts::Idle && requests == 0.0 {
+        return Err(format!("nothing was answered: {result}").into());
+    }
+    Ok(requests.max(1.0))
+}
+
+fn keys(map: &serde_json::Value) -> Vec<String> {
+    map.as_object()
+        .map_or(Vec::new(), |map| map.keys().cloned().collect())
+}
+
+/// Starts the servers of a side; the load goes to the address.
+pub(crate) fn start(programs: &Programs, side: &Side) -> Result<(Vec<Owned>, String)> {
+    let mut servers: Vec<Owned> = Vec::new();
+    let mut address = String::new();
+    for server in &side.servers {
+        let mut start = programs.server(&server.run, side)?;
+        if let Some(flag) = server.behind {
+            start.args([flag, &address]);
+        }
+        let mut process = Owned::start(&mut start)?;
+        address = listening(&mut process, &server.run)?;
+        servers.push(process);
+    }
+    Ok((servers, address))
 }
 
 fn listening(process: &mut Owned, run: &Run) -> Result<String> {
@@ -119,9 +162,14 @@ fn listening(process: &mut Owned, run: &Run) -> Result<String> {
 }
 
 /// What loads a server at `address`, and how it is told what to do.
-fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result<Command> {
-    let mut load = programs.command(run)?;
-    if run.program == Program::Wrk {
+pub(crate) fn load(
+    programs: &Programs,
+    side: &Side,
+    address: &str,
+    effort: Effort,
+) -> Result<Command> {
+    let mut load = programs.load(side)?;
+    if side.load.program == Program::Wrk {
         http::check(address)?;
         // It knows whole seconds alone, and no warm-up.
         let during = |mut load: Command, time: Duration| {
@@ -130,7 +178,7 @@ fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result
                 .arg(format!("http://{address}/echo"));
             load
         };
-        let mut warm_up = during(programs.command(run)?, effort.warm_up);
+        let mut warm_up = during(programs.load(side)?, effort.warm_up);
         Owned::start(&mut warm_up)?.output(effort.warm_up + PATIENCE)?;
         load = during(load, effort.measure);
     } else {
@@ -139,4 +187,19 @@ fn load(programs: &Programs, run: &Run, address: &str, effort: Effort) -> Result
             .args(["--measure-ms", &effort.measure.as_millis().to_string()]);
     }
     Ok(load)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_nothing_has_failed_unless_nothing_is_asked() {
+        let result = |requests: u64| serde_json::json!({ "requests": requests });
+        for counts in [Counts::Requests, Counts::Deliveries, Counts::Overload] {
+            assert!(answered(counts, &result(0)).is_err());
+            assert_eq!(answered(counts, &result(7)).unwrap(), 7.0);
+        }
+        assert!(answered(Counts::Idle, &result(0)).is_ok());
+    }
 }

@@ -1,6 +1,6 @@
 //! What the rounds of a scenario say together.
 
-use super::measure::Sample;
+use super::measure::{Overload, Sample};
 use super::scenario::{Figure, Scenario, Target};
 
 /// The samples of a scenario's sides, round by round.
@@ -112,8 +112,14 @@ impl Figure {
             Self::P50 => sample.p50_us,
             Self::P99 => sample.p99_us,
             Self::PerConnection => sample.per_connection,
+            Self::Kept => of_overload(sample, |it| sample.per_second / it.peak),
+            Self::RefusedP99 => of_overload(sample, |it| it.refused_p99_us),
         }
     }
+}
+
+fn of_overload(sample: &Sample, figure: impl FnOnce(&Overload) -> f64) -> f64 {
+    sample.overload.as_ref().map_or(0.0, figure)
 }
 
 impl Spread {

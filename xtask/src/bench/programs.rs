@@ -58,19 +58,36 @@ impl Programs {
         })
     }
 
-    pub(crate) fn command(&self, run: &Run) -> Result<Command> {
-        let mut start = match run.program {
-            Program::Server => command(self.release.join("bench-server")),
-            Program::Load => command(self.release.join("bench-load")),
-            Program::Peers => command(root().join("benches/peers/target/release/bench-peers")),
-            Program::Pomelo => {
-                let mut start = command("node");
-                start.arg(root().join("benches/pomelo/serve.js"));
+    /// A side's server.
+    pub(crate) fn server(&self, run: &Run, side: &Side) -> Result<Command> {
+        self.command(run, side.apart.then_some("0"))
+    }
+
+    /// What loads it.
+    pub(crate) fn load(&self, side: &Side) -> Result<Command> {
+        self.command(&side.load, side.apart.then_some("1"))
+    }
+
+    fn command(&self, run: &Run, processor: Option<&str>) -> Result<Command> {
+        let (program, script) = match run.program {
+            Program::Server => (self.release.join("bench-server"), None),
+            Program::Load => (self.release.join("bench-load"), None),
+            Program::Peers => (
+                root().join("benches/peers/target/release/bench-peers"),
+                None,
+            ),
+            Program::Pomelo => ("node".into(), Some(root().join("benches/pomelo/serve.js"))),
+            Program::Wrk => ("wrk".into(), None),
+        };
+        let mut start = match processor {
+            Some(processor) => {
+                let mut start = command("taskset");
+                start.args(["--cpu-list", processor]).arg(program);
                 start
             }
-            Program::Wrk => command("wrk"),
+            None => command(program),
         };
-        start.args(&run.arguments);
+        start.args(script).args(&run.arguments);
         Ok(start)
     }
 }

@@ -1,6 +1,7 @@
 //! What is measured beside what.
 
 /// The same work done by several sides.
+#[derive(Clone)]
 pub(crate) struct Scenario {
     /// What `--only` looks at, and the name of its picture.
     pub(crate) name: &'static str,
@@ -21,6 +22,8 @@ pub(crate) enum Counts {
     Deliveries,
     /// Bytes of the server's memory for each connection that does nothing.
     Idle,
+    /// Requests that were done while more were offered than can be.
+    Overload,
 }
 
 /// Who does the work.
@@ -30,6 +33,9 @@ pub(crate) struct Side {
     /// The processes in the order of their start; the load goes to the last.
     pub(crate) servers: Vec<Server>,
     pub(crate) load: Run,
+    /// Servers have one processor and the load another, so that neither has less of it because the other has more to
+    /// do; otherwise they share all.
+    pub(crate) apart: bool,
 }
 
 /// A server process.
@@ -63,6 +69,7 @@ pub(crate) enum Program {
 }
 
 /// What a side is to reach.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) side: &'static str,
     pub(crate) figure: Figure,
@@ -79,6 +86,10 @@ pub(crate) enum Figure {
     P99,
     /// Bytes of memory for a connection.
     PerConnection,
+    /// What is done under overload, in parts of what is at best.
+    Kept,
+    /// The time of refusals under overload.
+    RefusedP99,
 }
 
 #[derive(Clone, Copy)]
@@ -98,6 +109,15 @@ impl Side {
             name,
             servers,
             load,
+            apart: false,
+        }
+    }
+
+    /// Gives the servers one processor, and the load another.
+    pub(crate) fn apart(self) -> Self {
+        Self {
+            apart: true,
+            ..self
         }
     }
 

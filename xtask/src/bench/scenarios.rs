@@ -2,17 +2,19 @@
 
 use super::scenario::{Bound, Counts, Figure, Program, Run, Scenario, Side, Target};
 
-const TANGELO: &str = "Tangelo";
-const BARE: &str = "bare echo";
-const RELAY: &str = "bare relay";
+pub(super) const TANGELO: &str = "Tangelo";
+pub(super) const BARE: &str = "bare echo";
+pub(super) const RELAY: &str = "bare relay";
 const POMELO: &str = "Pomelo";
 const TONIC: &str = "tonic";
 const TARPC: &str = "tarpc";
 const AXUM: &str = "axum";
-const LOOP: &str = "bare loop";
+pub(super) const LOOP: &str = "bare loop";
 const OVER_TCP: &str = "Tangelo, TCP";
 const OVER_WEBSOCKET: &str = "Tangelo, WebSocket";
 const LINKED_IN: &str = "Tangelo, service linked in";
+const FRONT: &str = "Tangelo, front and back end";
+const KRPC: &str = "Tangelo, krpc";
 const BEHIND: &str = "Tangelo, service behind krpc";
 
 const KIB: f64 = 1024.0;
@@ -38,15 +40,16 @@ pub(crate) fn all() -> Vec<Scenario> {
         push(8),
         idle(),
         gateway(),
+        overload(),
     ]
 }
 
-fn server(arguments: &str) -> Run {
+pub(super) fn server(arguments: &str) -> Run {
     Run::new(Program::Server, arguments)
 }
 
 /// Our load generator; without more it keeps 64 connections with 16 requests of 64 bytes in flight.
-fn load(kind: &str) -> Run {
+pub(super) fn load(kind: &str) -> Run {
     Run::new(Program::Load, "--kind").with(kind)
 }
 
@@ -247,6 +250,50 @@ fn gateway() -> Scenario {
         targets: vec![
             Target::at_least(LINKED_IN, 0.75, AXUM),
             Target::at_least(BEHIND, 0.50, AXUM),
+        ],
+    }
+}
+
+/// Neither has another limit than is named here: a session may have 64 requests in flight.
+fn overload() -> Scenario {
+    const WORK: &str = "--work overload --times 3";
+    /// A refusal is quick.
+    const REFUSED_US: f64 = 50_000.0;
+    let target = |side| Target {
+        side,
+        figure: Figure::Kept,
+        against: None,
+        bound: Bound::AtLeast(0.80),
+    };
+    Scenario {
+        name: "overload",
+        title: "Three times as much as can be done",
+        shape: "requests of 64 bytes, each worth more than 50 us of processor time; the peak is of those who wait for their \
+                answers, then three times as many come a second, whatever becomes of them. The servers have one \
+                processor, the load another. 64 sessions of a front end; 64 krpc callers before 64 places and a queue \
+                of 1,024"
+            .to_owned(),
+        counts: Counts::Overload,
+        sides: vec![
+            Side::new(
+                FRONT,
+                server("back"),
+                load("tcp").with(WORK).with("--route echo.echoHandler.busy"),
+            )
+            .before("--back", server("forward"))
+            .apart(),
+            Side::new(
+                KRPC,
+                server("krpc --at-once 64 --waiting 1024"),
+                load("krpc").with(WORK).with("--connections 64 --in-flight 1"),
+            )
+            .apart(),
+        ],
+        targets: vec![
+            target(FRONT),
+            Target::at_most(FRONT, Figure::RefusedP99, REFUSED_US, None),
+            target(KRPC),
+            Target::at_most(KRPC, Figure::RefusedP99, REFUSED_US, None),
         ],
     }
 }

@@ -6,7 +6,7 @@ use super::outcome::{Outcome, Spread};
 use super::scenario::Scenario;
 use super::table;
 
-const WIDTH: f64 = 760.0;
+pub(super) const WIDTH: f64 = 760.0;
 /// Where bars begin, behind the names.
 const LEFT: f64 = 210.0;
 /// What is left for the figure behind the longest bar.
@@ -22,11 +22,15 @@ const STYLE: &str = "\
     .bar { fill: #8c959f }\n\
     .own { fill: #e36209 }\n\
     .spread { stroke: #1f2328; stroke-width: 1.5; fill: none }\n\
+    .line { stroke: #8c959f; stroke-width: 2; fill: none }\n\
+    .own.line { stroke: #e36209; fill: none }\n\
     @media (prefers-color-scheme: dark) {\n\
     text { fill: #e6edf3 }\n\
     .bar { fill: #6e7681 }\n\
     .own { fill: #f0883e }\n\
     .spread { stroke: #e6edf3 }\n\
+    .line { stroke: #6e7681 }\n\
+    .own.line { stroke: #f0883e; fill: none }\n\
     }\n";
 
 /// The picture; the line at the end of each bar goes from the lowest round to the highest.
@@ -42,22 +46,13 @@ pub(crate) fn picture(scenario: &Scenario, outcome: &Outcome) -> String {
     let length = |value: f64| value / most * (WIDTH - LEFT - RIGHT);
     let height = HEAD + ROW * bars.len() as f64 + 8.0;
 
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
-         <style>\n{STYLE}</style>\n\
-         <text class=\"title\" x=\"12\" y=\"26\">{}, {}</text>\n",
-        escaped(scenario.title),
-        table::unit(scenario.counts)
-    );
+    let unit = table::unit(scenario.counts);
+    let mut svg = head(&format!("{}, {unit}", scenario.title), height);
     for (row, (name, spread)) in bars.iter().enumerate() {
         let top = HEAD + ROW * row as f64;
         let middle = top + BAR / 2.0;
         let text = middle + 4.5;
-        let class = if name.starts_with("Tangelo") {
-            "bar own"
-        } else {
-            "bar"
-        };
+        let class = if is_own(name) { "bar own" } else { "bar" };
         let (low, high) = (LEFT + length(spread.lowest), LEFT + length(spread.highest));
         let _ = writeln!(
             svg,
@@ -77,6 +72,20 @@ pub(crate) fn picture(scenario: &Scenario, outcome: &Outcome) -> String {
     svg + "</svg>\n"
 }
 
-fn escaped(text: &str) -> String {
+/// The beginning of a picture of this height.
+pub(super) fn head(title: &str, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
+         <style>\n{STYLE}</style>\n\
+         <text class=\"title\" x=\"12\" y=\"26\">{}</text>\n",
+        escaped(title)
+    )
+}
+
+pub(super) fn is_own(side: &str) -> bool {
+    side.starts_with("Tangelo")
+}
+
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }

@@ -1,20 +1,21 @@
 //! Tables: for the console, and as Markdown.
 
-use super::measure::Sample;
+use std::collections::BTreeSet;
+
+use super::measure::{Overload, Sample};
 use super::outcome::{Measured, Outcome, Spread};
 use super::scenario::{Bound, Counts, Figure, Scenario, Target};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// A table with its columns aligned, and what is to be reached below it.
-pub(crate) fn console(scenario: &Scenario, outcome: &Outcome) -> String {
-    let rows = rows(scenario, outcome);
+pub(crate) fn console(title: &str, rows: &[Vec<String>], lines: &[String]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let mut text = format!("{}: {}\n", scenario.title, scenario.shape);
-    for row in &rows {
+    let mut text = format!("{title}\n");
+    for row in rows {
         for (column, cell) in row.iter().enumerate() {
             let width = width(column);
             text += &match column {
@@ -24,16 +25,16 @@ pub(crate) fn console(scenario: &Scenario, outcome: &Outcome) -> String {
         }
         text += "\n";
     }
-    for line in lines(scenario, outcome) {
+    for line in lines {
         text += &format!("  {line}\n");
     }
     text
 }
 
 /// The same table as Markdown.
-pub(crate) fn markdown(scenario: &Scenario, outcome: &Outcome) -> String {
+pub(crate) fn markdown(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
-    for (number, row) in rows(scenario, outcome).iter().enumerate() {
+    for (number, row) in rows.iter().enumerate() {
         text += &format!("| {} |\n", row.join(" | "));
         if number == 0 {
             text += &format!("|---|{}\n", "--:|".repeat(row.len() - 1));
@@ -46,14 +47,14 @@ pub(crate) fn markdown(scenario: &Scenario, outcome: &Outcome) -> String {
 pub(crate) fn figure(counts: Counts, sample: &Sample) -> String {
     match counts {
         Counts::Idle => amount(counts, sample.per_connection),
-        Counts::Requests | Counts::Deliveries => amount(counts, sample.per_second) + "/s",
+        _ => amount(counts, sample.per_second) + "/s",
     }
 }
 
 pub(crate) fn amount(counts: Counts, value: f64) -> String {
     match counts {
         Counts::Idle => format!("{value:.0} bytes"),
-        Counts::Requests | Counts::Deliveries => thousands(value),
+        _ => thousands(value),
     }
 }
 
@@ -63,14 +64,27 @@ pub(crate) fn unit(counts: Counts) -> &'static str {
         Counts::Requests => "requests/s",
         Counts::Deliveries => "deliveries/s",
         Counts::Idle => "bytes/connection",
+        Counts::Overload => "goodput/s",
     }
 }
 
 /// The head and a row for each side that was measured.
-fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
+pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
     let unit = unit(scenario.counts);
     let head = match scenario.counts {
         Counts::Idle => vec!["", unit, "min..max", "MiB", "kernel", "errors", "ratio"],
+        Counts::Overload => vec![
+            "",
+            "peak/s",
+            "offered/s",
+            unit,
+            "kept",
+            "p99",
+            "refused/s",
+            "codes",
+            "p99 of refusals",
+            "errors",
+        ],
         Counts::Requests | Counts::Deliveries => vec![
             "",
             unit,
@@ -96,6 +110,7 @@ fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
         let ratio = ratio.map_or(String::new(), |ratio| short(ratio.median));
         rows.push(match scenario.counts {
             Counts::Idle => idle(side, ratio),
+            Counts::Overload => overload(side),
             Counts::Requests | Counts::Deliveries => busy(side, ratio),
         });
     }
@@ -106,7 +121,7 @@ fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
 pub(crate) fn main_figure(scenario: &Scenario) -> Figure {
     match scenario.counts {
         Counts::Idle => Figure::PerConnection,
-        Counts::Requests | Counts::Deliveries => Figure::PerSecond,
+        _ => Figure::PerSecond,
     }
 }
 
@@ -139,6 +154,29 @@ fn idle(side: &Measured, ratio: String) -> Vec<String> {
         format!("{:.0}", side.median(|sample| sample.sockets_per_connection)),
         errors(side),
         ratio,
+    ]
+}
+
+fn overload(side: &Measured) -> Vec<String> {
+    let of = |value: fn(&Overload) -> f64| {
+        side.median(|sample| sample.overload.as_ref().map_or(0.0, value))
+    };
+    let codes = side.samples.iter().filter_map(|sample| {
+        let overload = sample.overload.as_ref()?;
+        Some(overload.codes.iter().cloned())
+    });
+    let codes: BTreeSet<_> = codes.flatten().collect();
+    vec![
+        side.name.to_owned(),
+        thousands(of(|overload| overload.peak)),
+        thousands(of(|overload| overload.offered)),
+        thousands(side.median(|sample| sample.per_second)),
+        short(side.median(|sample| Figure::Kept.of(sample))),
+        time(side.median(|sample| sample.p99_us)),
+        thousands(of(|overload| overload.refused)),
+        Vec::from_iter(codes).join(", "),
+        time(of(|overload| overload.refused_p99_us)),
+        errors(side),
     ]
 }
 
@@ -180,6 +218,8 @@ fn target_line(target: &Target, reached: Spread) -> String {
         Figure::P50 => "p50",
         Figure::P99 => "p99",
         Figure::PerConnection => "memory of a connection",
+        Figure::Kept => "goodput in parts of the peak",
+        Figure::RefusedP99 => "p99 of refusals",
     };
     let outcome = if bound.holds(reached.median) {
         "reached"
@@ -189,7 +229,8 @@ fn target_line(target: &Target, reached: Spread) -> String {
     let written = |value: f64| match (against, figure) {
         (Some(_), _) => short(value),
         (None, Figure::PerSecond) => thousands(value),
-        (None, Figure::P50 | Figure::P99) => time(value),
+        (None, Figure::P50 | Figure::P99 | Figure::RefusedP99) => time(value),
+        (None, Figure::Kept) => short(value),
         (None, Figure::PerConnection) => format!("{value:.0} bytes"),
     };
     let times = against.map_or(String::new(), |other| format!(" of {other}"));

@@ -36,6 +36,18 @@ pub(crate) struct Plan {
     pub(crate) payload: usize,
 }
 
+impl Plan {
+    /// The body of a request, but for its number: a JSON string, so that a handler which parses its body can echo it
+    /// as well.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let mut body = vec![b'x'; self.payload];
+        if let [first, .., last] = &mut body[..] {
+            (*first, *last) = (b'"', b'"');
+        }
+        body
+    }
+}
+
 /// A connection that has been greeted.
 pub(crate) struct Client<S = TcpStream> {
     pipe: Pipe<S>,
@@ -93,7 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         requests.send(self.pipe.output(), |package| {
             frame::put(package, frame::HANDSHAKE_ACK, b"")
         });
-        Ok(())
+        // Who asks nothing has nothing else to send it with, and the server waits for it only so long.
+        self.pipe.flush().await
     }
 
     /// One request: that the server is there for this client.
@@ -191,11 +204,6 @@ struct Slot {
 
 impl Requests {
     fn new(plan: Arc<Plan>) -> io::Result<Self> {
-        // A JSON string, so that a handler which parses its body can echo it as well.
-        let mut body = vec![b'x'; plan.payload];
-        if let [first, .., last] = &mut body[..] {
-            (*first, *last) = (b'"', b'"');
-        }
         let now = Instant::now();
         Ok(Self {
             greeted: false,
@@ -209,7 +217,7 @@ impl Requests {
             free: (0..plan.in_flight).collect(),
             outstanding: 0,
             package: Vec::new(),
-            body,
+            body: plan.body(),
             measured: Measured::new(0)?,
             plan,
         })
@@ -390,6 +398,8 @@ pub(crate) fn split_varint(input: &[u8]) -> Option<(u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     fn requests(in_flight: u16) -> Requests {
@@ -424,6 +434,26 @@ mod tests {
                 (id, &b"\x05a.b.c{}"[..])
             );
         }
+    }
+
+    /// A server waits for it only so long: whoever is idle must have said it as well.
+    #[tokio::test]
+    async fn a_greeted_client_has_acknowledged() {
+        let (near, mut far) = tokio::io::duplex(1 << 10);
+        let plan = requests(1).plan;
+        let greeting = Client::over(near, plan);
+        let server = async {
+            let mut hello = vec![0; frame::HEADER + HANDSHAKE.len()];
+            far.read_exact(&mut hello).await.unwrap();
+            let mut answer = Vec::new();
+            frame::put(&mut answer, frame::HANDSHAKE, br#"{"code":200}"#);
+            far.write_all(&answer).await.unwrap();
+        };
+        let (greeted, ()) = tokio::join!(greeting, server);
+        let _silent = greeted.unwrap();
+        let mut acknowledged = [0; frame::HEADER];
+        far.read_exact(&mut acknowledged).await.unwrap();
+        assert_eq!(acknowledged, [frame::HANDSHAKE_ACK, 0, 0, 0]);
     }
 
     #[test]

@@ -12,17 +12,14 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::Arguments;
-use crate::Window;
 use crate::client::{Client, Plan};
 use crate::measured::Measured;
+use crate::{AT_ONCE, Arguments, Window};
 
-/// Connections that are greeted at the same time.
-const AT_ONCE: usize = 64;
 /// Connections from one address of the loopback: it has ports for more, but for not so many more.
 const FROM_ONE: usize = 10_000;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Opens all connections and waits; says `open` when the server has come to rest, goes on waiting, and
@@ -32,22 +29,7 @@ pub(crate) async fn run(
     plan: Plan,
     tls: Option<TlsConnector>,
 ) -> Result<Measured, Box<dyn Error>> {
-    let plan = Arc::new(plan);
-    let connecting = stream::iter(0..arguments.connections).map(|number| {
-        let (plan, tls) = (Arc::clone(&plan), tls.clone());
-        async move {
-            let stream = connect(arguments.addr, number).await?;
-            let stream: Box<dyn Stream> = match tls {
-                None => Box::new(stream),
-                Some(tls) => {
-                    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-                    Box::new(tls.connect(name, stream).await?)
-                }
-            };
-            Client::over(stream, plan).await
-        }
-    });
-    let clients: Vec<_> = connecting.buffer_unordered(AT_ONCE).try_collect().await?;
+    let clients = open(arguments, &Arc::new(plan), tls, arguments.connections).await?;
     tokio::time::sleep(Duration::from_millis(arguments.warm_up_ms)).await;
     let window = Window::from_now(arguments);
     {
@@ -70,6 +52,30 @@ pub(crate) async fn run(
         }
     }
     Ok(measured)
+}
+
+/// So many clients, greeted.
+pub(crate) async fn open(
+    arguments: &Arguments,
+    plan: &Arc<Plan>,
+    tls: Option<TlsConnector>,
+    count: usize,
+) -> io::Result<Vec<Client<Box<dyn Stream>>>> {
+    let connecting = stream::iter(0..count).map(|number| {
+        let (plan, tls) = (Arc::clone(plan), tls.clone());
+        async move {
+            let stream = connect(arguments.addr, number).await?;
+            let stream: Box<dyn Stream> = match tls {
+                None => Box::new(stream),
+                Some(tls) => {
+                    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+                    Box::new(tls.connect(name, stream).await?)
+                }
+            };
+            Client::over(stream, plan).await
+        }
+    });
+    connecting.buffer_unordered(AT_ONCE).try_collect().await
 }
 
 async fn connect(address: SocketAddr, number: usize) -> io::Result<TcpStream> {

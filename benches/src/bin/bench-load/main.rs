@@ -5,6 +5,7 @@ mod client;
 mod idle;
 mod krpc;
 mod measured;
+mod overload;
 mod push;
 mod tls;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rustix::process::Resource;
 use tangelo_bench::all_descriptors;
 use tokio::task::JoinSet;
@@ -25,7 +27,9 @@ use tokio::task::JoinSet;
 use client::{Client, Plan};
 use measured::Measured;
 
-/// A server that does not greet within this time is not there.
+/// Connections that are greeted at the same time: more than a port's backlog would wait a second to try again.
+const AT_ONCE: usize = 64;
+/// A server that does not greet all within this time is not there.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Sends requests to a server on the loopback and measures how fast they are answered.
@@ -61,6 +65,12 @@ struct Arguments {
     /// The server's certificate, where clients speak TLS.
     #[arg(long)]
     certificate: Option<PathBuf>,
+    /// Connections that are there besides and do nothing, while the others ask.
+    #[arg(long, default_value_t = 0)]
+    beside: usize,
+    /// How many times what the server does at its best is offered.
+    #[arg(long, default_value_t = 3.0)]
+    times: f64,
     /// Connections that all callers of a krpc service share.
     #[arg(long, default_value_t = 2)]
     links: u32,
@@ -78,6 +88,8 @@ enum Work {
     Push,
     /// Nothing: the server's memory is looked at meanwhile.
     Idle,
+    /// They ask for more than the server can do.
+    Overload,
 }
 
 /// The languages that the servers speak.
@@ -116,7 +128,7 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
     let seconds = arguments.measure_ms as f64 / 1000.0;
     let to_us = measured.to_us;
-    let result = serde_json::json!({
+    let mut result = serde_json::json!({
         "requests": measured.latency.len(),
         "seconds": seconds,
         "per_second": (measured.latency.len() as f64 / seconds).round(),
@@ -128,6 +140,18 @@ fn measure(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         "from_us": to_us.saturating_sub(arguments.measure_ms * 1000),
         "to_us": to_us,
     });
+    if let Some(overload) = measured.overload {
+        let refused = overload.refused;
+        result["peak"] = overload.peak.into();
+        result["offered"] = overload.offered.into();
+        result["refused"] = (refused.latency.len() as f64 / seconds).into();
+        result["refused_p99_us"] = refused.latency.value_at_quantile(0.99).into();
+        let codes = refused.codes.into_iter();
+        result["codes"] = codes
+            .map(|(code, count)| (code.to_string(), count.into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+    }
     writeln!(io::stdout(), "{result}")?;
     if let Some(error) = measured.first_error {
         eprintln!("the first of {} errors: {error}", measured.errors);
@@ -147,26 +171,33 @@ async fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
     match (arguments.work, arguments.kind) {
         (Work::Push, _) => push::run(arguments, plan).await,
         (Work::Idle, _) => idle::run(arguments, plan, tls.transpose()?).await,
+        (Work::Overload, _) => overload::run(arguments, plan).await,
         (Work::Echo, Kind::Krpc) => krpc::run(arguments).await,
-        (Work::Echo, _) => echo(arguments, plan).await,
+        (Work::Echo, _) => {
+            let plan = Arc::new(plan);
+            let _beside = idle::open(arguments, &plan, tls.transpose()?, arguments.beside).await?;
+            echo(arguments, plan).await
+        }
     }
 }
 
-/// Connects all clients, then lets all of them start at once.
-async fn echo(arguments: &Arguments, plan: Plan) -> Result<Measured, Box<dyn Error>> {
-    let plan = Arc::new(plan);
-    let mut connecting = JoinSet::new();
-    for _ in 0..arguments.connections {
-        connecting.spawn(Client::connect(arguments.addr, Arc::clone(&plan)));
-    }
-    let connected = tokio::time::timeout(CONNECT, connecting.join_all())
-        .await
-        .map_err(|_| format!("not all clients were greeted within {CONNECT:?}"))?;
+/// All clients, greeted.
+async fn connected(arguments: &Arguments, plan: &Arc<Plan>) -> Result<Vec<Client>, Box<dyn Error>> {
+    let connecting = stream::iter(0..arguments.connections)
+        .map(|_| Client::connect(arguments.addr, Arc::clone(plan)))
+        .buffer_unordered(AT_ONCE);
+    let connected = tokio::time::timeout(CONNECT, connecting.try_collect()).await;
+    let clients = connected.map_err(|_| format!("not all were greeted within {CONNECT:?}"))?;
+    Ok(clients?)
+}
 
+/// Connects all clients, then lets all of them start at once.
+async fn echo(arguments: &Arguments, plan: Arc<Plan>) -> Result<Measured, Box<dyn Error>> {
+    let clients = connected(arguments, &plan).await?;
     let window = Window::after(arguments);
     let mut running = JoinSet::new();
-    for client in connected {
-        running.spawn(client?.run(window.measurement.clone()));
+    for client in clients {
+        running.spawn(client.run(window.measurement.clone()));
     }
     let mut total = Measured::new(window.to_us)?;
     for measured in running.join_all().await {
@@ -176,6 +207,7 @@ async fn echo(arguments: &Arguments, plan: Plan) -> Result<Measured, Box<dyn Err
 }
 
 /// When it is measured.
+#[derive(Clone)]
 struct Window {
     measurement: Range<Instant>,
     /// Its end in microseconds since 1970.

@@ -4,6 +4,8 @@ use std::io;
 
 use hdrhistogram::{Histogram, errors::AdditionError};
 
+use crate::overload::Overload;
+
 /// What a client saw, or all of them.
 pub(crate) struct Measured {
     /// Microseconds from the write that carried a request to the read that carried its answer.
@@ -12,6 +14,8 @@ pub(crate) struct Measured {
     pub(crate) first_error: Option<String>,
     /// When the measurement ended, in microseconds since 1970; of the sum alone.
     pub(crate) to_us: u64,
+    /// Where more was offered than could be done.
+    pub(crate) overload: Option<Overload>,
 }
 
 impl Measured {
@@ -23,6 +27,7 @@ impl Measured {
             errors: 0,
             first_error: None,
             to_us,
+            overload: None,
         })
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tangelo_bench::frame;
 use tangelo_bench::pipe::Pipe;
@@ -60,17 +61,13 @@ pub(crate) async fn run(arguments: &Arguments, plan: Plan) -> Result<Measured, B
         return Err("members are told over TCP alone".into());
     }
     let plan = Arc::new(plan);
-    let mut body = vec![b'x'; plan.payload];
-    if let [first, .., last] = &mut body[..] {
-        (*first, *last) = (b'"', b'"');
-    }
+    let body = plan.body();
     let outstanding = usize::from(arguments.in_flight).min(SLOTS);
-    let mut joining = JoinSet::new();
-    for _ in 0..arguments.connections {
-        joining.spawn(join(arguments.addr, Arc::clone(&plan)));
-    }
-    let joined = timeout(crate::CONNECT, joining.join_all()).await;
-    let joined = joined.map_err(|_| "not all members have joined in time")?;
+    let joining = stream::iter(0..arguments.connections)
+        .map(|_| join(arguments.addr, Arc::clone(&plan)))
+        .buffer_unordered(crate::AT_ONCE);
+    let joined = timeout(crate::CONNECT, joining.try_collect::<Vec<_>>()).await;
+    let joined = joined.map_err(|_| "not all members have joined in time")??;
     let publisher = Client::connect(arguments.addr, plan).await?.into_pipe();
 
     let window = Window::after(arguments);
@@ -84,7 +81,7 @@ pub(crate) async fn run(arguments: &Arguments, plan: Plan) -> Result<Measured, B
     });
     let mut members = JoinSet::new();
     for (number, pipe) in joined.into_iter().enumerate() {
-        members.spawn(listen(pipe?, Arc::clone(&board), number % SHARDS));
+        members.spawn(listen(pipe, Arc::clone(&board), number % SHARDS));
     }
     let mut total = Measured::new(window.to_us)?;
     let published = publish(publisher, &board, arguments.connections as u32, outstanding).await;

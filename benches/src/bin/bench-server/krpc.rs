@@ -6,7 +6,12 @@ use tangelo::{
     Bootstrap,
     rpc::{Status, config::ServerConfig},
 };
-use tangelo_bench::service::{BenchService, BenchServiceServer, EchoReq, EchoRes};
+use tangelo_bench::service::{
+    BenchService, BenchServiceServer, EchoReq, EchoRes, WorkReq, WorkRes, WorkService,
+    WorkServiceServer,
+};
+
+use crate::work::work;
 
 /// Answers what it was told.
 pub(crate) struct Echo;
@@ -22,11 +27,27 @@ impl BenchService for Echo {
     }
 }
 
-/// Serves it to krpc clients.
-pub(crate) async fn serve() -> io::Result<()> {
+impl WorkService for Echo {
+    async fn work(&self, request: WorkReq) -> Result<WorkRes, Status> {
+        work().await;
+        Ok(WorkRes {
+            payload: request.payload,
+            ..WorkRes::default()
+        })
+    }
+}
+
+/// Serves it to krpc clients; so many calls run at once, so many wait for their turn.
+pub(crate) async fn serve(at_once: i32, waiting: u32) -> io::Result<()> {
+    let server = ServerConfig::new("default")
+        .host("127.0.0.1")
+        .port(0_u16)
+        .threads(at_once)
+        .queue_size(waiting);
     let app = Bootstrap::new("bench-server")
-        .server(ServerConfig::new("default").host("127.0.0.1").port(0_u16))
+        .server(server)
         .service(BenchServiceServer::new(Echo))
+        .service(WorkServiceServer::new(Echo))
         // The others write none.
         .monitor(|monitor| monitor.access_log(false))
         .start()

@@ -10,6 +10,7 @@ mod krpc;
 mod push;
 mod relay;
 mod tangelo;
+mod work;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -62,16 +63,30 @@ enum Server {
         #[arg(long)]
         tls: Option<PathBuf>,
     },
-    /// A Tangelo back end whose handler echoes.
-    Back,
-    /// A Tangelo front end that forwards to a `back`.
-    Forward {
-        /// Where the `back` listens.
-        #[arg(long)]
-        back: SocketAddr,
+    /// A Tangelo back end whose handlers echo, one of them after some work.
+    Back {
+        /// So many of them in this process, each for itself.
+        #[arg(long, default_value_t = 1)]
+        servers: usize,
     },
-    /// A krpc server whose method echoes.
-    Krpc,
+    /// A Tangelo front end that forwards to `back`s.
+    Forward {
+        /// Where they listen, with commas between.
+        #[arg(long, value_delimiter = ',')]
+        back: Vec<SocketAddr>,
+        /// Sends all sessions to the same of them.
+        #[arg(long)]
+        to_one: bool,
+    },
+    /// A krpc server whose methods echo, one of them after some work.
+    Krpc {
+        /// Requests that run at once.
+        #[arg(long, default_value_t = 0)]
+        at_once: i32,
+        /// Requests that may wait for their turn.
+        #[arg(long, default_value_t = 10_000)]
+        waiting: u32,
+    },
     /// A Tangelo HTTP gateway before a service that echoes.
     Gateway {
         /// Where a `krpc` listens that has the service. Without, the gateway has it itself.
@@ -89,9 +104,9 @@ impl Server {
             Self::BareRelayBack => relay::serve_back().await,
             Self::BarePush => push::serve().await,
             Self::Front { tls } => tangelo::front(tls.as_deref()).await,
-            Self::Back => tangelo::back().await,
-            Self::Forward { back } => tangelo::forward(back).await,
-            Self::Krpc => krpc::serve().await,
+            Self::Back { servers } => tangelo::back(servers).await,
+            Self::Forward { back, to_one } => tangelo::forward(&back, to_one).await,
+            Self::Krpc { at_once, waiting } => krpc::serve(at_once, waiting).await,
             Self::Gateway { back } => gateway::serve(back).await,
         }
     }
@@ -120,8 +135,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Tells whoever started the process where its clients are awaited.
 fn announce(address: SocketAddr) -> io::Result<()> {
+    announce_all(&[address])
+}
+
+fn announce_all(addresses: &[SocketAddr]) -> io::Result<()> {
+    let addresses: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening {address}")?;
+    writeln!(stdout, "listening {}", addresses.join(","))?;
     stdout.flush()
 }
 

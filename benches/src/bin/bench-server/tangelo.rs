@@ -16,12 +16,20 @@ use tangelo::{
     server::{Blueprint, Body, Channels, Json, Routes, Server, Session},
 };
 
+use crate::work::work;
+
 /// Clients that are silent as long as a measurement are not taken for gone.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 /// The channel of those who have joined.
 const CHANNEL: &str = "all";
 
 async fn echo(body: Body) -> Body {
+    body
+}
+
+/// The same after some work.
+async fn busy(body: Body) -> Body {
+    work().await;
     body
 }
 
@@ -75,40 +83,47 @@ fn certificate(folder: &Path) -> io::Result<Certificate> {
     Ok(Certificate::files(certificate, key))
 }
 
-/// A back end that echoes.
-pub(crate) async fn back() -> io::Result<()> {
-    let own = Instance {
-        port: Some(0),
-        ..instance("echo-server-1", "echo")
-    };
-    let server = start(own.clone(), Fixed::new([own])).await?;
-    announce(server.rpc_address())?;
+/// Back ends that echo.
+pub(crate) async fn back(count: usize) -> io::Result<()> {
+    let mut servers = Vec::new();
+    let mut addresses = Vec::new();
+    for number in 0..count {
+        let own = echo_server(number, 0);
+        let server = start(own.clone(), Fixed::new([own]), Routes::new()).await?;
+        addresses.push(server.rpc_address().ok_or_else(silent)?);
+        servers.push(server);
+    }
+    crate::announce_all(&addresses)?;
     std::future::pending().await
 }
 
-/// A front end that forwards to it.
-pub(crate) async fn forward(back: SocketAddr) -> io::Result<()> {
+/// A front end that forwards to them, chosen by session; or to the same one for all.
+pub(crate) async fn forward(back: &[SocketAddr], to_one: bool) -> io::Result<()> {
     let own = frontend_of("connector");
-    let back = Instance {
-        port: Some(back.port()),
-        ..instance("echo-server-1", "echo")
+    let mut all = vec![own.clone()];
+    let back = back.iter().enumerate();
+    all.extend(back.map(|(number, address)| echo_server(number, address.port())));
+    let routes = if to_one {
+        Routes::new().with("echo", |_| Ok("all".to_owned()))
+    } else {
+        Routes::new()
     };
-    let server = start(own.clone(), Fixed::new([own, back])).await?;
+    let server = start(own, Fixed::new(all), routes).await?;
     server.connected().await;
     announce(server.client_address())?;
     std::future::pending().await
 }
 
-async fn start(own: Instance, registry: Fixed) -> io::Result<Server> {
+async fn start(own: Instance, registry: Fixed, routes: Routes) -> io::Result<Server> {
     let registry: Arc<dyn Registry> = Arc::new(registry);
-    Server::start(blueprint(&own), own, registry, Routes::new())
+    Server::start(blueprint(&own), own, registry, routes)
         .await
         .map_err(io::Error::other)
 }
 
 /// What every server here has.
 fn blueprint(own: &Instance) -> Blueprint {
-    Blueprint::new(&own.server_type).handler("echoHandler", handlers! { echo })
+    Blueprint::new(&own.server_type).handler("echoHandler", handlers! { echo, busy })
 }
 
 fn frontend() -> Instance {
@@ -120,6 +135,14 @@ fn frontend_of(server_type: &str) -> Instance {
         client_port: Some(0),
         frontend: true,
         ..instance("connector-server-1", server_type)
+    }
+}
+
+/// One of the back ends; port 0 is any that is free.
+fn echo_server(number: usize, port: u16) -> Instance {
+    Instance {
+        port: Some(port),
+        ..instance(&format!("echo-server-{number}"), "echo")
     }
 }
 
@@ -136,5 +159,9 @@ fn instance(id: &str, server_type: &str) -> Instance {
 }
 
 fn announce(address: Option<SocketAddr>) -> io::Result<()> {
-    crate::announce(address.ok_or_else(|| io::Error::other("it does not listen"))?)
+    crate::announce(address.ok_or_else(silent)?)
+}
+
+fn silent() -> io::Error {
+    io::Error::other("it does not listen")
 }

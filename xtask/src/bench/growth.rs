@@ -1,0 +1,86 @@
+//! Tables of curves, and what they say.
+
+use super::curve::{Curve, LINEAR, Points, Unit, Verdict};
+use super::table::{self, short};
+
+impl Curve {
+    /// What the costs are costs of.
+    pub(crate) fn cost_unit(&self) -> &'static str {
+        match self.unit {
+            Unit::Each => "CPU us each",
+            Unit::Byte => "CPU ns a byte",
+        }
+    }
+}
+
+/// A row for each size: what each side's unit costs, and how many it does.
+pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
+    let names = points
+        .outcomes
+        .first()
+        .map_or(&[][..], |first| &first.sides);
+    let mut head = vec![curve.size.to_owned()];
+    for side in names {
+        head.push(format!("{}: {}", side.name, curve.cost_unit()));
+        head.push(table::unit(curve.counts).to_owned());
+    }
+    let mut rows = vec![head];
+    for (size, outcome) in points.sizes.iter().zip(&points.outcomes) {
+        let mut row = vec![size.to_string()];
+        for side in &outcome.sides {
+            let cost = curve.cost(*size, side).map_or(String::new(), |cost| {
+                format!(
+                    "{} ({}..{})",
+                    short(cost.median),
+                    short(cost.lowest),
+                    short(cost.highest)
+                )
+            });
+            row.push(cost);
+            let speed = side.spread(|sample| sample.per_second);
+            row.push(speed.map_or(String::new(), |speed| table::thousands(speed.median)));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// What is below the table.
+pub(crate) fn lines(curve: &Curve, points: &Points) -> Vec<String> {
+    let names = points
+        .outcomes
+        .first()
+        .map_or(&[][..], |first| &first.sides);
+    // The first is what the others are held against.
+    let verdicts = names.iter().enumerate().skip(1).filter_map(|(at, side)| {
+        let verdict = curve.verdict(points, at)?;
+        Some(format!("{}: {}", side.name, said(verdict)))
+    });
+    let sides = points.sizes.iter().zip(&points.outcomes);
+    let failed = sides.flat_map(|(size, outcome)| {
+        let failed = outcome.sides.iter().filter_map(move |side| {
+            let reason = side.failed.as_ref()?;
+            Some(format!("{} failed at {size}: {reason}", side.name))
+        });
+        failed.collect::<Vec<_>>()
+    });
+    verdicts.chain(failed).collect()
+}
+
+fn said(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Linear { worst } => format!(
+            "linear or better: a unit costs at most {} times what it does at the best smaller size ({LINEAR} is the limit)",
+            short(worst)
+        ),
+        Verdict::AsBare { worst, bare } => format!(
+            "as the bare one: a unit costs up to {} times what it does at the best smaller size, the bare one's {} times",
+            short(worst),
+            short(bare)
+        ),
+        Verdict::Worse { worst } => format!(
+            "worse than linear: a unit costs up to {} times what it does at the best smaller size",
+            short(worst)
+        ),
+    }
+}
