@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write, net::SocketAddr};
 
+use data_encoding::HEXLOWER;
 use tangelo_wire::krpc::{
     layout::Layout,
     trace::{MAX_PEERS, Trace as Read, Unread},
@@ -215,10 +216,7 @@ fn parts(traceparent: &str) -> Option<(&str, bool)> {
 
 /// 32 hexadecimal digits.
 pub(crate) fn fresh_id() -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let id = fastrand::u128(1..);
-    let digit = |at: u32| char::from(DIGITS[(id >> (124 - 4 * at)) as usize & 15]);
-    (0..32).map(digit).collect()
+    HEXLOWER.encode(&fastrand::u128(1..).to_be_bytes())
 }
 
 #[cfg(test)]

@@ -71,8 +71,8 @@ struct Arguments {
     /// How many times what the server does at its best is offered.
     #[arg(long, default_value_t = 3.0)]
     times: f64,
-    /// Connections that all callers of a krpc service share.
-    #[arg(long, default_value_t = 2)]
+    /// Connections that all callers of a krpc service share; a referer has one unless told otherwise.
+    #[arg(long, default_value_t = 1)]
     links: u32,
     /// Worker threads; as many as cores unless given.
     #[arg(long)]
