@@ -337,7 +337,7 @@ impl Connection {
 
     /// Nobody waits for the answer to this request any more.
     pub fn forget(&self, sequence: Sequence) {
-        self.shared.state.lock().waiting.take(sequence.number());
+        self.shared.state.lock().waiting.give_up(sequence.number());
     }
 
     /// Asks and waits. Dropping the future gives the answer up.

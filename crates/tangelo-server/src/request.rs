@@ -2,7 +2,7 @@
 
 mod extensions;
 
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Serialize;
@@ -11,7 +11,10 @@ use tokio::time::Instant;
 
 use self::extensions::Extensions;
 pub(crate) use self::extensions::Owner;
-use crate::{Limits, Result, Session};
+use crate::{
+    Limits, Result, Session,
+    session::{FrontSession, Kind},
+};
 
 /// A client's request on its way to its handler. A notify is one whose answer nobody reads.
 ///
@@ -137,6 +140,11 @@ impl Request {
     pub(crate) fn clear(&mut self) {
         self.bytes = Bytes::new();
         self.extensions.clear();
+    }
+
+    #[inline]
+    pub(crate) fn is_of(&self, session: &Arc<FrontSession>) -> bool {
+        matches!(&self.session.0, Kind::Front(own) if Arc::ptr_eq(own, session))
     }
 
     /// Whom it came from.

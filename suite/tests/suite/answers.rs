@@ -465,3 +465,67 @@ async fn an_answer_larger_than_the_outgoing_limit_reaches_a_client_that_reads() 
         client.was_ignored(ECHO).await;
     }
 }
+
+/// Panics when it goes.
+struct Thrower;
+
+impl Drop for Thrower {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("while dropped");
+        }
+    }
+}
+
+struct LaysThrower;
+
+impl FromRequest for LaysThrower {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        request.insert(Thrower);
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn what_panics_when_a_request_goes_is_that_requests_alone() {
+    async fn throws(_: LaysThrower) {}
+    let handlers = || Handlers::new().add("throws", throws);
+    let (server, _back) = pair(connector(handlers()), chat(handlers())).await;
+    for over in DOORS {
+        let mut client = client(&server, over).await;
+        for route in ["connector.main.throws", "chat.main.throws"] {
+            let id = client.request(route, &json!({})).await;
+            assert!(matches!(client.hear().await, Said::Reply(told, _) if told == id));
+            client.ask(ECHO, &json!({})).await;
+        }
+    }
+}
+
+/// Lays the first request that came in the place of its own.
+struct Exchanges;
+
+impl FromRequest for Exchanges {
+    fn from_request(request: &mut Request) -> Result<Self> {
+        static FIRST: std::sync::OnceLock<Request> = std::sync::OnceLock::new();
+        let first = FIRST.get_or_init(|| request.clone());
+        *request = first.clone();
+        Ok(Self)
+    }
+}
+
+#[tokio::test]
+async fn the_next_request_is_its_own_sessions_whatever_became_of_the_one_before() {
+    async fn exchange(_: Exchanges) {}
+    async fn who(session: FrontendSession) -> Json<Value> {
+        Json(json!({ "who": session.id().to_string() }))
+    }
+    let handlers = Handlers::new().add("exchange", exchange).add("who", who);
+    let server = alone(connector(handlers)).await;
+    let mut first = client(&server, Door::Tcp).await;
+    let mut second = client(&server, Door::Tcp).await;
+    first.ask("connector.main.exchange", &json!({})).await;
+    let before = second.ask("connector.main.who", &json!({})).await;
+    second.ask("connector.main.exchange", &json!({})).await;
+    let after = second.ask("connector.main.who", &json!({})).await;
+    assert_eq!(after, before);
+}

@@ -77,7 +77,9 @@ impl Future for Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if !self.is_over {
+        // Once it is answered its sequence may be another's.
+        let is_answered = || matches!(*self.slot.0.lock(), Laid::Answered(_));
+        if !self.is_over && !is_answered() {
             self.connection.forget(self.sequence);
         }
     }

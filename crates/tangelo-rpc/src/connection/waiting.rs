@@ -1,6 +1,10 @@
 //! Who waits for an answer, found by index.
 
-use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -27,13 +31,29 @@ const LAST_USE: i32 = (1 << (31 - INDEX_BITS)) - 1;
 pub(super) struct Waiting {
     places: Vec<Place>,
     free: Vec<u16>,
+    /// How many places somebody waits at.
+    waiting: usize,
     /// Who is to be told when, the earliest first, and some who have their answers by now.
     late: BinaryHeap<Reverse<(Instant, i32)>>,
+    /// Whose answers are still to come though they have given up, the first first, and some whose have come by now.
+    given_up: VecDeque<i32>,
+    /// How many places such an answer is still to come to.
+    owed: usize,
 }
 
+#[derive(Default)]
 struct Place {
     usage: i32,
-    waits: Option<Waits>,
+    holds: Holds,
+}
+
+#[derive(Default)]
+enum Holds {
+    #[default]
+    Nothing,
+    Waits(Waits),
+    /// An answer may still come, which must find nobody else here.
+    Owed,
 }
 
 /// Who waits, and how long.
@@ -76,7 +96,7 @@ impl Waits {
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.free.len() == self.places.len()
+        self.waiting == 0
     }
 
     /// Finds a place; none when all are taken.
@@ -84,13 +104,10 @@ impl Waiting {
         let index = match self.free.pop() {
             Some(index) => usize::from(index),
             None if self.places.len() < MAX_WAITING => {
-                self.places.push(Place {
-                    usage: 0,
-                    waits: None,
-                });
+                self.places.push(Place::default());
                 self.places.len() - 1
             }
-            None => return None,
+            None => self.first_owed()?,
         };
         let place = self.places.get_mut(index)?;
         place.usage = if place.usage >= LAST_USE {
@@ -99,47 +116,78 @@ impl Waiting {
             place.usage + 1
         };
         let (sequence, until) = (place.usage << INDEX_BITS | index as i32, waits.until);
-        place.waits = Some(waits);
+        place.holds = Holds::Waits(waits);
+        self.waiting += 1;
         if let Some(until) = until {
             self.watch(until, sequence);
         }
         Some(Sequence(sequence))
     }
 
-    /// Takes whoever waits under this sequence, if it is still the one.
+    /// The answer has come: takes whoever waits under this sequence, if it is still the one.
     pub(super) fn take(&mut self, sequence: i32) -> Option<(Arc<dyn Waiter>, u64)> {
-        let index = usize::try_from(sequence & INDEX_MASK).ok()?;
-        let place = self
-            .places
-            .get_mut(index)
-            .filter(|place| place.usage == sequence >> INDEX_BITS)?;
-        let waits = place.waits.take()?;
-        self.free.push(index as u16);
-        Some(waits.who())
+        let place = self.place_mut(sequence)?;
+        let waits = match std::mem::take(&mut place.holds) {
+            Holds::Nothing => return None,
+            Holds::Waits(waits) => Some(waits.who()),
+            Holds::Owed => None,
+        };
+        match waits {
+            Some(_) => self.waiting -= 1,
+            None => self.owed -= 1,
+        }
+        self.free.push((sequence & INDEX_MASK) as u16);
+        waits
+    }
+
+    /// Takes whoever waits under this sequence, whose answer may still come: his place is left alone until it
+    /// does, as long as there are others.
+    pub(super) fn give_up(&mut self, sequence: i32) -> Option<(Arc<dyn Waiter>, u64)> {
+        let place = self.place_mut(sequence)?;
+        let waits = match std::mem::replace(&mut place.holds, Holds::Owed) {
+            Holds::Waits(waits) => waits.who(),
+            other => {
+                place.holds = other;
+                return None;
+            }
+        };
+        self.waiting -= 1;
+        self.owed += 1;
+        if self.given_up.len() > ANSWERED_KEPT + 2 * self.owed {
+            let mut given_up = std::mem::take(&mut self.given_up);
+            given_up.retain(|sequence| self.is_owed(*sequence));
+            self.given_up = given_up;
+        }
+        self.given_up.push_back(sequence);
+        Some(waits)
+    }
+
+    /// All places are taken: the one whose answer has been missing for longest is used again.
+    fn first_owed(&mut self) -> Option<usize> {
+        while let Some(sequence) = self.given_up.pop_front() {
+            if self.is_owed(sequence) {
+                self.owed -= 1;
+                return usize::try_from(sequence & INDEX_MASK).ok();
+            }
+        }
+        None
     }
 
     fn watch(&mut self, until: Instant, sequence: i32) {
-        let waiting = self.places.len() - self.free.len();
-        if self.late.len() > ANSWERED_KEPT + 2 * waiting {
+        if self.late.len() > ANSWERED_KEPT + 2 * self.waiting {
             let mut late = std::mem::take(&mut self.late);
-            late.retain(|Reverse((_, sequence))| self.waits(*sequence));
+            late.retain(|Reverse(watched)| self.waits(*watched));
             self.late = late;
         }
         // Later than what is there, mostly: so it stays where it is put.
         self.late.push(Reverse((until, sequence)));
     }
 
-    fn waits(&self, sequence: i32) -> bool {
-        let index = usize::try_from(sequence & INDEX_MASK).ok();
-        let place = index.and_then(|index| self.places.get(index));
-        place.is_some_and(|place| place.usage == sequence >> INDEX_BITS && place.waits.is_some())
-    }
-
     /// When somebody will have waited long enough.
     pub(super) fn next_late(&mut self) -> Option<Instant> {
-        while let Some(Reverse((until, sequence))) = self.late.peek() {
-            if self.waits(*sequence) {
-                return Some(*until);
+        while let Some(Reverse(watched)) = self.late.peek() {
+            if self.waits(*watched) {
+                return Some(watched.0);
             }
             self.late.pop();
         }
@@ -153,19 +201,46 @@ impl Waiting {
             && until <= now
         {
             self.late.pop();
-            late.extend(self.take(sequence));
+            if self.waits((until, sequence)) {
+                late.extend(self.give_up(sequence));
+            }
         }
         late
     }
 
+    /// Whether it is still he who waits here: a sequence comes again, when its place was used often enough.
+    fn waits(&self, (until, sequence): (Instant, i32)) -> bool {
+        let place = self.place(sequence);
+        place.is_some_and(
+            |place| matches!(&place.holds, Holds::Waits(waits) if waits.until == Some(until)),
+        )
+    }
+
+    fn is_owed(&self, sequence: i32) -> bool {
+        let place = self.place(sequence);
+        place.is_some_and(|place| matches!(place.holds, Holds::Owed))
+    }
+
+    fn place(&self, sequence: i32) -> Option<&Place> {
+        let index = usize::try_from(sequence & INDEX_MASK).ok()?;
+        let place = self.places.get(index);
+        place.filter(|place| place.usage == sequence >> INDEX_BITS)
+    }
+
+    fn place_mut(&mut self, sequence: i32) -> Option<&mut Place> {
+        let index = usize::try_from(sequence & INDEX_MASK).ok()?;
+        let place = self.places.get_mut(index);
+        place.filter(|place| place.usage == sequence >> INDEX_BITS)
+    }
+
     /// Takes everybody.
     pub(super) fn drain(&mut self) -> Vec<(Arc<dyn Waiter>, u64)> {
-        self.free.clear();
-        self.late.clear();
-        std::mem::take(&mut self.places)
-            .into_iter()
-            .filter_map(|place| Some(place.waits?.who()))
-            .collect()
+        let places = std::mem::take(self).places.into_iter();
+        let waiting = places.filter_map(|place| match place.holds {
+            Holds::Waits(waits) => Some(waits.who()),
+            Holds::Nothing | Holds::Owed => None,
+        });
+        waiting.collect()
     }
 }
 
@@ -219,6 +294,67 @@ mod tests {
         waiting.take(answered.number());
         assert_eq!(waiting.next_late(), None, "he has his answer");
         assert_eq!(waiting.drain().len(), 1);
+    }
+
+    /// Uses a place so often that its next sequence is the one it had at first.
+    fn all_round(waiting: &mut Waiting) {
+        for _ in 0..LAST_USE - 1 {
+            let quick = waiting.add(nobody(0)).unwrap();
+            waiting.take(quick.number()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_answer_to_one_who_gave_up_finds_nobody_however_long_it_takes() {
+        let mut waiting = Waiting::default();
+        let gone = waiting.add(nobody(1)).unwrap();
+        waiting.give_up(gone.number()).unwrap();
+        assert!(waiting.give_up(gone.number()).is_none() && waiting.is_empty());
+        all_round(&mut waiting);
+        let other = waiting.add(nobody(2)).unwrap();
+        assert!(waiting.take(gone.number()).is_none());
+        assert_eq!(waiting.take(other.number()).unwrap().1, 2);
+        // Now that it has come, the place is free again.
+        let places = [0, 1].map(|_| waiting.add(nobody(0)).unwrap().number() & INDEX_MASK);
+        assert!(places.contains(&0) && waiting.places.len() == 2);
+    }
+
+    #[test]
+    fn where_answers_stay_away_places_are_used_again_the_oldest_first() {
+        let mut waiting = Waiting::default();
+        let all: Vec<_> = (0..MAX_WAITING)
+            .map(|_| waiting.add(nobody(0)).unwrap().number())
+            .collect();
+        for sequence in [all[7], all[5], all[9]] {
+            waiting.give_up(sequence).unwrap();
+        }
+        waiting.take(all[7]);
+        let mut next = || Some(waiting.add(nobody(0))?.number() & INDEX_MASK);
+        assert_eq!(
+            [next(), next(), next(), next()],
+            [Some(7), Some(5), Some(9), None]
+        );
+        for _ in 0..100_000 {
+            let one = waiting.places[5].usage << INDEX_BITS | 5;
+            waiting.give_up(one).unwrap();
+            waiting.take(one);
+            waiting.add(nobody(0)).unwrap();
+            assert!(waiting.given_up.len() <= ANSWERED_KEPT + 3);
+        }
+    }
+
+    #[test]
+    fn nobody_is_late_because_one_before_him_would_be() {
+        let mut waiting = Waiting::default();
+        let start = Instant::now();
+        let first = waiting.add(nobody(1).until(start)).unwrap();
+        waiting.take(first.number()).unwrap();
+        all_round(&mut waiting);
+        let later = start + Duration::from_secs(9);
+        let same = waiting.add(nobody(2).until(later)).unwrap();
+        assert_eq!(same, first);
+        assert!(waiting.take_late(start).is_empty());
+        assert_eq!(waiting.next_late(), Some(later));
     }
 
     #[test]

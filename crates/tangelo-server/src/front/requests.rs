@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tangelo_registry::Instance;
 use tangelo_rpc::{Code, Sequence, Status, Waiter};
+use tangelo_runtime::guard;
 use tangelo_wire::pomelo::message::{Kind as MessageKind, Message, Route};
 
 use super::{
@@ -53,7 +54,9 @@ impl Front {
             route.end..bytes.len(),
             self.now + context.limits().deadline_or_default(),
         );
-        let request = match self.spare.take() {
+        // Handlers had it in their hands, and may have left another's in its place.
+        let spare = self.spare.take();
+        let request = match spare.filter(|spare| spare.is_of(&self.session)) {
             Some(mut request) => {
                 request.renew(bytes, route, body, deadline);
                 request
@@ -115,8 +118,10 @@ impl Front {
         }
         let deadline = request.deadline();
         let answered = self.running.add(place, id, handler, &mut request);
-        request.clear();
-        self.spare = Some(request);
+        // What handlers have laid beside it may panic on its way out.
+        if guard::catch(|| request.clear()).is_ok() {
+            self.spare = Some(request);
+        }
         if let Some(outcome) = answered {
             return self.reply(id, &handler.route, &outcome);
         }
