@@ -94,6 +94,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     });
     let everything: Vec<_> = scenarios.iter().cloned().chain(points).collect();
     let sides = everything.iter().flat_map(|scenario| &scenario.sides);
+    let is_side = |side: &Side| side.name.contains(&arguments.side);
+    if everything.is_empty() || !sides.clone().any(is_side) {
+        return Err(arguments.names_nothing());
+    }
     let programs = Programs::build(sides)?;
 
     let mut said = Said::default();
@@ -154,6 +158,20 @@ fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
 }
 
 impl Arguments {
+    /// Neither scenario nor curve has what was asked for.
+    fn names_nothing(&self) -> Box<dyn std::error::Error> {
+        let (scenarios, curves) = (scenarios::all(), curves::all());
+        let names = scenarios.iter().map(|it| it.name);
+        let names: Vec<_> = names.chain(curves.iter().map(|it| it.name)).collect();
+        format!(
+            "nothing is called so (--only `{}`, --side `{}`); there are: {}",
+            self.only,
+            self.side,
+            names.join(", ")
+        )
+        .into()
+    }
+
     fn wants(&self, name: &str) -> bool {
         name.contains(&self.only)
     }
@@ -244,8 +262,12 @@ fn foot(effort: Effort, load_before: &str) -> String {
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     format!(
-        "{} rounds by turns, {:?} each after {:?} of warm-up; {}; load average before {load_before}, after {}",
-        effort.rounds,
+        "{} by turns, {:?} each after {:?} of warm-up; {}; load average before {load_before}, after {}",
+        if effort.rounds == 1 {
+            "1 round".to_owned()
+        } else {
+            format!("{} rounds", effort.rounds)
+        },
         effort.measure,
         effort.warm_up,
         machine.join("; "),

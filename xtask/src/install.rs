@@ -95,7 +95,11 @@ fn programs(tools: &[Tool]) -> Result<()> {
     run(command("apt-get")
         .args(["-q", "-y", "--no-install-recommends", "install"])
         .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive"))
+        .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    match missing.iter().find(|tool| find(tool.program).is_none()) {
+        Some(tool) => Err(format!("{} is installed and not in PATH", tool.program).into()),
+        None => Ok(()),
+    }
 }
 
 /// Installs the npm packages that the lock files name, into `node_modules` beside them.

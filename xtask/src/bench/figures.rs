@@ -219,6 +219,7 @@ pub(crate) fn machine() -> BTreeMap<&'static str, String> {
         ("system", said("uname", &["-srm"])),
         ("rustc", said("rustc", &["--version"])),
         ("node", said("node", &["--version"])),
+        ("commit", said("git", &["describe", "--always", "--dirty"])),
     ])
 }
 

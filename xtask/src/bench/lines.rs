@@ -37,7 +37,8 @@ pub(crate) fn picture(curve: &Curve, points: &Points) -> String {
     let step = (WIDTH - LEFT - RIGHT) / points.sizes.len().saturating_sub(1).max(1) as f64;
     let x = |at: usize| LEFT + step * at as f64;
 
-    let mut svg = head(&format!("{}: {}", curve.title, curve.cost_unit()), HEIGHT);
+    let title = format!("{}: {}, logarithmic", curve.title, curve.cost_unit());
+    let mut svg = head(&title, HEIGHT);
     for (at, size) in points.sizes.iter().enumerate() {
         let (x, y) = (x(at), BOTTOM + 30.0);
         let _ = writeln!(
@@ -57,7 +58,10 @@ pub(crate) fn picture(curve: &Curve, points: &Points) -> String {
             .collect();
         let _ = writeln!(svg, "<path class=\"{class}\" d=\"M{}\"/>", path.join("L"));
         for (at, cost) in line {
-            let (x, y) = (x(*at), y(*cost) - 6.0);
+            // The lower of two figures stands below its line.
+            let at_this = lines.iter().flatten().filter(|(other, _)| other == at);
+            let is_higher = at_this.fold(f64::MIN, |most, (_, cost)| most.max(*cost)) <= *cost;
+            let (x, y) = (x(*at), y(*cost) + if is_higher { -6.0 } else { 16.0 });
             let _ = writeln!(
                 svg,
                 "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>",

@@ -150,7 +150,8 @@ fn krpc() -> Scenario {
     Scenario {
         name: "krpc-unary",
         title: "krpc unary call, generated client and server",
-        shape: "64 callers with 16 calls of 64 bytes in flight, client and server two processes"
+        shape: "1,024 callers, each with one call of 64 bytes under way: Tangelo's over the one connection that a referer keeps, tonic's and \
+                tarpc's by sixteen over one of 64, as the bare echo's requests are; client and server are two processes"
             .to_owned(),
         counts: Counts::Requests,
         sides: vec![

@@ -72,7 +72,15 @@ pub(crate) fn unit(counts: Counts) -> &'static str {
 pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
     let unit = unit(scenario.counts);
     let head = match scenario.counts {
-        Counts::Idle => vec!["", unit, "min..max", "MiB", "kernel", "errors", "ratio"],
+        Counts::Idle => vec![
+            "",
+            unit,
+            "min..max",
+            "MiB",
+            "kernel bytes/connection",
+            "errors",
+            "ratio",
+        ],
         Counts::Overload => vec![
             "",
             "peak/s",
@@ -187,9 +195,14 @@ fn errors(side: &Measured) -> String {
 
 /// What is below a table: targets, and who is not in it.
 pub(crate) fn lines(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
+    let rounds = outcome.sides.iter().map(|side| side.samples.len()).max();
+    let weight = match rounds {
+        Some(1) => "; one round decides nothing",
+        _ => "",
+    };
     let targets = scenario.targets.iter().filter_map(|target| {
         let reached = outcome.reached(target)?;
-        Some(target_line(target, reached))
+        Some(target_line(target, reached) + weight)
     });
     let left_out = outcome.sides.iter().filter_map(|side| {
         let reason = side.left_out.as_ref()?;
@@ -233,11 +246,14 @@ fn target_line(target: &Target, reached: Spread) -> String {
         (None, Figure::Kept) => short(value),
         (None, Figure::PerConnection) => format!("{value:.0} bytes"),
     };
-    let times = against.map_or(String::new(), |other| format!(" of {other}"));
+    let times = against.map_or(String::new(), |other| format!(" times that of {other}"));
+    let limit = written(*limit);
+    let mut median = written(reached.median);
+    if median == limit && outcome == "missed" {
+        median = format!("hardly {}", if word == "at most" { "more" } else { "less" });
+    }
     format!(
-        "{outcome}: {name} of {side} {word} {}{times}; it is {} ({}..{})",
-        written(*limit),
-        written(reached.median),
+        "{outcome}: {name} of {side} {word} {limit}{times}; it is {median} ({}..{})",
         written(reached.lowest),
         written(reached.highest)
     )
