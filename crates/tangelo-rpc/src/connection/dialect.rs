@@ -17,7 +17,7 @@ use tangelo_wire::krpc::{
     meta::{Beside, Direction, Meta},
 };
 
-use super::{ReplyTo, timeout_ms};
+use super::{ReplyTo, asking::timeout_ms};
 use crate::{Code, Codec, Codecs, Reply, Request, Status, config::RefererConfig};
 
 /// Bytes above which an answer is compressed as its request was; krpc's default for requests.
