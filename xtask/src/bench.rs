@@ -148,6 +148,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     said.end(arguments)
 }
 
+/// What there is to measure, in the order of the document.
+fn names() -> Vec<&'static str> {
+    let scenarios = scenarios::all().into_iter().map(|it| it.name);
+    let curves = curves::all().into_iter().map(|it| it.name);
+    scenarios.chain(curves).collect()
+}
+
 /// All sizes of a curve, or where it has to be quick one.
 fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
     if quick {
@@ -160,14 +167,11 @@ fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
 impl Arguments {
     /// Neither scenario nor curve has what was asked for.
     fn names_nothing(&self) -> Box<dyn std::error::Error> {
-        let (scenarios, curves) = (scenarios::all(), curves::all());
-        let names = scenarios.iter().map(|it| it.name);
-        let names: Vec<_> = names.chain(curves.iter().map(|it| it.name)).collect();
         format!(
             "nothing is called so (--only `{}`, --side `{}`); there are: {}",
             self.only,
             self.side,
-            names.join(", ")
+            names().join(", ")
         )
         .into()
     }
@@ -205,10 +209,7 @@ impl Said {
             println!("\n{}\n{}", section.console(), section.foot);
         }
         if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
-            let (scenarios, curves) = (scenarios::all(), curves::all());
-            let order = scenarios.iter().map(|it| it.name);
-            let order: Vec<_> = order.chain(curves.iter().map(|it| it.name)).collect();
-            document::write(&order, &self.sections)?;
+            document::write(&names(), &self.sections)?;
         }
         if self.errors > 0.0 {
             Err(format!("{} requests went wrong", self.errors).into())

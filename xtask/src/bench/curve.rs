@@ -49,6 +49,13 @@ pub(crate) struct Points {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
+impl Points {
+    /// The sides there are, which are the same at every size.
+    pub(crate) fn sides(&self) -> &[Measured] {
+        self.outcomes.first().map_or(&[], |first| &first.sides)
+    }
+}
+
 impl Curve {
     /// The work at one size, as a scenario.
     pub(crate) fn at(&self, size: u32) -> Scenario {

@@ -15,10 +15,7 @@ impl Curve {
 
 /// A row for each size: what each side's unit costs, and how many it does.
 pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
-    let names = points
-        .outcomes
-        .first()
-        .map_or(&[][..], |first| &first.sides);
+    let names = points.sides();
     let mut head = vec![curve.size.to_owned()];
     for side in names {
         head.push(format!("{}: {}", side.name, curve.cost_unit()));
@@ -47,10 +44,7 @@ pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
 
 /// What is below the table.
 pub(crate) fn lines(curve: &Curve, points: &Points) -> Vec<String> {
-    let names = points
-        .outcomes
-        .first()
-        .map_or(&[][..], |first| &first.sides);
+    let names = points.sides();
     // The first is what the others are held against.
     let verdicts = names.iter().enumerate().skip(1).filter_map(|(at, side)| {
         let verdict = curve.verdict(points, at)?;

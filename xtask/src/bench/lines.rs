@@ -16,10 +16,7 @@ const LEAST_RANGE: f64 = 4.0;
 
 /// What each unit costs at each size; a figure stands at each point.
 pub(crate) fn picture(curve: &Curve, points: &Points) -> String {
-    let names = points
-        .outcomes
-        .first()
-        .map_or(&[][..], |first| &first.sides);
+    let names = points.sides();
     let lines: Vec<Vec<(usize, f64)>> = (0..names.len())
         .map(|side| {
             let sizes = points.sizes.iter().zip(&points.outcomes).enumerate();

@@ -129,12 +129,14 @@ impl Future for Calling {
                     let (Stage::First(asked, pass), Some(call)) = (stage, call) else {
                         continue;
                     };
-                    let node = Arc::clone(pass.node());
+                    let node = (call.policy.retries > 0).then(|| Arc::clone(pass.node()));
                     let attempted = call.ended(Some(pass), (asked.sequence(), outcome));
-                    if call.is_last(&attempted) {
-                        return Poll::Ready(self.finish(attempted));
+                    match node {
+                        Some(node) if call.may_be_tried_again(&attempted) => {
+                            self.stage = self.longer(SoFar::Failed(node, attempted));
+                        }
+                        _ => return Poll::Ready(self.finish(attempted)),
                     }
-                    self.stage = self.longer(SoFar::Failed(node, attempted));
                 }
                 Stage::Longer(longer) => {
                     let (call, attempted) = ready!(longer.as_mut().poll(context));
@@ -215,12 +217,12 @@ impl Call {
         }
     }
 
-    /// Whether nothing can follow what was sent.
-    fn is_last(&self, (_, outcome): &Attempted) -> bool {
-        let Err(status) = outcome else {
-            return true;
-        };
-        self.policy.retries == 0 || !self.policy.level.covers(status.code())
+    /// Whether what was sent has ended so that another attempt may follow, if any is left.
+    fn may_be_tried_again(&self, (_, outcome): &Attempted) -> bool {
+        let level = self.policy.level;
+        outcome
+            .as_ref()
+            .is_err_and(|status| level.covers(status.code()))
     }
 
     /// All attempts, or all that follow the first.
@@ -242,29 +244,26 @@ impl Call {
         let mut failed: Attempted = (0, Err(Code::NO_CONNECTION.into()));
         let (mut has_left, mut may_have_run) = (false, false);
         loop {
-            let made = match mem::replace(&mut so_far, SoFar::Nothing) {
-                SoFar::Failed(node, attempted) => Some((node, attempted)),
-                SoFar::Picked(node, address) => Some(
-                    self.attempt(node, &address, (retries_left, tried.len()))
-                        .await,
-                ),
-                SoFar::Nothing => match self.target(&tried, admitted).await {
-                    Some((node, address)) => Some(
-                        self.attempt(node, &address, (retries_left, tried.len()))
-                            .await,
-                    ),
-                    None => None,
-                },
-            };
-            let Some((node, attempted)) = made else {
-                let fallback = shared.settings.fallback.as_ref().filter(|_| !has_left);
-                if let Some(reply) = canned(fallback, &self.request) {
-                    return (self, (0, Ok(reply)));
+            let (node, attempted) = match mem::replace(&mut so_far, SoFar::Nothing) {
+                SoFar::Failed(node, attempted) => (node, attempted),
+                so_far => {
+                    let target = match so_far {
+                        SoFar::Picked(node, address) => Some((node, address)),
+                        _ => self.target(&tried, admitted).await,
+                    };
+                    let Some((node, address)) = target else {
+                        let fallback = shared.settings.fallback.as_ref().filter(|_| !has_left);
+                        if let Some(reply) = canned(fallback, &self.request) {
+                            return (self, (0, Ok(reply)));
+                        }
+                        if tried.is_empty() {
+                            failed = (0, Err(shared.nobody(admitted)));
+                        }
+                        return (self, failed);
+                    };
+                    let left = (retries_left, tried.len());
+                    self.attempt(node, &address, left).await
                 }
-                if tried.is_empty() {
-                    failed = (0, Err(shared.nobody(admitted)));
-                }
-                return (self, failed);
             };
             let (sequence, Err(status)) = &attempted else {
                 return (self, attempted);

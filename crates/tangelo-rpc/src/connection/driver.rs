@@ -337,11 +337,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.connection.shared.driver.register(context.waker());
-        if self.late.is_empty() && self.phase != Phase::Ended {
-            let connection = self.connection.clone();
-            self.late.spawn(late::watch(connection));
-        }
         if self.phase != Phase::Ended {
+            if self.late.is_empty() {
+                let connection = self.connection.clone();
+                self.late.spawn(late::watch(connection));
+            }
             let reason = ready!(self.turn(context));
             self.end(&reason);
         }

@@ -70,17 +70,19 @@ async fn a_peer_that_sends_heartbeats_and_reads_no_answers_is_cut() {
     assert!(connection.is_closed());
 }
 
+/// A call that nobody answers is told so at this time.
+async fn times_out(connection: &Connection, deadline: Instant) {
+    let outcome = connection.call((100, 1), deadline, Bytes::new()).await;
+    assert_eq!(outcome.unwrap_err().code(), Code::RPC_TIMEOUT);
+    assert_eq!(Instant::now(), deadline);
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_call_is_told_at_its_own_deadline_that_nobody_has_answered() {
     let (_theirs, driver) = piped(Limits::default(), 1 << 16);
     let connection = driver.connection.clone();
     let begun = Instant::now();
-    let call = async |seconds| {
-        let deadline = begun + Duration::from_secs(seconds);
-        let outcome = connection.call((100, 1), deadline, Bytes::new()).await;
-        assert_eq!(outcome.unwrap_err().code(), Code::RPC_TIMEOUT);
-        assert_eq!(Instant::now(), deadline);
-    };
+    let call = async |seconds| times_out(&connection, begun + Duration::from_secs(seconds)).await;
     let calls = async {
         tokio::join!(call(3), call(1), call(2), call(3));
         // The timer stood still meanwhile.
@@ -95,12 +97,7 @@ async fn a_deadline_holds_where_the_peer_reads_nothing() {
     let (_theirs, driver) = piped(Limits::default(), 1);
     let connection = driver.connection.clone();
     let begun = Instant::now();
-    let call = async |seconds| {
-        let deadline = begun + Duration::from_secs(seconds);
-        let outcome = connection.call((100, 1), deadline, Bytes::new()).await;
-        assert_eq!(outcome.unwrap_err().code(), Code::RPC_TIMEOUT);
-        assert_eq!(Instant::now(), deadline);
-    };
+    let call = async |seconds| times_out(&connection, begun + Duration::from_secs(seconds)).await;
     let calls = async {
         let first = async {
             call(3).await;
