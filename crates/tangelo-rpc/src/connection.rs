@@ -131,6 +131,8 @@ struct State {
     unsent: usize,
     /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
     awake: bool,
+    /// How often others have said something since the task took `out`.
+    said: usize,
     waiting: Waiting,
     /// When somebody will look for those who have waited long enough; none: not before he is told to.
     watched: Option<Instant>,
@@ -170,6 +172,7 @@ impl Connection {
                     out: BytesMut::new(),
                     unsent: 0,
                     awake: false,
+                    said: 0,
                     waiting: Waiting::default(),
                     watched: None,
                     afterwards: Vec::new(),
@@ -361,6 +364,7 @@ impl Shared {
     /// Lets the task write what was appended.
     fn wake(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let sleeps = !std::mem::replace(&mut state.awake, true);
+        state.said += 1;
         drop(state);
         if sleeps {
             self.driver.wake();

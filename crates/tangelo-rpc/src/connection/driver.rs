@@ -1,5 +1,6 @@
 //! The task of one connection: one poll function, in a fixed order, each step with its quota.
 
+mod gathering;
 mod read;
 mod role;
 mod serve;
@@ -30,6 +31,7 @@ use tracing::{debug, warn};
 
 pub(crate) use self::role::Role;
 use self::{
+    gathering::Gathering,
     read::Coming,
     role::{LOOKS_PER_PING, Side},
     serve::Running,
@@ -67,6 +69,7 @@ pub(crate) struct Driver<S> {
     /// The frame of which only a part has come.
     coming: Option<Coming>,
     writing: BytesMut,
+    gathering: Gathering,
     /// Who was answered in this turn and is to be woken for it.
     to_wake: Vec<Arc<dyn Waiter>>,
     /// Watches over the calls of this side.
@@ -126,6 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             room: LEAST_READ,
             coming: None,
             writing: BytesMut::new(),
+            gathering: Gathering::default(),
             to_wake: Vec::new(),
             late: JoinSet::new(),
             running: FuturesUnordered::new(),

@@ -41,6 +41,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     self.writing = BytesMut::new();
                 }
                 let mut state = self.connection.shared.state.lock();
+                if self.gathering.lets_others_speak_first(state.said) {
+                    self.backlog = state.out.len();
+                    drop(state);
+                    context.waker().wake_by_ref();
+                    return Ok(false);
+                }
+                state.said = 0;
                 std::mem::swap(&mut self.writing, &mut state.out);
                 state.unsent = self.writing.len();
                 (self.taken, self.backlog) = (state.unsent, state.unsent);
