@@ -27,24 +27,55 @@ const LENGTH_DELIMITED: u64 = 2;
 const FIXED_32: u64 = 5;
 
 /// The fields of a message in the order they stand, by number.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a> {
+    message: &'a [u8],
+    rest: &'a [u8],
+}
+
 #[inline]
-pub(crate) fn fields(message: &[u8]) -> impl Iterator<Item = Result<(u32, Value), Malformed>> {
-    let mut rest = message;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
+pub(crate) fn fields(message: &[u8]) -> Fields<'_> {
+    Fields {
+        message,
+        rest: message,
+    }
+}
+
+impl Fields<'_> {
+    /// Takes the bytes of this field, one below 16; none if another is next, which stays. What stands where its
+    /// writer puts it is sooner taken so than looked at for what it is.
+    #[inline(always)]
+    pub(crate) fn leading_bytes(&mut self, field: u32) -> Result<Range<usize>, Malformed> {
+        match self.rest {
+            [key, after @ ..] if u64::from(*key) == u64::from(field) << 3 | LENGTH_DELIMITED => {
+                self.rest = after;
+                bytes(self.message, &mut self.rest)
+            }
+            _ => Ok(0..0),
+        }
+    }
+}
+
+impl Iterator for Fields<'_> {
+    type Item = Result<(u32, Value), Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
             return None;
         }
-        let field = field(message, &mut rest);
+        let field = field(self.message, &mut self.rest);
         if field.is_err() {
-            rest = &[];
+            self.rest = &[];
         }
         Some(field)
-    })
+    }
 }
+
+const TRUNCATED: Malformed = Malformed("truncated");
 
 #[inline(always)]
 fn field(message: &[u8], rest: &mut &[u8]) -> Result<(u32, Value), Malformed> {
-    const TRUNCATED: Malformed = Malformed("truncated");
     let key = varint(rest)?;
     let value = match key & 7 {
         VARINT => Value::Number(varint(rest)?),
@@ -53,12 +84,7 @@ fn field(message: &[u8], rest: &mut &[u8]) -> Result<(u32, Value), Malformed> {
             *rest = after;
             Value::Fixed(u64::from_le_bytes(*bytes))
         }
-        LENGTH_DELIMITED => {
-            let length = usize::try_from(varint(rest)?).map_err(|_| TRUNCATED)?;
-            let start = message.len() - rest.len();
-            *rest = rest.get(length..).ok_or(TRUNCATED)?;
-            Value::Bytes(start..start + length)
-        }
+        LENGTH_DELIMITED => Value::Bytes(bytes(message, rest)?),
         FIXED_32 => {
             let (bytes, after) = rest.split_first_chunk().ok_or(TRUNCATED)?;
             *rest = after;
@@ -70,6 +96,14 @@ fn field(message: &[u8], rest: &mut &[u8]) -> Result<(u32, Value), Malformed> {
         Ok(number) if number > 0 => Ok((number, value)),
         _ => Err(Malformed("a field of no number")),
     }
+}
+
+#[inline(always)]
+fn bytes(message: &[u8], rest: &mut &[u8]) -> Result<Range<usize>, Malformed> {
+    let length = usize::try_from(varint(rest)?).map_err(|_| TRUNCATED)?;
+    let start = message.len() - rest.len();
+    *rest = rest.get(length..).ok_or(TRUNCATED)?;
+    Ok(start..start + length)
 }
 
 #[inline]
@@ -128,6 +162,24 @@ mod tests {
         assert_eq!((part(route), part(body)), (&b"a.b.c"[..], &b"{}"[..]));
         let session: Vec<_> = fields(part(session)).map(Result::unwrap).collect();
         assert_eq!(session.first(), Some(&(1, Value::Fixed(7))));
+    }
+
+    #[test]
+    fn what_stands_first_is_taken_and_what_does_not_is_left() {
+        let message = ForwardReq {
+            route: "abc".into(),
+            body: "{}".into(),
+            ..ForwardReq::default()
+        };
+        let bytes = message.encode_to_vec();
+        let mut read = fields(&bytes);
+        assert_eq!(read.leading_bytes(4), Ok(0..0), "it stands behind another");
+        assert_eq!(read.leading_bytes(1), Ok(2..5));
+        assert_eq!(read.leading_bytes(1), Ok(0..0), "it was taken");
+        assert_eq!(read.next(), Some(Ok((4, Value::Bytes(7..9)))));
+        assert_eq!((read.leading_bytes(4), read.next()), (Ok(0..0), None));
+        let mut cut_off = fields(&bytes[..4]);
+        assert_eq!(cut_off.leading_bytes(1), Err(TRUNCATED));
     }
 
     #[test]

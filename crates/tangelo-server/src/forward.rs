@@ -168,8 +168,9 @@ pub(crate) fn plain_body(answered: &Result<Reply, Status>) -> Option<&[u8]> {
 /// What a [`ForwardRes`] says that is nothing but a reply, and where its body is.
 #[inline]
 fn parts(bytes: &[u8]) -> Option<(Encoding, Range<usize>)> {
-    let (mut encoding, mut body) = (0, 0..0);
-    for field in fields(bytes) {
+    let mut fields = fields(bytes);
+    let (mut encoding, mut body) = (0, fields.leading_bytes(REPLY_BODY).ok()?);
+    for field in fields {
         match field.ok()? {
             (REPLY_ENCODING, Value::Number(number)) => encoding = number,
             (REPLY_BODY, Value::Bytes(range)) => body = range,

@@ -7,10 +7,13 @@ use bytes::BufMut;
 /// `None` when the number does not end within `bytes` or within `longest` bytes.
 #[inline]
 pub(crate) fn read(bytes: &[u8], longest: usize) -> Option<(u64, usize)> {
-    if let Some(&first) = bytes.first()
-        && first < 0x80
-    {
-        return Some((first.into(), 1));
+    // Most have one byte, or two.
+    match *bytes {
+        [first @ ..0x80, ..] => return Some((first.into(), 1)),
+        [first, second @ ..0x80, ..] if longest > 1 => {
+            return Some((u64::from(first & 0x7f) | u64::from(second) << 7, 2));
+        }
+        _ => {}
     }
     let mut value = 0u64;
     for (at, byte) in bytes.iter().take(longest).enumerate() {

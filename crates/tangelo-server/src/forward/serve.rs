@@ -242,8 +242,12 @@ fn decode(request: tangelo_rpc::Request) -> Result<(Request, forward::Kind), Sta
         ));
     };
     let bytes = request.body;
-    let (mut route, mut body, mut session, mut kind) = (0..0, 0..0, 0..0, 0);
-    for field in fields(&bytes) {
+    let mut fields = fields(&bytes);
+    let mut route = fields.leading_bytes(ROUTE).map_err(undecodable)?;
+    let mut body = fields.leading_bytes(BODY).map_err(undecodable)?;
+    let mut session = fields.leading_bytes(SESSION).map_err(undecodable)?;
+    let mut kind = 0;
+    for field in fields {
         match field.map_err(undecodable)? {
             (ROUTE, Value::Bytes(range)) => route = range,
             (KIND, Value::Number(number)) => kind = number,

@@ -42,6 +42,19 @@ pub(super) fn next<'a>(rest: &mut &'a [u8]) -> Option<(u64, Value<'a>)> {
     (field != 0).then_some((field, value))
 }
 
+/// Takes an int32 of this field off the front of `rest`; 0 if another is there, which stays. `None` as of
+/// [`next`].
+#[inline(always)]
+pub(super) fn leading_number(field: u8, rest: &mut &[u8]) -> Option<i32> {
+    match rest {
+        [key, after @ ..] if *key == field << 3 | VARINT as u8 => {
+            *rest = after;
+            number(rest).map(|value| value as i32)
+        }
+        _ => Some(0),
+    }
+}
+
 /// Appends an int32, unless it is 0.
 #[inline(always)]
 pub(super) fn put_number(field: u64, value: i32, out: &mut impl BufMut) {

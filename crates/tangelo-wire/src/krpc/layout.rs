@@ -49,7 +49,14 @@ impl<'a> Fields<'a> {
     // Inlined, as what reads a meta is.
     #[inline(always)]
     pub(super) fn read(mut meta: &'a [u8]) -> Option<Self> {
-        let mut fields = Self::default();
+        // These stand first, in everybody's frames: that is sooner looked at than what each field is.
+        let mut fields = Self {
+            direction: fields::leading_number(1, &mut meta)?,
+            service_id: fields::leading_number(2, &mut meta)?,
+            msg_id: fields::leading_number(3, &mut meta)?,
+            sequence: fields::leading_number(4, &mut meta)?,
+            ..Self::default()
+        };
         while !meta.is_empty() {
             let before = meta;
             match fields::next(&mut meta)? {
