@@ -1,6 +1,6 @@
 //! The programs that take part: built, installed, or left out with the reason.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::figures::Units;
@@ -11,6 +11,7 @@ use crate::{Result, root};
 /// Where programs lie, and why some are not there.
 pub(crate) struct Programs {
     release: PathBuf,
+    peers: PathBuf,
     missing: Vec<(Program, String)>,
     units: Units,
 }
@@ -24,12 +25,16 @@ impl Programs {
             "--package",
             "tangelo-bench",
         ]))?;
+        let target = target_directory()?;
+        // In a folder of its own: it is another workspace, whose crates have other features.
+        let peers_target = target.join("peers");
+        let build_peers = || peers(&peers_target);
         let needed: Vec<_> = sides.flat_map(Side::programs).collect();
         let mut missing = Vec::new();
         for (program, prepare) in [
-            (Program::Peers, peers as fn() -> Result<()>),
-            (Program::Pomelo, pomelo),
-            (Program::Wrk, crate::install::wrk),
+            (Program::Peers, &build_peers as &dyn Fn() -> Result<()>),
+            (Program::Pomelo, &pomelo),
+            (Program::Wrk, &crate::install::wrk),
         ] {
             if needed.contains(&program)
                 && let Err(reason) = prepare()
@@ -39,7 +44,8 @@ impl Programs {
             }
         }
         Ok(Self {
-            release: target_directory()?.join("release"),
+            release: target.join("release"),
+            peers: peers_target.join("release"),
             missing,
             units: Units::of_this_kernel()?,
         })
@@ -72,10 +78,7 @@ impl Programs {
         let (program, script) = match run.program {
             Program::Server => (self.release.join("bench-server"), None),
             Program::Load => (self.release.join("bench-load"), None),
-            Program::Peers => (
-                root().join("benches/peers/target/release/bench-peers"),
-                None,
-            ),
+            Program::Peers => (self.peers.join("bench-peers"), None),
             Program::Pomelo => ("node".into(), Some(root().join("benches/pomelo/serve.js"))),
             Program::Wrk => ("wrk".into(), None),
         };
@@ -93,7 +96,7 @@ impl Programs {
 }
 
 /// A workspace of its own: what it depends on is no part of ours.
-fn peers() -> Result<()> {
+fn peers(target: &Path) -> Result<()> {
     let manifest = root().join("benches/peers/Cargo.toml");
     if !manifest.is_file() {
         return Err("benches/peers is not there".into());
@@ -101,7 +104,7 @@ fn peers() -> Result<()> {
     run(cargo(&["build", "--release", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
-        .arg(root().join("benches/peers/target")))
+        .arg(target))
 }
 
 fn pomelo() -> Result<()> {
@@ -120,4 +123,27 @@ fn pomelo() -> Result<()> {
     run(command("npm")
         .args(["ci", "--no-audit", "--no-fund"])
         .current_dir(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_program_is_started_where_it_was_built() {
+        let programs = Programs {
+            release: "/target/release".into(),
+            peers: "/target/peers/release".into(),
+            missing: Vec::new(),
+            units: Units::of_this_kernel().unwrap(),
+        };
+        for (program, path) in [
+            (Program::Server, "/target/release/bench-server"),
+            (Program::Load, "/target/release/bench-load"),
+            (Program::Peers, "/target/peers/release/bench-peers"),
+        ] {
+            let started = programs.command(&Run::new(program, ""), None).unwrap();
+            assert_eq!(started.get_program(), path);
+        }
+    }
 }
