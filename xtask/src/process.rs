@@ -40,7 +40,10 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Says what is run, runs it with its output visible, and fails if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", text(command));
-    let status = command
+    let mut bound = bound_to_us(command);
+    let status = bound
+        .as_mut()
+        .unwrap_or(command)
         .status()
         .map_err(|error| format!("{}: {error}", text(command)))?;
     if status.success() {
@@ -101,7 +104,29 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(directory.into())
 }
 
-/// A process that does not outlive its owner.
+/// The same command, at whose process the kernel strikes when our own is gone, however that was ended: a program that
+/// is killed drops nothing. It counts from the thread that starts it, which is to be one that lasts.
+///
+/// Where there is no `setpriv` (it is Linux's) the command is as it was.
+fn bound_to_us(command: &Command) -> Option<Command> {
+    let mut bound = Command::new(find("setpriv")?);
+    bound
+        .args(["--pdeathsig", "KILL"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        bound.current_dir(directory);
+    }
+    Some(bound)
+}
+
+/// A process that does not outlive its owner, nor this process.
 pub(crate) struct Owned {
     child: Child,
     /// What it has not been asked for yet; none when that did not come in time.
@@ -120,7 +145,10 @@ impl Owned {
     }
 
     fn start_reading(command: &mut Command, input: Stdio) -> Result<Self> {
-        let mut child = command
+        let mut bound = bound_to_us(command);
+        let mut child = bound
+            .as_mut()
+            .unwrap_or(command)
             .stdin(input)
             .stdout(Stdio::piped())
             .spawn()
@@ -181,5 +209,32 @@ impl Drop for Owned {
         // It may have ended by itself, which is just as well.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn a_process_ends_with_what_started_it() {
+        if find("setpriv").is_none() {
+            return;
+        }
+        let limit = Duration::from_secs(20);
+        let start = move || {
+            let mut sleeper = command("sh");
+            sleeper.args(["-c", "echo $PPID $ALOUD; exec sleep 60"]);
+            let mut owned = Owned::start(sleeper.env("ALOUD", "yes")).unwrap();
+            let line = owned.next_line(limit).unwrap();
+            assert_eq!(line, format!("{} yes\n", std::process::id()));
+            owned
+        };
+        // To the kernel a thread is as good as a process here.
+        let mut owned = thread::spawn(start).join().unwrap();
+        let status = owned.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "{status}");
     }
 }

@@ -117,7 +117,9 @@ fn pomelo() -> Result<()> {
             return Err(format!("{program} is missing").into());
         }
     }
-    if directory.join("node_modules").is_dir() {
+    // npm writes it last: without it, it was ended while it was at work.
+    let installed = directory.join("node_modules/.package-lock.json");
+    if installed.is_file() {
         return Ok(());
     }
     run(command("npm")
