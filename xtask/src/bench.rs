@@ -11,6 +11,7 @@ mod figures;
 mod flame;
 mod growth;
 mod http;
+mod judged;
 mod lines;
 mod measure;
 mod outcome;
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     side: String,
     /// Measures nothing, but looks with perf where the time of this scenario goes: docs/benchmarks/flame-SCENARIO.
-    #[arg(long, value_name = "SCENARIO")]
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["quick", "write", "only", "side"])]
     flame: Option<String>,
 }
 
@@ -111,7 +112,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             name: scenario.name,
             title: scenario.title,
             rows: table::rows(&scenario, &outcome),
-            lines: table::lines(&scenario, &outcome),
+            targets: table::targets(&scenario, &outcome),
+            lines: table::lines(&outcome),
             picture: svg::picture(&scenario, &outcome),
             shape: scenario.shape,
             foot: foot(effort, &load_before),
@@ -140,7 +142,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             title: curve.title,
             shape: curve.shape.to_owned(),
             rows: growth::rows(&curve, &points),
-            lines: growth::lines(&curve, &points),
+            targets: growth::targets(&curve, &points),
+            lines: growth::lines(&points),
             picture: lines::picture(&curve, &points),
             foot: foot(effort, &load_before),
         });
@@ -176,6 +179,17 @@ impl Arguments {
         .into()
     }
 
+    /// Why nothing is written, where nothing is.
+    fn leaves_document(&self) -> Option<&'static str> {
+        if !self.side.is_empty() {
+            Some("with --side tables lack sides, and those are never written")
+        } else if self.quick && !self.write {
+            Some("what was quick is written with --write alone")
+        } else {
+            None
+        }
+    }
+
     fn wants(&self, name: &str) -> bool {
         name.contains(&self.only)
     }
@@ -208,9 +222,17 @@ impl Said {
         for section in &self.sections {
             println!("\n{}\n{}", section.console(), section.foot);
         }
-        if arguments.side.is_empty() && (arguments.write || !arguments.quick) {
-            document::write(&names(), &self.sections)?;
+        match arguments.leaves_document() {
+            None => {
+                document::write(&names(), &self.sections)?;
+                let names: Vec<_> = self.sections.iter().map(|section| section.name).collect();
+                println!("\n{} has now: {}", document::PLACE, names.join(", "));
+            }
+            Some(reason) => println!("\n{} is as it was: {reason}", document::PLACE),
         }
+        let tables = self.sections.iter();
+        let tables = tables.map(|section| (section.name, &section.targets));
+        print!("\n{}", judged::summary(tables));
         if self.errors > 0.0 {
             Err(format!("{} requests went wrong", self.errors).into())
         } else if self.failed {
@@ -274,4 +296,34 @@ fn foot(effort: Effort, load_before: &str) -> String {
         machine.join("; "),
         figures::load_average()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_why_nothing_is_written() {
+        for (quick, write, side, begins) in [
+            (false, false, "", None),
+            (true, true, "", None),
+            (true, false, "", Some("what was quick")),
+            (true, true, "Tangelo", Some("with --side")),
+            (false, false, "Tangelo", Some("with --side")),
+        ] {
+            let arguments = Arguments {
+                quick,
+                write,
+                only: String::new(),
+                side: side.to_owned(),
+                flame: None,
+            };
+            let said = arguments.leaves_document();
+            assert_eq!(said.is_some(), begins.is_some(), "{quick} {write} {side}");
+            assert!(
+                said.unwrap_or_default()
+                    .starts_with(begins.unwrap_or_default())
+            );
+        }
+    }
 }

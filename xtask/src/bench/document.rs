@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::judged::Targets;
 use super::table;
 use crate::{Result, root};
 
@@ -24,16 +25,20 @@ pub(crate) struct Section {
     /// The shape of the load.
     pub(crate) shape: String,
     pub(crate) rows: Vec<Vec<String>>,
-    /// What is below the table.
+    /// What is below the table: what was to be reached, and what else there is to say.
+    pub(crate) targets: Targets,
     pub(crate) lines: Vec<String>,
     pub(crate) picture: String,
     /// How it was measured.
     pub(crate) foot: String,
 }
 
+/// Where it is, beneath the root of the workspace.
+pub(crate) const PLACE: &str = "docs/benchmarks.md";
+
 /// Puts what was measured into the document, whose sections have this order. What was not stays as it is there.
 pub(crate) fn write(order: &[&str], measured: &[Section]) -> Result<()> {
-    let document = root().join("docs/benchmarks.md");
+    let document = root().join(PLACE);
     let pictures = root().join("docs/benchmarks");
     let old = fs::read_to_string(&document).unwrap_or_default();
     fs::create_dir_all(&pictures)?;
@@ -74,7 +79,12 @@ fn kept(old: &str, name: &str) -> String {
 impl Section {
     pub(crate) fn console(&self) -> String {
         let title = format!("{}: {}", self.title, self.shape);
-        table::console(&title, &self.rows, &self.lines)
+        table::console(&title, &self.rows, self.below())
+    }
+
+    fn below(&self) -> impl Iterator<Item = &String> {
+        let targets = self.targets.judged.iter().map(|target| &target.line);
+        targets.chain(&self.lines)
     }
 
     fn text(&self) -> String {
@@ -89,7 +99,7 @@ impl Section {
         let mut text = format!(
             "## {title}\n\nThe load: {shape}.\n\n![{title}](benchmarks/{name}.svg)\n\n{rows}\n"
         );
-        for line in &self.lines {
+        for line in self.below() {
             text += &format!("* {line}\n");
         }
         text + &format!("\n<sub>{foot}</sub>\n")

@@ -1,6 +1,7 @@
 //! Tables of curves, and what they say.
 
 use super::curve::{Curve, LINEAR, Points, Unit, Verdict};
+use super::judged::{Judged, Targets};
 use super::table::{self, short};
 
 impl Curve {
@@ -42,14 +43,25 @@ pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
     rows
 }
 
-/// What is below the table.
-pub(crate) fn lines(curve: &Curve, points: &Points) -> Vec<String> {
-    let names = points.sides();
-    // The first is what the others are held against.
-    let verdicts = names.iter().enumerate().skip(1).filter_map(|(at, side)| {
+/// Whether each side is linear, or no worse than the first, which is what the others are held against.
+pub(crate) fn targets(curve: &Curve, points: &Points) -> Targets {
+    let others = points.sides().iter().enumerate().skip(1);
+    let judged = others.filter_map(|(at, side)| {
         let verdict = curve.verdict(points, at)?;
-        Some(format!("{}: {}", side.name, said(verdict)))
+        Some(Judged {
+            reached: !matches!(verdict, Verdict::Worse { .. }),
+            line: format!("{}: {}", side.name, said(verdict)),
+        })
     });
+    let judged: Vec<_> = judged.collect();
+    Targets {
+        open: points.sides().len().saturating_sub(1) - judged.len(),
+        judged,
+    }
+}
+
+/// What is below the table besides.
+pub(crate) fn lines(points: &Points) -> Vec<String> {
     let sides = points.sizes.iter().zip(&points.outcomes);
     let failed = sides.flat_map(|(size, outcome)| {
         let failed = outcome.sides.iter().filter_map(move |side| {
@@ -58,7 +70,7 @@ pub(crate) fn lines(curve: &Curve, points: &Points) -> Vec<String> {
         });
         failed.collect::<Vec<_>>()
     });
-    verdicts.chain(failed).collect()
+    failed.collect()
 }
 
 fn said(verdict: Verdict) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::judged::{Judged, Targets};
 use super::measure::{Overload, Sample};
 use super::outcome::{Measured, Outcome, Spread};
 use super::scenario::{Bound, Counts, Figure, Scenario, Target};
@@ -9,7 +10,11 @@ use super::scenario::{Bound, Counts, Figure, Scenario, Target};
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// A table with its columns aligned, and what is to be reached below it.
-pub(crate) fn console(title: &str, rows: &[Vec<String>], lines: &[String]) -> String {
+pub(crate) fn console<'a>(
+    title: &str,
+    rows: &[Vec<String>],
+    lines: impl Iterator<Item = &'a String>,
+) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -193,17 +198,29 @@ fn errors(side: &Measured) -> String {
     format!("{errors:.0}")
 }
 
-/// What is below a table: targets, and who is not in it.
-pub(crate) fn lines(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
+/// The targets of a table, as they are said below it.
+pub(crate) fn targets(scenario: &Scenario, outcome: &Outcome) -> Targets {
     let rounds = outcome.sides.iter().map(|side| side.samples.len()).max();
     let weight = match rounds {
         Some(1) => "; one round decides nothing",
         _ => "",
     };
-    let targets = scenario.targets.iter().filter_map(|target| {
+    let judged = scenario.targets.iter().filter_map(|target| {
         let reached = outcome.reached(target)?;
-        Some(target_line(target, reached) + weight)
+        Some(Judged {
+            reached: target.bound.holds(reached.median),
+            line: target_line(target, reached) + weight,
+        })
     });
+    let judged: Vec<_> = judged.collect();
+    Targets {
+        open: scenario.targets.len() - judged.len(),
+        judged,
+    }
+}
+
+/// What is below a table besides: who is not in it.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let left_out = outcome.sides.iter().filter_map(|side| {
         let reason = side.left_out.as_ref()?;
         Some(format!("{} is left out: {reason}", side.name))
@@ -212,7 +229,7 @@ pub(crate) fn lines(scenario: &Scenario, outcome: &Outcome) -> Vec<String> {
         let reason = side.failed.as_ref()?;
         Some(format!("{} failed: {reason}", side.name))
     });
-    targets.chain(left_out).chain(failed).collect()
+    left_out.chain(failed).collect()
 }
 
 fn target_line(target: &Target, reached: Spread) -> String {
