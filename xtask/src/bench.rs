@@ -16,6 +16,7 @@ mod lines;
 mod measure;
 mod outcome;
 mod programs;
+mod scale;
 mod scenario;
 mod scenarios;
 mod svg;

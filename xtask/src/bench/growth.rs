@@ -2,7 +2,9 @@
 
 use super::curve::{Curve, LINEAR, Points, Unit, Verdict};
 use super::judged::{Judged, Targets};
-use super::table::{self, short};
+use super::outcome::Measured;
+use super::scale::{Scale, short};
+use super::table;
 
 impl Curve {
     /// What the costs are costs of.
@@ -17,10 +19,14 @@ impl Curve {
 /// A row for each size: what each side's unit costs, and how many it does.
 pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
     let names = points.sides();
+    let speed = |side: &Measured| side.spread(|sample| sample.per_second);
+    let measured = points.outcomes.iter().flat_map(|outcome| &outcome.sides);
+    let speeds = measured.filter_map(speed).map(|speed| speed.median);
+    let scale = Scale::of_numbers(speeds);
     let mut head = vec![curve.size.to_owned()];
     for side in names {
         head.push(format!("{}: {}", side.name, curve.cost_unit()));
-        head.push(table::unit(curve.counts).to_owned());
+        head.push(scale.numbers(table::unit(curve.counts)));
     }
     let mut rows = vec![head];
     for (size, outcome) in points.sizes.iter().zip(&points.outcomes) {
@@ -35,8 +41,7 @@ pub(crate) fn rows(curve: &Curve, points: &Points) -> Vec<Vec<String>> {
                 )
             });
             row.push(cost);
-            let speed = side.spread(|sample| sample.per_second);
-            row.push(speed.map_or(String::new(), |speed| table::thousands(speed.median)));
+            row.push(speed(side).map_or(String::new(), |speed| scale.figure(speed.median)));
         }
         rows.push(row);
     }

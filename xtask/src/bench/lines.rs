@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::curve::{Curve, Points};
+use super::scale::short;
 use super::svg::{WIDTH, escaped, head, is_own};
-use super::table::short;
 
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 190.0;

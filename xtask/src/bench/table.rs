@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::judged::{Judged, Targets};
 use super::measure::{Overload, Sample};
 use super::outcome::{Measured, Outcome, Spread};
+use super::scale::{Scale, short};
 use super::scenario::{Bound, Counts, Figure, Scenario, Target};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -59,7 +60,7 @@ pub(crate) fn figure(counts: Counts, sample: &Sample) -> String {
 pub(crate) fn amount(counts: Counts, value: f64) -> String {
     match counts {
         Counts::Idle => format!("{value:.0} bytes"),
-        _ => thousands(value),
+        _ => Scale::of_numbers([value]).with_unit(value),
     }
 }
 
@@ -76,43 +77,47 @@ pub(crate) fn unit(counts: Counts) -> &'static str {
 /// The head and a row for each side that was measured.
 pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
     let unit = unit(scenario.counts);
+    let scales = Scales::of(outcome);
+    let number = |name: &str| scales.numbers.numbers(name);
+    let time = |name: &str| scales.times.times(name);
+    let same = str::to_owned;
     let head = match scenario.counts {
         Counts::Idle => vec![
-            "",
-            unit,
-            "min..max",
-            "MiB",
-            "kernel bytes/connection",
-            "errors",
-            "ratio",
+            same(""),
+            same(unit),
+            same("min..max"),
+            same("MiB"),
+            same("kernel bytes/connection"),
+            same("errors"),
+            same("ratio"),
         ],
         Counts::Overload => vec![
-            "",
-            "peak/s",
-            "offered/s",
-            unit,
-            "kept",
-            "p99",
-            "refused/s",
-            "codes",
-            "p99 of refusals",
-            "errors",
+            same(""),
+            number("peak/s"),
+            number("offered/s"),
+            number(unit),
+            same("kept"),
+            time("p99"),
+            number("refused/s"),
+            same("codes"),
+            time("p99 of refusals"),
+            same("errors"),
         ],
         Counts::Requests | Counts::Deliveries => vec![
-            "",
-            unit,
-            "min..max",
-            "p50",
-            "p99",
-            "CPU us each",
-            "CPUs",
-            "MiB",
-            "kernel MiB",
-            "errors",
-            "ratio",
+            same(""),
+            number(unit),
+            same("min..max"),
+            time("p50"),
+            time("p99"),
+            same("CPU us each"),
+            same("CPUs"),
+            same("MiB"),
+            same("kernel MiB"),
+            same("errors"),
+            same("ratio"),
         ],
     };
-    let mut rows = vec![head.iter().map(|&cell| cell.to_owned()).collect()];
+    let mut rows = vec![head];
     let first = outcome.sides.first().map_or("", |side| side.name);
     for side in &outcome.sides {
         if side.samples.is_empty() {
@@ -123,11 +128,36 @@ pub(crate) fn rows(scenario: &Scenario, outcome: &Outcome) -> Vec<Vec<String>> {
         let ratio = ratio.map_or(String::new(), |ratio| short(ratio.median));
         rows.push(match scenario.counts {
             Counts::Idle => idle(side, ratio),
-            Counts::Overload => overload(side),
-            Counts::Requests | Counts::Deliveries => busy(side, ratio),
+            Counts::Overload => overload(side, scales),
+            Counts::Requests | Counts::Deliveries => busy(side, scales, ratio),
         });
     }
     rows
+}
+
+/// One unit for all times of a table, and one for all rates: they are compared along its rows as well.
+#[derive(Clone, Copy)]
+struct Scales {
+    times: Scale,
+    numbers: Scale,
+}
+
+impl Scales {
+    fn of(outcome: &Outcome) -> Self {
+        let sides = || outcome.sides.iter();
+        let times = sides().flat_map(|side| {
+            [Figure::P50, Figure::P99, Figure::RefusedP99]
+                .map(|figure| side.median(|sample| figure.of(sample)))
+        });
+        let numbers = sides().flat_map(|side| {
+            let rate = side.median(|sample| sample.per_second);
+            [rate, of_overload(side, |overload| overload.offered)]
+        });
+        Self {
+            times: Scale::of_times(times),
+            numbers: Scale::of_numbers(numbers),
+        }
+    }
 }
 
 /// The figure that a scenario is about.
@@ -138,14 +168,15 @@ pub(crate) fn main_figure(scenario: &Scenario) -> Figure {
     }
 }
 
-fn busy(side: &Measured, ratio: String) -> Vec<String> {
+fn busy(side: &Measured, scales: Scales, ratio: String) -> Vec<String> {
+    let Scales { times, numbers } = scales;
     let cpu: Vec<_> = side.cpu_us().iter().map(|us| short(*us)).collect();
     vec![
         side.name.to_owned(),
-        thousands(side.median(|sample| sample.per_second)),
-        range(side.spread(|sample| sample.per_second)),
-        time(side.median(|sample| sample.p50_us)),
-        time(side.median(|sample| sample.p99_us)),
+        numbers.figure(side.median(|sample| sample.per_second)),
+        range(side.spread(|sample| sample.per_second), numbers),
+        times.figure(side.median(|sample| sample.p50_us)),
+        times.figure(side.median(|sample| sample.p99_us)),
         cpu.join(" + "),
         short(side.median(|sample| sample.processors)),
         short(side.median(|sample| sample.resident) / MIB),
@@ -170,10 +201,9 @@ fn idle(side: &Measured, ratio: String) -> Vec<String> {
     ]
 }
 
-fn overload(side: &Measured) -> Vec<String> {
-    let of = |value: fn(&Overload) -> f64| {
-        side.median(|sample| sample.overload.as_ref().map_or(0.0, value))
-    };
+fn overload(side: &Measured, scales: Scales) -> Vec<String> {
+    let Scales { times, numbers } = scales;
+    let of = |value: fn(&Overload) -> f64| of_overload(side, value);
     let codes = side.samples.iter().filter_map(|sample| {
         let overload = sample.overload.as_ref()?;
         Some(overload.codes.iter().cloned())
@@ -181,16 +211,20 @@ fn overload(side: &Measured) -> Vec<String> {
     let codes: BTreeSet<_> = codes.flatten().collect();
     vec![
         side.name.to_owned(),
-        thousands(of(|overload| overload.peak)),
-        thousands(of(|overload| overload.offered)),
-        thousands(side.median(|sample| sample.per_second)),
+        numbers.figure(of(|overload| overload.peak)),
+        numbers.figure(of(|overload| overload.offered)),
+        numbers.figure(side.median(|sample| sample.per_second)),
         short(side.median(|sample| Figure::Kept.of(sample))),
-        time(side.median(|sample| sample.p99_us)),
-        thousands(of(|overload| overload.refused)),
+        times.figure(side.median(|sample| sample.p99_us)),
+        numbers.figure(of(|overload| overload.refused)),
         Vec::from_iter(codes).join(", "),
-        time(of(|overload| overload.refused_p99_us)),
+        times.figure(of(|overload| overload.refused_p99_us)),
         errors(side),
     ]
+}
+
+fn of_overload(side: &Measured, value: fn(&Overload) -> f64) -> f64 {
+    side.median(|sample| sample.overload.as_ref().map_or(0.0, value))
 }
 
 fn errors(side: &Measured) -> String {
@@ -256,10 +290,13 @@ fn target_line(target: &Target, reached: Spread) -> String {
     } else {
         "missed"
     };
+    let all = [*limit, reached.median, reached.lowest, reached.highest];
     let written = |value: f64| match (against, figure) {
         (Some(_), _) => short(value),
-        (None, Figure::PerSecond) => thousands(value),
-        (None, Figure::P50 | Figure::P99 | Figure::RefusedP99) => time(value),
+        (None, Figure::PerSecond) => Scale::of_numbers(all).with_unit(value),
+        (None, Figure::P50 | Figure::P99 | Figure::RefusedP99) => {
+            Scale::of_times(all).with_unit(value)
+        }
         (None, Figure::Kept) => short(value),
         (None, Figure::PerConnection) => format!("{value:.0} bytes"),
     };
@@ -276,39 +313,52 @@ fn target_line(target: &Target, reached: Spread) -> String {
     )
 }
 
-/// A number with three digits that say something.
-pub(crate) fn short(value: f64) -> String {
-    match value {
-        100.0.. => format!("{value:.0}"),
-        10.0.. => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
+fn range(spread: Option<Spread>, scale: Scale) -> String {
+    spread.map_or(String::new(), |spread| {
+        let [low, high] = [spread.lowest, spread.highest].map(|value| scale.figure(value));
+        format!("{low}..{high}")
+    })
 }
 
-/// A rate, in thousands where it is large.
-pub(crate) fn thousands(value: f64) -> String {
-    if value < 1000.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{} k", short(value / 1000.0))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn range(spread: Option<Spread>) -> String {
-    let written = |spread: Spread| {
-        format!(
-            "{}..{}",
-            thousands(spread.lowest),
-            thousands(spread.highest)
-        )
-    };
-    spread.map_or(String::new(), written)
-}
-
-fn time(us: f64) -> String {
-    if us < 10_000.0 {
-        format!("{us:.0} us")
-    } else {
-        format!("{:.1} ms", us / 1000.0)
+    #[test]
+    fn all_rates_and_all_times_of_a_table_have_one_unit() {
+        let side = |name, per_second, p50_us, p99_us| Measured {
+            name,
+            samples: vec![Sample {
+                per_second,
+                p50_us,
+                p99_us,
+                ..Sample::default()
+            }],
+            ..Measured::default()
+        };
+        let outcome = Outcome {
+            sides: vec![
+                side("fast", 2_242_000.0, 421.0, 983.0),
+                side("slow", 9000.0, 1200.0, 28_900.0),
+            ],
+        };
+        let scenario = Scenario {
+            name: "",
+            title: "",
+            shape: String::new(),
+            counts: Counts::Requests,
+            sides: Vec::new(),
+            targets: Vec::new(),
+        };
+        let rows = rows(&scenario, &outcome);
+        let begins: Vec<_> = rows.iter().map(|row| row[..5].join("|")).collect();
+        assert_eq!(
+            begins,
+            [
+                "|k requests/s|min..max|p50 ms|p99 ms",
+                "fast|2242|2242..2242|0.42|0.98",
+                "slow|9.00|9.00..9.00|1.20|28.9",
+            ]
+        );
     }
 }
