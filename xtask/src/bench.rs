@@ -12,6 +12,7 @@ mod flame;
 mod growth;
 mod http;
 mod judged;
+mod labels;
 mod lines;
 mod measure;
 mod outcome;

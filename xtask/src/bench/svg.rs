@@ -22,15 +22,11 @@ const STYLE: &str = "\
     .bar { fill: #8c959f }\n\
     .own { fill: #e36209 }\n\
     .spread { stroke: #1f2328; stroke-width: 1.5; fill: none }\n\
-    .line { stroke: #8c959f; stroke-width: 2; fill: none }\n\
-    .own.line { stroke: #e36209; fill: none }\n\
     @media (prefers-color-scheme: dark) {\n\
     text { fill: #e6edf3 }\n\
     .bar { fill: #6e7681 }\n\
     .own { fill: #f0883e }\n\
     .spread { stroke: #e6edf3 }\n\
-    .line { stroke: #6e7681 }\n\
-    .own.line { stroke: #f0883e; fill: none }\n\
     }\n";
 
 /// The picture; the line at the end of each bar goes from the lowest round to the highest.
