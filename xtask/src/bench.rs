@@ -20,6 +20,7 @@ mod programs;
 mod scale;
 mod scenario;
 mod scenarios;
+mod sockets;
 mod svg;
 mod table;
 

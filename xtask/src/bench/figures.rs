@@ -6,6 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::sockets::{Costs, Sockets};
 use crate::Result;
 use crate::process::command;
 
@@ -22,7 +23,7 @@ pub(crate) fn now_us() -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Units {
     ticks_per_second: f64,
-    page: u64,
+    sockets: Costs,
 }
 
 impl Units {
@@ -33,7 +34,7 @@ impl Units {
         };
         Ok(Self {
             ticks_per_second: ask("CLK_TCK")? as f64,
-            page: ask("PAGESIZE")?,
+            sockets: Costs::of_this_kernel(ask("PAGESIZE")?),
         })
     }
 }
@@ -41,7 +42,7 @@ impl Units {
 /// Looks at some processes, each with its children, until it is asked what it has seen.
 pub(crate) struct Watch {
     stop: SyncSender<()>,
-    watching: JoinHandle<Vec<Seen>>,
+    watching: JoinHandle<Readings>,
 }
 
 /// What was seen at one time.
@@ -51,12 +52,17 @@ struct Seen {
     cpu: Vec<f64>,
     /// Bytes of all processes that are in memory.
     resident: u64,
-    /// Bytes of all sockets of the machine.
-    sockets: u64,
+    /// All TCP sockets of the machine, where it says.
+    sockets: Option<Sockets>,
 }
 
 /// What was seen in all.
-pub(crate) struct Readings(Vec<Seen>);
+pub(crate) struct Readings {
+    seen: Vec<Seen>,
+    /// What there was before the servers started.
+    before: Option<Sockets>,
+    units: Units,
+}
 
 /// What was used from one time to another.
 #[derive(Clone, Debug)]
@@ -65,12 +71,14 @@ pub(crate) struct Usage {
     pub(crate) cpu: Vec<f64>,
     /// The most bytes of all processes that were in memory.
     pub(crate) resident: u64,
-    /// The most bytes of the machine's TCP sockets, less what they had before the load.
-    pub(crate) sockets: u64,
+    /// The most bytes of the machine's TCP sockets, less those of the sockets before the servers started; none where
+    /// they cannot be told.
+    pub(crate) sockets: Option<u64>,
 }
 
 impl Watch {
-    pub(crate) fn start(processes: Vec<u32>, units: Units) -> Self {
+    /// `before` is what there was before those processes.
+    pub(crate) fn start(processes: Vec<u32>, units: Units, before: Option<Sockets>) -> Self {
         let (stop, stopped) = sync_channel(1);
         let watching = thread::spawn(move || {
             let mut seen = vec![look(&processes, units)];
@@ -78,7 +86,11 @@ impl Watch {
                 seen.push(look(&processes, units));
             }
             seen.push(look(&processes, units));
-            seen
+            Readings {
+                seen,
+                before,
+                units,
+            }
         });
         Self { stop, watching }
     }
@@ -86,9 +98,8 @@ impl Watch {
     pub(crate) fn end(self) -> Result<Readings> {
         // It waits for nothing else.
         let _ = self.stop.send(());
-        let seen = self.watching.join();
-        seen.map(Readings)
-            .map_err(|_| "the watch over processes panicked".into())
+        let readings = self.watching.join();
+        readings.map_err(|_| "the watch over processes panicked".into())
     }
 }
 
@@ -98,24 +109,24 @@ impl Readings {
         let cpu_from = self.cpu_at(from_us);
         let cpu = self.cpu_at(to_us).into_iter().zip(cpu_from);
         let within = || {
-            let lasts = self.0.iter();
+            let lasts = self.seen.iter();
             lasts.filter(|seen| (from_us..=to_us).contains(&seen.at_us))
         };
-        let before = self.0.first().map_or(0, |seen| seen.sockets);
-        let sockets = within().map(|seen| seen.sockets).max().unwrap_or(0);
+        let costs = self.units.sockets;
+        let sockets = within().filter_map(|seen| costs.of(self.before?, seen.sockets?));
         Usage {
             cpu: cpu.map(|(to, from)| (to - from).max(0.0)).collect(),
             resident: within().map(|seen| seen.resident).max().unwrap_or(0),
-            sockets: sockets.saturating_sub(before),
+            sockets: sockets.max(),
         }
     }
 
     /// Processor time until then, in a straight line between two looks.
     fn cpu_at(&self, at_us: u64) -> Vec<f64> {
-        let next = self.0.partition_point(|seen| seen.at_us < at_us);
+        let next = self.seen.partition_point(|seen| seen.at_us < at_us);
         match (
-            next.checked_sub(1).and_then(|at| self.0.get(at)),
-            self.0.get(next),
+            next.checked_sub(1).and_then(|at| self.seen.get(at)),
+            self.seen.get(next),
         ) {
             (Some(before), Some(after)) => {
                 let part = (at_us - before.at_us) as f64 / (after.at_us - before.at_us) as f64;
@@ -143,7 +154,7 @@ fn look(processes: &[u32], units: Units) -> Seen {
         at_us: now_us(),
         cpu,
         resident,
-        sockets: socket_pages().unwrap_or(0) * units.page,
+        sockets: Sockets::look(),
     }
 }
 
@@ -191,15 +202,6 @@ fn named(file: &str, word: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Pages that the TCP sockets of the machine have for what they hold.
-fn socket_pages() -> Option<u64> {
-    let text = fs::read_to_string("/proc/net/sockstat").ok()?;
-    let line = text.lines().find(|line| line.starts_with("TCP:"))?;
-    let mut words = line.split_whitespace();
-    words.find(|word| *word == "mem")?;
-    words.next()?.parse().ok()
-}
-
 /// What the machine is, as a map of words.
 pub(crate) fn machine() -> BTreeMap<&'static str, String> {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
@@ -233,25 +235,29 @@ pub(crate) fn load_average() -> String {
 mod tests {
     use super::*;
 
-    fn seen(at_us: u64, cpu: f64, resident: u64, sockets: u64) -> Seen {
+    fn seen(at_us: u64, cpu: f64, resident: u64, count: u64) -> Seen {
         Seen {
             at_us,
             cpu: vec![cpu],
             resident,
-            sockets,
+            sockets: Some(Sockets { count, pages: 0 }),
         }
     }
 
     #[test]
     fn processor_time_is_cut_between_two_looks() {
-        let readings = Readings(vec![
-            seen(0, 0.0, 5, 100),
-            seen(100, 1.0, 7, 130),
-            seen(200, 3.0, 6, 120),
-        ]);
+        let readings = Readings {
+            seen: vec![
+                seen(0, 0.0, 5, 1),
+                seen(100, 1.0, 7, 1_000_000),
+                seen(200, 3.0, 6, 2_000_000),
+            ],
+            before: Some(Sockets::default()),
+            units: Units::of_this_kernel().unwrap(),
+        };
         let usage = readings.between(50, 150);
         assert_eq!(usage.cpu, [1.5]);
-        assert_eq!((usage.resident, usage.sockets), (7, 30));
+        assert_eq!(usage.resident, 7);
         // Before the first look and after the last there is nothing to be seen.
         assert_eq!(readings.between(0, 1000).cpu, [3.0]);
     }
@@ -260,7 +266,7 @@ mod tests {
     fn this_process_has_memory_and_time() {
         let own = std::process::id();
         assert!(resident_kib(own).unwrap() > 0 && proportional(own).unwrap() > 0);
-        assert!(ticks(own).is_some() && socket_pages().is_some());
+        assert!(ticks(own).is_some());
         assert_eq!(family(own).first(), Some(&own));
     }
 }

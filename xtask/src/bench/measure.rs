@@ -7,6 +7,7 @@ use super::figures::{Watch, now_us, proportional};
 use super::http;
 use super::programs::Programs;
 use super::scenario::{Counts, Program, Run, Side};
+use super::sockets::Sockets;
 use crate::Result;
 use crate::process::Owned;
 
@@ -35,11 +36,11 @@ pub(crate) struct Sample {
     pub(crate) processors: f64,
     /// Bytes of all server processes in memory.
     pub(crate) resident: f64,
-    /// Bytes of sockets, both ends.
-    pub(crate) sockets: f64,
+    /// Bytes that the kernel has for sockets, both ends, where they can be told.
+    pub(crate) sockets: Option<f64>,
     /// The same for each connection, where connections are all there is: less what the server had before.
     pub(crate) per_connection: f64,
-    pub(crate) sockets_per_connection: f64,
+    pub(crate) sockets_per_connection: Option<f64>,
     pub(crate) overload: Option<Overload>,
 }
 
@@ -62,12 +63,13 @@ pub(crate) fn measure(
     counts: Counts,
     effort: Effort,
 ) -> Result<Sample> {
+    let sockets_before = Sockets::look();
     let (servers, address) = start(programs, side)?;
     let processes: Vec<_> = servers.iter().map(Owned::id).collect();
     let memory = || -> Result<u64> { processes.iter().map(|id| proportional(*id)).sum() };
 
     let before = if counts == Counts::Idle { memory()? } else { 0 };
-    let watch = Watch::start(processes.clone(), programs.units());
+    let watch = Watch::start(processes.clone(), programs.units(), sockets_before);
     let mut load = Owned::start(&mut load(programs, side, &address, effort)?)?;
     // At its best, and under overload, is twice.
     let limit = 2 * (effort.warm_up + effort.measure) + PATIENCE;
@@ -102,6 +104,7 @@ pub(crate) fn measure(
         codes: keys(&result["codes"]),
     });
     let connections = number("connections").unwrap_or(f64::INFINITY);
+    let sockets = usage.sockets.map(|bytes| bytes as f64);
     Ok(Sample {
         per_second: needed("per_second")?,
         p50_us: needed("p50_us")?,
@@ -110,9 +113,9 @@ pub(crate) fn measure(
         processors: usage.cpu.iter().sum::<f64>() / seconds,
         cpu_us: usage.cpu.iter().map(|cpu| cpu * 1e6 / requests).collect(),
         resident: usage.resident as f64,
-        sockets: usage.sockets as f64,
+        sockets,
         per_connection: after.saturating_sub(before) as f64 / connections,
-        sockets_per_connection: usage.sockets as f64 / connections,
+        sockets_per_connection: sockets.map(|bytes| bytes / connections),
         overload,
     })
 }

@@ -180,7 +180,7 @@ fn busy(side: &Measured, scales: Scales, ratio: String) -> Vec<String> {
         cpu.join(" + "),
         short(side.median(|sample| sample.processors)),
         short(side.median(|sample| sample.resident) / MIB),
-        short(side.median(|sample| sample.sockets) / MIB),
+        told(side, |sample| sample.sockets, |bytes| short(bytes / MIB)),
         errors(side),
         ratio,
     ]
@@ -195,7 +195,11 @@ fn idle(side: &Measured, ratio: String) -> Vec<String> {
             format!("{:.0}..{:.0}", bytes.lowest, bytes.highest)
         }),
         short(side.median(|sample| sample.resident) / MIB),
-        format!("{:.0}", side.median(|sample| sample.sockets_per_connection)),
+        told(
+            side,
+            |sample| sample.sockets_per_connection,
+            |bytes| format!("{bytes:.0}"),
+        ),
         errors(side),
         ratio,
     ]
@@ -225,6 +229,13 @@ fn overload(side: &Measured, scales: Scales) -> Vec<String> {
 
 fn of_overload(side: &Measured, value: fn(&Overload) -> f64) -> f64 {
     side.median(|sample| sample.overload.as_ref().map_or(0.0, value))
+}
+
+/// The median, where each sample has a figure.
+fn told(side: &Measured, figure: fn(&Sample) -> Option<f64>, written: fn(f64) -> String) -> String {
+    let figures: Option<Vec<_>> = side.samples.iter().map(figure).collect();
+    let spread = figures.and_then(|figures| Spread::of(figures.into_iter()));
+    spread.map_or("-".to_owned(), |spread| written(spread.median))
 }
 
 fn errors(side: &Measured) -> String {
@@ -351,6 +362,7 @@ mod tests {
             targets: Vec::new(),
         };
         let rows = rows(&scenario, &outcome);
+        assert_eq!(rows[1][8], "-", "what could not be told");
         let begins: Vec<_> = rows.iter().map(|row| row[..5].join("|")).collect();
         assert_eq!(
             begins,
