@@ -8,10 +8,15 @@ use super::scenario::{Program, Run, Side};
 use crate::process::{cargo, command, find, run, target_directory};
 use crate::{Result, root};
 
+/// In a program's arguments, the directory into which cargo builds.
+const TARGET: &str = "{target}";
+/// The folder in it for the peers: they are another workspace, whose crates have other features.
+const PEERS: &str = "peers";
+
 /// Where programs lie, and why some are not there.
 pub(crate) struct Programs {
-    release: PathBuf,
-    peers: PathBuf,
+    /// The directory into which cargo builds.
+    target: PathBuf,
     missing: Vec<(Program, String)>,
     units: Units,
 }
@@ -26,9 +31,7 @@ impl Programs {
             "tangelo-bench",
         ]))?;
         let target = target_directory()?;
-        // In a folder of its own: it is another workspace, whose crates have other features.
-        let peers_target = target.join("peers");
-        let build_peers = || peers(&peers_target);
+        let build_peers = || peers(&target.join(PEERS));
         let needed: Vec<_> = sides.flat_map(Side::programs).collect();
         let mut missing = Vec::new();
         for (program, prepare) in [
@@ -44,8 +47,7 @@ impl Programs {
             }
         }
         Ok(Self {
-            release: target.join("release"),
-            peers: peers_target.join("release"),
+            target,
             missing,
             units: Units::of_this_kernel()?,
         })
@@ -75,10 +77,11 @@ impl Programs {
     }
 
     fn command(&self, run: &Run, processor: Option<&str>) -> Result<Command> {
+        let built = |folder: &str, name: &str| self.target.join(folder).join("release").join(name);
         let (program, script) = match run.program {
-            Program::Server => (self.release.join("bench-server"), None),
-            Program::Load => (self.release.join("bench-load"), None),
-            Program::Peers => (self.peers.join("bench-peers"), None),
+            Program::Server => (built("", "bench-server"), None),
+            Program::Load => (built("", "bench-load"), None),
+            Program::Peers => (built(PEERS, "bench-peers"), None),
             Program::Pomelo => ("node".into(), Some(root().join("benches/pomelo/serve.js"))),
             Program::Wrk => ("wrk".into(), None),
         };
@@ -90,7 +93,10 @@ impl Programs {
             }
             None => command(program),
         };
-        start.args(script).args(&run.arguments);
+        let target = self.target.to_string_lossy();
+        let arguments = run.arguments.iter();
+        let arguments = arguments.map(|argument| argument.replace(TARGET, &target));
+        start.args(script).args(arguments);
         Ok(start)
     }
 }
@@ -132,20 +138,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_program_is_started_where_it_was_built() {
+    fn each_program_is_started_where_it_was_built_and_told_where_that_is() {
         let programs = Programs {
-            release: "/target/release".into(),
-            peers: "/target/peers/release".into(),
+            target: "/built".into(),
             missing: Vec::new(),
             units: Units::of_this_kernel().unwrap(),
         };
         for (program, path) in [
-            (Program::Server, "/target/release/bench-server"),
-            (Program::Load, "/target/release/bench-load"),
-            (Program::Peers, "/target/peers/release/bench-peers"),
+            (Program::Server, "/built/release/bench-server"),
+            (Program::Load, "/built/release/bench-load"),
+            (Program::Peers, "/built/peers/release/bench-peers"),
         ] {
-            let started = programs.command(&Run::new(program, ""), None).unwrap();
+            let run = Run::new(program, "--tls {target}/here");
+            let started = programs.command(&run, None).unwrap();
             assert_eq!(started.get_program(), path);
+            let arguments: Vec<_> = started.get_args().collect();
+            assert_eq!(arguments, ["--tls", "/built/here"]);
         }
     }
 }

@@ -205,8 +205,8 @@ fn push(outstanding: u16) -> Scenario {
     }
 }
 
-/// Where Tangelo's server puts its certificate, and clients find it.
-const CERTIFICATES: &str = "target/bench-certificates";
+/// Where Tangelo's server puts its certificate, and clients find it: `{target}` is the directory into which cargo builds.
+const CERTIFICATES: &str = "{target}/bench-certificates";
 
 fn idle() -> Scenario {
     const IDLE: &str = "--work idle --connections 15000";
