@@ -113,8 +113,9 @@ pub(crate) fn tell_gone(connection: &Connection, session: SessionId) {
 /// There is no answer of the back end's.
 pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, Status>, Status> {
     let bytes = answered?.body;
-    if let Some(reply) = plain(&bytes) {
-        return Ok(Ok(reply));
+    if let Some((encoding, body)) = parts(&bytes) {
+        // It stays a part of the frame it came in.
+        return Ok(Ok(reply(encoding, bytes.slice(body))));
     }
     let answer = ForwardRes::decode(bytes)
         .map_err(|error| Status::from(Code::DECODE_RES_ERROR).with_cause(error))?;
@@ -138,34 +139,30 @@ pub(crate) fn answer(answered: Result<Reply, Status>) -> Result<Result<Reply, St
         forward::Encoding::Raw => Encoding::Raw,
     };
     Ok(Ok(Reply {
-        ret_code: 0,
-        encoding,
-        body: answer.body,
         options: options.map(Arc::new),
+        ..reply(encoding, answer.body)
     }))
 }
 
-/// A [`ForwardRes`] that is nothing but a reply, as most are, read by hand: it stays a part of the frame it came
-/// in.
-fn plain(bytes: &Bytes) -> Option<Reply> {
-    let (encoding, body) = parts(bytes)?;
-    Some(Reply {
+/// A reply that is nothing else.
+pub(crate) fn reply(encoding: Encoding, body: Bytes) -> Reply {
+    Reply {
         ret_code: 0,
         encoding,
-        body: bytes.slice(body),
+        body,
         options: None,
-    })
+    }
 }
 
-/// The body of an answer that is nothing but a reply, where it lies.
+/// What a back end answered that is nothing but a reply, where it lies.
 #[inline]
-pub(crate) fn plain_body(answered: &Result<Reply, Status>) -> Option<&[u8]> {
+pub(crate) fn plain(answered: &Result<Reply, Status>) -> Option<(Encoding, &[u8])> {
     let bytes = &answered.as_ref().ok()?.body;
-    let (_, body) = parts(bytes)?;
-    bytes.get(body)
+    let (encoding, body) = parts(bytes)?;
+    Some((encoding, bytes.get(body)?))
 }
 
-/// What a [`ForwardRes`] says that is nothing but a reply, and where its body is.
+/// What a [`ForwardRes`] says that is nothing but a reply, as most are, and where its body is: read by hand.
 #[inline]
 fn parts(bytes: &[u8]) -> Option<(Encoding, Range<usize>)> {
     let mut fields = fields(bytes);
@@ -212,15 +209,6 @@ fn head(reply: &Reply) -> Head {
 mod tests {
     use super::*;
 
-    fn reply(encoding: Encoding, body: &str) -> Reply {
-        Reply {
-            ret_code: 0,
-            encoding,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-            options: None,
-        }
-    }
-
     /// The same, as prost writes it.
     fn written(reply: &Reply) -> ForwardRes {
         let encoding = match reply.encoding {
@@ -253,20 +241,19 @@ mod tests {
         let long = "x".repeat(300);
         for encoding in [Encoding::Json, Encoding::Protobuf, Encoding::Raw] {
             for body in ["", "{}", &long] {
-                let reply = reply(encoding, body);
+                let reply = reply(encoding, Bytes::copy_from_slice(body.as_bytes()));
                 let whole = [head(&reply).as_slice(), &reply.body].concat();
                 assert_eq!(whole, written(&reply).encode_to_vec());
-                let whole = Bytes::from(whole);
-                assert_eq!(plain(&whole), Some(reply));
                 let answered = Ok(Reply::protobuf(0, whole));
-                assert_eq!(plain_body(&answered), Some(body.as_bytes()));
+                assert_eq!(plain(&answered), Some((encoding, body.as_bytes())));
+                assert_eq!(answer(answered).unwrap().unwrap(), reply);
             }
         }
     }
 
     #[test]
     fn what_is_more_than_a_reply_is_left_to_prost() {
-        let plainly = written(&reply(Encoding::Json, "{}"));
+        let plainly = written(&reply(Encoding::Json, "{}".into()));
         let others = [
             ForwardRes {
                 ret_code: -1,
@@ -283,10 +270,9 @@ mod tests {
         ];
         for other in others {
             let bytes = Bytes::from(other.encode_to_vec());
-            assert_eq!(plain(&bytes), None, "{other:?}");
-            assert_eq!(plain_body(&Ok(Reply::protobuf(0, bytes))), None);
+            assert_eq!(plain(&Ok(Reply::protobuf(0, bytes))), None, "{other:?}");
         }
-        assert_eq!(plain(&Bytes::from("no message")), None);
-        assert_eq!(plain_body(&Err(Code::RPC_TIMEOUT.into())), None);
+        assert_eq!(plain(&Ok(Reply::protobuf(0, "no message"))), None);
+        assert_eq!(plain(&Err(Code::RPC_TIMEOUT.into())), None);
     }
 }

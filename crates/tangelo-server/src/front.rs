@@ -45,7 +45,7 @@ use crate::{
     Context, Limits, Request,
     connections::Admission,
     forward,
-    session::{CloseReason, FrontSession, Item},
+    session::{CloseReason, FrontSession, Item, Taken},
 };
 
 /// Events handled before other clients get their turn.
@@ -84,7 +84,7 @@ pub(crate) struct Front {
     events: Vec<Event>,
     /// One that has been handled, for the next: it knows whose it is, and its parts need not be moved again.
     spare: Option<Box<Request>>,
-    items: Vec<Item>,
+    taken: Taken,
     /// Some of what was queued on the connection could not be written yet.
     unwritten: bool,
     /// Bytes queued on the connection since all was written.
@@ -127,7 +127,7 @@ impl Front {
             state: State::default(),
             events: Vec::new(),
             spare: None,
-            items: Vec::new(),
+            taken: Taken::default(),
             unwritten: false,
             gathered: 0,
             timer: Timer::new(patience),
@@ -243,7 +243,7 @@ impl Front {
     fn release_buffers(&mut self) {
         self.events = Vec::new();
         self.spare = None;
-        self.items = Vec::new();
+        self.taken = Taken::default();
         self.session.queue().shrink();
         self.owed.shrink();
         if let Some(resuming) = &mut self.resuming {
@@ -258,15 +258,13 @@ impl Front {
             return Ok(());
         }
         while self.session.queue().is_filled() && !self.unwritten && self.gathered < WRITE_AT {
-            let mut items = std::mem::take(&mut self.items);
-            let taken = self.session.queue().take(&mut items, ITEMS_PER_TAKE);
-            taken.map_err(Error::TooSlow)?;
-            for item in items.drain(..) {
-                if !self.answer_known(&item)? {
-                    self.tell(item)?;
-                }
+            let mut taken = std::mem::take(&mut self.taken);
+            let took = self.session.queue().take(&mut taken, ITEMS_PER_TAKE);
+            took.map_err(Error::TooSlow)?;
+            for (item, body) in taken.drain() {
+                self.tell(item, body)?;
             }
-            self.items = items;
+            self.taken = taken;
         }
         Ok(())
     }
@@ -279,8 +277,12 @@ impl Front {
         is_let_in && !self.outlives() && !ends
     }
 
-    fn tell(&mut self, item: Item) -> Result<(), End> {
+    #[inline]
+    fn tell(&mut self, item: Item, body: &[u8]) -> Result<(), End> {
         match item {
+            Item::Answered {
+                token, encoding, ..
+            } => self.answer_known(token, encoding, body)?,
             // Nothing but the handshake's answer is said before it is acknowledged.
             Item::Push(push) | Item::Replaceable { push, .. }
                 if self.state == State::Working || self.outlives() =>

@@ -34,7 +34,7 @@ pub(crate) use self::{
     events::Events,
     front::FrontSession,
     id::SessionIds,
-    queue::{Item, Queue},
+    queue::{Item, Queue, Taken},
     remote::{GET, SessionService, ask_until, ids_of, look_at_nobody, road},
     resumable::{Arrival, Demand},
     single::{Single, keep},

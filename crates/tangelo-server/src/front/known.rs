@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tangelo_rpc::Waiter;
+use bytes::Bytes;
+use tangelo_rpc::{Encoding, Waiter};
 use tangelo_wire::pomelo::message::{Message, Route};
 
 use super::{End, Front, running::Sent};
-use crate::{Context, answer, forward, session::Item};
+use crate::{Context, answer, forward};
 
 impl Front {
     /// Sends a request to the back end that the session's requests of this route go to. False if there is more
@@ -46,27 +47,27 @@ impl Front {
         true
     }
 
-    /// Tells the client what a back end has answered. False if there is more to it than that: then nothing has
-    /// been done.
+    /// Tells the client what a back end has answered, if that is all there is to it; else it goes the long road
+    /// from here.
     #[inline]
-    pub(super) fn answer_known(&mut self, item: &Item) -> Result<bool, End> {
-        let Item::Forwarded { token, outcome } = item else {
-            return Ok(false);
-        };
-        let Some(body) = forward::plain_body(outcome) else {
-            return Ok(false);
-        };
-        if !self.context.pushes().is_direct() {
-            return Ok(false);
-        }
-        match self.running.plainly_forwarded(*token) {
-            // A notify has ended.
-            Some(0) => Ok(true),
-            Some(id) => {
-                self.respond((id, false), answer::of_reply(body))?;
-                Ok(true)
+    pub(super) fn answer_known(
+        &mut self,
+        token: u64,
+        encoding: Encoding,
+        body: &[u8],
+    ) -> Result<(), End> {
+        if self.context.pushes().is_direct() {
+            match self.running.plainly_forwarded(token) {
+                // A notify has ended.
+                Some(0) => return Ok(()),
+                Some(id) => return self.respond((id, false), answer::of_reply(body)),
+                None => {}
             }
-            None => Ok(false),
         }
+        let Some((place, entry)) = self.running.forwarded(token) else {
+            return Ok(());
+        };
+        let reply = forward::reply(encoding, Bytes::copy_from_slice(body));
+        self.hand_on(place, entry, Ok(Ok(reply)))
     }
 }

@@ -309,7 +309,7 @@ impl Waiter for FrontSession {
     }
 
     fn answer_among(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
-        self.queue.put(Item::Forwarded { token, outcome })
+        self.queue.put_answer(token, outcome)
     }
 
     fn wake(&self) {

@@ -8,9 +8,10 @@ use std::sync::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tangelo_connector::Push;
-use tangelo_rpc::{Reply, Status};
+use tangelo_rpc::{Encoding, Reply, Status};
 
 use super::{Wake, waiting::Waiting};
+use crate::forward;
 
 /// What other tasks say to a session's client. Bounded in bytes; many additions cost one wake-up.
 #[derive(Debug)]
@@ -40,6 +41,13 @@ pub(crate) enum Item {
     Replaceable { push: Arc<Push>, key: Arc<str> },
     /// An answer that must not overtake what is here already.
     Response { id: u32, body: Bytes, failed: bool },
+    /// A back end's short answer to the request under this token, which is nothing but a reply. Its body lies
+    /// with those of the others.
+    Answered {
+        token: u64,
+        encoding: Encoding,
+        length: usize,
+    },
     /// A back end's answer to the request under this token.
     Forwarded {
         token: u64,
@@ -81,6 +89,7 @@ impl Item {
                 Self::Push(push) => push.size(),
                 Self::Replaceable { push, key } => push.size() + key.len(),
                 Self::Response { body, .. } | Self::Answer { body, .. } => body.len(),
+                Self::Answered { length, .. } => *length,
                 Self::Scheduled { .. } => 0,
                 Self::Forwarded { outcome, .. } | Self::HandedOn { outcome, .. } => {
                     outcome.as_ref().map_or(0, |reply| reply.body.len())
@@ -100,6 +109,32 @@ impl Item {
         {
             reply.body = Bytes::copy_from_slice(&reply.body);
         }
+    }
+}
+
+/// The longest body that is copied to where an answer waits: to count it would cost more than that, as whoever
+/// reads it and whoever drops it run on two processors.
+const SHORT: usize = 512;
+
+/// What was taken from a queue.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(super) items: Vec<Item>,
+    /// The bodies of those that are [answered](Item::Answered), one behind the other.
+    pub(super) bodies: Vec<u8>,
+}
+
+impl Taken {
+    /// All of it, each with its body if that lies here.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Item, &[u8])> {
+        let mut bodies = &self.bodies[..];
+        self.items.drain(..).map(move |item| {
+            let length = match &item {
+                Item::Answered { length, .. } => *length,
+                _ => 0,
+            };
+            (item, bodies.split_off(..length).unwrap_or_default())
+        })
     }
 }
 
@@ -136,6 +171,31 @@ impl Queue {
             return false;
         }
         self.push(&mut state, item);
+        self.filled.store(true, Ordering::Release);
+        state.wakes()
+    }
+
+    /// The same for a back end's answer.
+    #[inline]
+    pub(crate) fn put_answer(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
+        let plain = forward::plain(&outcome).filter(|(_, body)| body.len() <= SHORT);
+        let Some((encoding, body)) = plain else {
+            return self.put(Item::Forwarded { token, outcome });
+        };
+        let mut state = self.state.lock();
+        if state.closed || state.overflown {
+            return false;
+        }
+        let length = body.len();
+        state.waiting.push_body(body);
+        self.push(
+            &mut state,
+            Item::Answered {
+                token,
+                encoding,
+                length,
+            },
+        );
         self.filled.store(true, Ordering::Release);
         state.wakes()
     }
@@ -199,11 +259,11 @@ impl Queue {
         !state.awake
     }
 
-    /// Takes up to `most` things, in the order they were added.
+    /// Takes up to `most` things, in the order they were added, into what nothing is left in.
     ///
     /// # Errors
     /// Something had to be left out, and what comes after it must not be said: how many bytes wait.
-    pub(crate) fn take(&self, into: &mut Vec<Item>, most: usize) -> Result<(), usize> {
+    pub(crate) fn take(&self, into: &mut Taken, most: usize) -> Result<(), usize> {
         let mut state = self.state.lock();
         if state.overflown {
             return Err(state.waiting.bytes());
@@ -250,9 +310,9 @@ mod tests {
     }
 
     fn taken(queue: &Queue) -> usize {
-        let mut items = Vec::new();
-        queue.take(&mut items, 9).unwrap();
-        items.len()
+        let mut taken = Taken::default();
+        queue.take(&mut taken, 9).unwrap();
+        taken.items.len()
     }
 
     #[test]
@@ -267,7 +327,7 @@ mod tests {
         queue.add(push(100), &wake);
         queue.add(push(101), &wake);
         assert_eq!(queue.begin_turn(), Err(2 * size + 1));
-        assert_eq!(queue.take(&mut Vec::new(), 9), Err(2 * size + 1));
+        assert_eq!(queue.take(&mut Taken::default(), 9), Err(2 * size + 1));
     }
 
     #[test]

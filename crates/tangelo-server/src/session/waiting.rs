@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Item;
+use super::{Item, Taken};
 
 /// Places that replaced pushes may leave empty before the others move up.
 const GAPS: usize = 32;
@@ -14,6 +14,8 @@ const GAPS: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     items: VecDeque<Option<Item>>,
+    /// The bodies of those that are answered, in the same order.
+    bodies: Vec<u8>,
     bytes: usize,
     /// None until something replaceable comes.
     replaceable: Option<Box<Places>>,
@@ -48,6 +50,12 @@ impl Waiting {
         self.items.push_back(Some(item));
     }
 
+    /// The body of the answer that is added next.
+    #[inline(always)]
+    pub(super) fn push_body(&mut self, body: &[u8]) {
+        self.bodies.extend_from_slice(body);
+    }
+
     /// The next thing replaces what has this key.
     fn make_way(&mut self, key: Arc<str>) {
         let places = self.replaceable.get_or_insert_default();
@@ -66,7 +74,9 @@ impl Waiting {
     }
 
     /// Takes what is in the first `most` places.
-    pub(super) fn take(&mut self, into: &mut Vec<Item>, most: usize) {
+    pub(super) fn take(&mut self, into: &mut Taken, most: usize) {
+        into.bodies.clear();
+        let mut bodies = 0;
         let count = self.items.len().min(most);
         for item in self.items.drain(..count) {
             let places = self.replaceable.as_mut();
@@ -76,7 +86,10 @@ impl Waiting {
                     if let (Item::Replaceable { key, .. }, Some(places)) = (&item, places) {
                         places.by_key.remove(key);
                     }
-                    into.push(item);
+                    if let Item::Answered { length, .. } = &item {
+                        bodies += length;
+                    }
+                    into.items.push(item);
                 }
                 None => {
                     if let Some(places) = places {
@@ -88,11 +101,17 @@ impl Waiting {
         if let Some(places) = &mut self.replaceable {
             places.first += count as u64;
         }
+        if bodies == self.bodies.len() {
+            std::mem::swap(&mut self.bodies, &mut into.bodies);
+        } else {
+            into.bodies.extend(self.bodies.drain(..bodies));
+        }
     }
 
     /// Gives back room that nothing is in.
     pub(super) fn shrink(&mut self) {
         self.items.shrink_to_fit();
+        self.bodies.shrink_to_fit();
         if self.items.is_empty() {
             self.replaceable = None;
         }
@@ -118,6 +137,7 @@ impl Places {
 mod tests {
     use bytes::Bytes;
     use tangelo_connector::Push;
+    use tangelo_rpc::Encoding;
 
     use super::*;
 
@@ -136,11 +156,24 @@ mod tests {
         }
     }
 
+    /// The body of a back end's answer, some of which have none.
+    fn answer(token: u64) -> Vec<u8> {
+        vec![token as u8; token as usize % 3]
+    }
+
     /// Takes so many places, and tells what was in them.
     fn take(waiting: &mut Waiting, most: usize) -> Vec<String> {
-        let mut items = Vec::new();
-        waiting.take(&mut items, most);
-        let shown = items.into_iter().map(|item| match item {
+        let mut taken = Taken::default();
+        waiting.take(&mut taken, most);
+        shown(&mut taken)
+    }
+
+    fn shown(taken: &mut Taken) -> Vec<String> {
+        let shown = taken.drain().map(|(item, body)| match item {
+            Item::Answered { token, .. } => {
+                assert_eq!(body, answer(token), "its own body");
+                format!("answer {token}")
+            }
             Item::Push(push) | Item::Replaceable { push, .. } => {
                 let number = String::from_utf8(push.body().to_vec()).unwrap();
                 format!("{} {number}", push.route())
@@ -215,18 +248,32 @@ mod tests {
         /// Against the plainest way to do it.
         #[test]
         fn it_is_a_list_from_which_the_older_one_is_removed(
-            steps in proptest::collection::vec((0..6_u8, 0..4_usize), 0..400)
+            steps in proptest::collection::vec((0..7_u8, 0..4_usize), 0..400)
         ) {
             let (mut waiting, mut list) = (Waiting::default(), Vec::<(String, u32)>::new());
+            let mut taken = Taken::default();
             for (number, (step, most)) in (0..).zip(steps) {
                 let route = match step {
                     0 => "chat",
+                    4 => {
+                        let body = answer(number.into());
+                        waiting.push_body(&body);
+                        waiting.push(Item::Answered {
+                            token: number.into(),
+                            encoding: Encoding::Raw,
+                            length: body.len(),
+                        });
+                        list.push(("answer".to_owned(), number));
+                        continue;
+                    }
                     1..=3 => ["onA", "onB", "onC"][step as usize - 1],
                     _ => {
-                        let mut taken = Vec::new();
-                        // Empty places count as well, so perhaps there is less.
                         waiting.take(&mut taken, most);
+                        // Empty places count as well, so perhaps there is less.
+                        let taken = shown(&mut taken);
                         let rest = list.split_off(taken.len());
+                        let first = list.iter().map(|(route, number)| format!("{route} {number}"));
+                        proptest::prop_assert_eq!(taken, first.collect::<Vec<_>>());
                         list = rest;
                         continue;
                     }
