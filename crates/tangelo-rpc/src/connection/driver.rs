@@ -1,5 +1,6 @@
 //! The task of one connection: one poll function, in a fixed order, each step with its quota.
 
+mod finish;
 mod gathering;
 mod read;
 mod role;
@@ -18,7 +19,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use futures_util::stream::{FuturesUnordered, Stream};
+use futures_util::stream::FuturesUnordered;
 use tangelo_runtime::{Stop, guard::Guarded};
 use tangelo_wire::krpc::frame;
 use tokio::{
@@ -100,6 +101,8 @@ pub(crate) struct Driver<S> {
     now: Instant,
     /// What it reads takes long to be handled lately.
     is_costly: bool,
+    /// What runs takes long lately, or nothing is known of it.
+    runs_long: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             unheard: None,
             now: Instant::now(),
             is_costly: false,
+            runs_long: true,
         }
     }
 
@@ -253,35 +257,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             }
         }
         Ok(())
-    }
-
-    fn finish_running(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        loop {
-            while let Poll::Ready(Some(ended)) = Pin::new(&mut self.running).poll_next(context) {
-                self.held -= ended.share.bytes();
-                drop(ended.share);
-                self.respond(ended.to, &ended.outcome)?;
-            }
-            if !self.take_afterwards() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// What is left to do for requests that have been answered joins those that run.
-    fn take_afterwards(&mut self) -> bool {
-        let shared = &self.connection.shared;
-        if !shared.has_afterwards.load(Ordering::Acquire) {
-            return false;
-        }
-        let afterwards = {
-            let mut state = shared.state.lock();
-            shared.has_afterwards.store(false, Ordering::Release);
-            std::mem::take(&mut state.afterwards)
-        };
-        let running = afterwards.into_iter().map(Running::afterwards);
-        self.running.extend(running);
-        true
     }
 
     fn end(&mut self, reason: &io::Result<()>) {

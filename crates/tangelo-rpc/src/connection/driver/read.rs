@@ -27,7 +27,7 @@ const FRAMES_PER_LOOK: usize = 16;
 /// Bytes of such a frame, unless it was compressed.
 const COSTLY_FRAME: usize = 4 << 10;
 /// Time after which other connections get their turn, however few frames were handled.
-const TIME_PER_POLL: Duration = Duration::from_millis(1);
+pub(super) const TIME_PER_POLL: Duration = Duration::from_millis(1);
 const MOST_READ: usize = 64 << 10;
 /// How long a frame that has begun may take, and again after each [`FRAME_STEP`] that has come: a slow
 /// link is no reason to cut it, nor is a connection idle over which one comes.

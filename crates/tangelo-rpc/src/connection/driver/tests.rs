@@ -1,11 +1,12 @@
-use std::net::SocketAddr;
+use std::{future::poll_fn, net::SocketAddr};
 
 use bytes::Bytes;
+use futures_util::poll;
 use tangelo_wire::krpc::{layout::Layout, meta::Meta};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::{
-    read::{FRAME_PATIENCE, FRAME_STEP},
+    read::{FRAME_PATIENCE, FRAME_STEP, TIME_PER_POLL},
     unheard::{UNHEARD, UNHEARD_IN_THE_WAY},
     write::{KEPT_BUFFER, PATIENCE_FOR_READERS, PATIENCE_WHILE_LEAVING},
     *,
@@ -121,9 +122,9 @@ async fn an_answer_in_time_is_heard_by_its_call_alone_and_one_given_up_by_nobody
     let deadline = Instant::now() + Duration::from_secs(3);
     let peer = async {
         let mut given_up = Box::pin(connection.call((100, 1), deadline, Bytes::new()));
-        assert!(futures_util::poll!(&mut given_up).is_pending());
+        assert!(poll!(&mut given_up).is_pending());
         let mut kept = Box::pin(connection.call((100, 2), deadline, Bytes::new()));
-        assert!(futures_util::poll!(&mut kept).is_pending());
+        assert!(poll!(&mut kept).is_pending());
         drop(given_up);
         let mut answered = Vec::new();
         let mut read = BytesMut::new();
@@ -550,6 +551,41 @@ async fn who_reads_late_has_all_answers_in_their_order() {
     tokio::select! {
         () = driver => panic!("it has ended"),
         ((), ()) = async { tokio::join!(ask, hear) } => {}
+    }
+}
+
+/// Waits for its turn, and then takes longer than a connection may in one.
+struct Long;
+
+impl Service for Long {
+    fn call(&self, _: Request) -> crate::Answer {
+        Box::pin(async {
+            let mut waited = false;
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                match std::mem::replace(&mut waited, true) {
+                    false => Poll::Pending,
+                    true => Poll::Ready(()),
+                }
+            })
+            .await;
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < TIME_PER_POLL {
+                std::hint::spin_loop();
+            }
+            Ok(Reply::default())
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_comes_does_not_wait_for_all_that_run_long() {
+    let (mut theirs, mut driver) = piped(Limits::default(), 16 << 10);
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(Long)));
+    theirs.write_all(&requests(1..=8, 0)).await.unwrap();
+    for rest in (0..8).rev() {
+        assert!(poll!(&mut driver).is_pending());
+        assert_eq!(driver.running.len(), rest, "one a turn");
     }
 }
 
