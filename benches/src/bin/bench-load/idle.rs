@@ -29,8 +29,12 @@ pub(crate) async fn run(
     plan: Plan,
     tls: Option<TlsConnector>,
 ) -> Result<Measured, Box<dyn Error>> {
-    let clients = open(arguments, &Arc::new(plan), tls, arguments.connections).await?;
+    let mut clients = open(arguments, &Arc::new(plan), tls, arguments.connections).await?;
     tokio::time::sleep(Duration::from_millis(arguments.warm_up_ms)).await;
+    // A server may have sent a heartbeat.
+    for client in &mut clients {
+        client.hear()?;
+    }
     let window = Window::from_now(arguments);
     {
         let mut stdout = io::stdout().lock();
