@@ -157,6 +157,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
 
     /// One turn of an open connection; `Ready` when it has ended, with the reason.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What was put off waits for others' turns, not for what this one reads, runs and polls.
+        if self.gathering.has_put_off() {
+            self.write(context)?;
+        }
         self.begin_turn()?;
         self.watch_leaving(context);
         let more = self.read(context)?;

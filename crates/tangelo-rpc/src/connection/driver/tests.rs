@@ -1000,3 +1000,63 @@ async fn it_is_dropped_at_its_deadline() {
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(11));
 }
+
+/// Answers at once, pushing before if it is to; notes whether what was said before it began has left by then.
+struct Notes {
+    theirs: Arc<parking_lot::Mutex<DuplexStream>>,
+    pushes: bool,
+    left: Arc<parking_lot::Mutex<Vec<bool>>>,
+}
+
+impl Service for Notes {
+    fn call(&self, request: Request) -> crate::Answer {
+        let mut bytes = [0; 1 << 10];
+        let mut heard = tokio::io::ReadBuf::new(&mut bytes);
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        let _ = Pin::new(&mut *self.theirs.lock()).poll_read(&mut task, &mut heard);
+        self.left.lock().push(!heard.filled().is_empty());
+        if self.pushes {
+            request.connection.unwrap().tell((100, 2), |_| {}).unwrap();
+        }
+        Box::pin(std::future::ready(Ok(Reply::default())))
+    }
+}
+
+/// Requests that come one by one, each when the task has had one turn for the one before it: of each but the first,
+/// whether the answer to that had left when it began.
+async fn left_before_the_next(pushes: bool, others_push: bool) -> Vec<bool> {
+    let (theirs, mut driver) = piped(Limits::default(), 1 << 16);
+    let theirs = Arc::new(parking_lot::Mutex::new(theirs));
+    let left = Arc::default();
+    let notes = Notes {
+        theirs: Arc::clone(&theirs),
+        pushes,
+        left: Arc::clone(&left),
+    };
+    driver.services = Arc::new(Services::new().with_dyn(100, Arc::new(notes)));
+    let connection = driver.connection.clone();
+    let mut driver = Box::pin(driver);
+    for sequence in 1..=40 {
+        let request = requests(sequence..=sequence, 1000);
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        let wrote = Pin::new(&mut *theirs.lock()).poll_write(&mut task, &request);
+        assert!(wrote.is_ready());
+        if others_push {
+            connection.tell((100, 3), |_| {}).unwrap();
+        }
+        assert!(futures_util::poll!(&mut driver).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let left = std::mem::take(&mut *left.lock());
+    left.into_iter().skip(1).collect()
+}
+
+#[tokio::test]
+async fn what_is_put_off_for_others_does_not_wait_for_what_the_next_turn_reads() {
+    for pushes in [false, true] {
+        for others_push in [false, true] {
+            let left = left_before_the_next(pushes, others_push).await;
+            assert_eq!(left, [true; 39], "{pushes}, {others_push}");
+        }
+    }
+}
