@@ -2,21 +2,34 @@
 //!
 //! Whoever speaks first wakes the connection's task, which the runtime runs next, before all the others who
 //! are about to speak as well: then each of them would have a write of his own. So the task lets those have
-//! their turn who are ready to run by now, as long as that brings anything.
+//! their turn who are ready to run by now, as long as that brings enough: what is put off stands behind them all.
 
-/// Writes that are not put off after one that was, and hardly anybody else had anything to say meanwhile.
-const AT_ONCE: u8 = 15;
-/// Others have to speak meanwhile so often that it was worth while to put a write off: what few say is told later
-/// for it, as it stands behind all that is ready to run.
+/// How often others have to speak meanwhile, so that it was worth while to put a write off.
 const WORTH_IT: usize = 8;
+/// Writes that go at once after one that was put off and was not worth it; twice as many after the next, up to
+/// [`MOST_AT_ONCE`]: where few speak, one call in so many is answered later for it.
+const AT_ONCE: u16 = 15;
+const MOST_AT_ONCE: u16 = 255;
 
 /// Whether a write is put off until others have spoken, who would need one of their own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gathering {
     /// How often others had spoken when the write was put off.
     put_off_at: Option<usize>,
     /// Writes that go at once.
-    at_once: u8,
+    at_once: u16,
+    /// The same, after the next that is not worth it.
+    then_at_once: u16,
+}
+
+impl Default for Gathering {
+    fn default() -> Self {
+        Self {
+            put_off_at: None,
+            at_once: 0,
+            then_at_once: AT_ONCE,
+        }
+    }
 }
 
 impl Gathering {
@@ -25,13 +38,11 @@ impl Gathering {
         self.put_off_at.is_some()
     }
 
-    /// Asked before each write: whether it is put off to the task's next turn, behind whoever is ready to
-    /// run. `said` is how often others have spoken since the last one.
+    /// Asked before each write: whether it is put off to the beginning of the task's next turn, behind whoever is
+    /// ready to run. `said` is how often callers, or what runs here, have spoken since the last one.
     pub(super) fn lets_others_speak_first(&mut self, said: usize) -> bool {
         if let Some(before) = self.put_off_at.take() {
-            if said < before + WORTH_IT {
-                self.at_once = AT_ONCE;
-            }
+            self.learn(said.saturating_sub(before));
             return false;
         }
         if said == 0 {
@@ -44,42 +55,70 @@ impl Gathering {
         self.put_off_at = Some(said);
         true
     }
+
+    /// So often have others spoken while a write was put off.
+    fn learn(&mut self, others: usize) {
+        if others >= WORTH_IT {
+            self.then_at_once = AT_ONCE;
+        } else {
+            self.at_once = self.then_at_once;
+            self.then_at_once = (2 * self.then_at_once + 1).min(MOST_AT_ONCE);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_others_say_waits_once_for_what_they_will_have_said_by_then() {
+    /// How many of so many writes are put off, where so many others speak meanwhile.
+    fn put_off(writes: u32, others: usize) -> u32 {
         let mut gathering = Gathering::default();
-        for _ in 0..3 {
-            assert!(gathering.lets_others_speak_first(1));
-            assert!(!gathering.lets_others_speak_first(20), "never twice");
-        }
-    }
-
-    #[test]
-    fn own_words_wait_for_nobody() {
-        let mut gathering = Gathering::default();
-        for _ in 0..3 {
-            assert!(!gathering.lets_others_speak_first(0));
-        }
-    }
-
-    #[test]
-    fn where_few_speak_most_writes_go_at_once() {
-        for others in [0, 1, WORTH_IT - 1] {
-            let mut gathering = Gathering::default();
-            let (mut put_off, mut writes) = (0, 0);
-            while writes < 10 * u32::from(AT_ONCE + 1) {
-                if gathering.lets_others_speak_first(1) {
-                    put_off += 1;
-                    assert!(!gathering.lets_others_speak_first(1 + others));
-                }
-                writes += 1;
+        let mut put_off = 0;
+        for _ in 0..writes {
+            if gathering.lets_others_speak_first(1) {
+                put_off += 1;
+                assert!(gathering.has_put_off());
+                assert!(!gathering.lets_others_speak_first(1 + others), "once");
+                assert!(!gathering.has_put_off());
             }
-            assert_eq!(put_off, 10, "{others}");
         }
+        put_off
+    }
+
+    #[test]
+    fn where_many_speak_each_write_waits_once_for_what_they_say() {
+        assert_eq!(put_off(100, WORTH_IT), 100);
+    }
+
+    #[test]
+    fn where_few_speak_hardly_a_write_is_put_off() {
+        for others in [0, 1, WORTH_IT - 1] {
+            let doubling = 1 + 15 + 1 + 31 + 1 + 63 + 1 + 127 + 1;
+            assert_eq!(put_off(doubling, others), 5, "{others}");
+            let writes = 10 * (u32::from(MOST_AT_ONCE) + 1);
+            assert_eq!(put_off(doubling + writes, others), 15, "{others}");
+        }
+    }
+
+    #[test]
+    fn once_it_was_worth_it_it_is_tried_more_often_again() {
+        let mut gathering = Gathering::default();
+        let mut one = |others| {
+            let mut at_once = 0;
+            while !gathering.lets_others_speak_first(1) {
+                at_once += 1;
+            }
+            gathering.lets_others_speak_first(1 + others);
+            at_once
+        };
+        let waits = [0, 0, WORTH_IT, 0, 0].map(&mut one);
+        assert_eq!(waits, [0, 15, 31, 0, 15]);
+    }
+
+    #[test]
+    fn an_answer_alone_waits_for_nobody() {
+        let mut gathering = Gathering::default();
+        assert!((0..3).all(|_| !gathering.lets_others_speak_first(0)));
     }
 }
