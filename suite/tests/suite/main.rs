@@ -70,6 +70,7 @@ mod proxies;
 mod proxy;
 mod push_schedulers;
 mod remotes;
+mod request_reuse;
 mod resume;
 mod resume_elsewhere;
 mod returning;

@@ -26,7 +26,7 @@ pub enum Layout {
 }
 
 /// The fields of a meta as they stand in it, whatever their layout. A field left out is 0 or empty.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
     pub(super) direction: i32,
     pub(super) service_id: i32,
@@ -94,5 +94,52 @@ impl<'a> Fields<'a> {
     pub(super) fn has_v1_trace(&self) -> bool {
         let has_texts = self.text_5.is_some_and(|text| !text.is_empty()) || !self.text_8.is_empty();
         has_texts && self.field_7.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::varint;
+
+    /// A field of any number and type, among them many of a meta's; some are cut off.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let number = prop_oneof![8 => 1..=10_u64, 1 => 0..100_u64];
+        let kind = prop_oneof![6 => Just(0_u64), 3 => Just(2), 1 => 0..8_u64];
+        let value = prop_oneof![Just(1_u64), 0..300_u64, any::<u64>()];
+        (number, kind, value, vec(any::<u8>(), 0..9)).prop_map(|(number, kind, value, bytes)| {
+            let mut field = Vec::new();
+            varint::write(number << 3 | kind, &mut field);
+            match kind {
+                0 => varint::write(value, &mut field),
+                2 => varint::write(bytes.len() as u64, &mut field),
+                _ => {}
+            }
+            if kind != 0 {
+                field.extend(bytes);
+            }
+            field
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_stands_first_is_read_as_it_is_behind_something_else(
+            mut fields in vec(field(), 0..9),
+            in_order in any::<bool>(),
+            cut_off in prop_oneof![4 => Just(0_usize), 1 => 0..4_usize],
+        ) {
+            if in_order {
+                fields.sort();
+            }
+            let mut meta = fields.concat();
+            meta.truncate(meta.len().saturating_sub(cut_off));
+            // Of a field that nobody knows.
+            let mut behind = vec![15 << 3, 1];
+            behind.extend_from_slice(&meta);
+            prop_assert_eq!(Fields::read(&meta), Fields::read(&behind));
+        }
     }
 }
