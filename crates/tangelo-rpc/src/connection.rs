@@ -131,7 +131,7 @@ struct State {
     unsent: usize,
     /// Whether the task will look at `out` before it sleeps, so that nobody need wake it.
     awake: bool,
-    /// How often others have said something since the task took `out`.
+    /// How often callers, and what runs here, have said something since the task took `out`.
     said: usize,
     waiting: Waiting,
     /// When somebody will look for those who have waited long enough; none: not before he is told to.
@@ -336,7 +336,7 @@ impl Connection {
         self.shared
             .encode(&meta, &mut state.out, write)
             .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
-        self.shared.wake(state);
+        self.shared.spoke(state);
         Ok(())
     }
 }
@@ -361,10 +361,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Lets the task write what was appended.
+    /// Lets the task write what somebody has appended.
+    fn spoke(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+        state.said += 1;
+        self.wake(state);
+    }
+
+    /// Lets the task look at what there is.
     fn wake(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let sleeps = !std::mem::replace(&mut state.awake, true);
-        state.said += 1;
         drop(state);
         if sleeps {
             self.driver.wake();

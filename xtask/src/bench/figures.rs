@@ -210,6 +210,13 @@ pub(crate) fn machine() -> BTreeMap<&'static str, String> {
         let output = output.map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).trim().to_owned()
     };
+    // What is written here is no change of what was measured.
+    let but_figures = ["--", ".", ":!docs/benchmarks.md", ":!docs/benchmarks"];
+    let status = ["status", "--porcelain", "--untracked-files=no"];
+    let changed = match &*said("git", &[&status[..], &but_figures].concat()) {
+        "" => "",
+        _ => "-dirty",
+    };
     let cpu = read("/proc/cpuinfo");
     let cpu = cpu
         .lines()
@@ -221,7 +228,7 @@ pub(crate) fn machine() -> BTreeMap<&'static str, String> {
         ("system", said("uname", &["-srm"])),
         ("rustc", said("rustc", &["--version"])),
         ("node", said("node", &["--version"])),
-        ("commit", said("git", &["describe", "--always", "--dirty"])),
+        ("commit", said("git", &["describe", "--always"]) + changed),
     ])
 }
 

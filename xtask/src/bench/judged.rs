@@ -28,6 +28,7 @@ pub(crate) fn summary<'a>(tables: impl Iterator<Item = (&'a str, &'a Targets)>) 
     let mut text = match (judged, missed.len()) {
         (0, _) => "no target was held against what was measured".to_owned(),
         (_, 0) => format!("all {judged} targets were reached"),
+        (_, 1) => format!("1 of {judged} targets was missed"),
         (_, count) => format!("{count} of {judged} targets were missed"),
     };
     if open > 0 {

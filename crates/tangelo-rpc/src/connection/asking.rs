@@ -51,7 +51,7 @@ impl Connection {
             state.waiting.take(sequence.number());
             return Err(Status::from(Code::ENCODE_REQ_ERROR).with_cause(error));
         }
-        shared.wake(state);
+        shared.spoke(state);
         Ok(sequence)
     }
 
@@ -145,7 +145,7 @@ impl Connection {
         self.shared
             .encode(&meta, &mut state.out, write)
             .map_err(|error| Status::from(Code::ENCODE_REQ_ERROR).with_cause(error))?;
-        self.shared.wake(state);
+        self.shared.spoke(state);
         Ok(())
     }
 

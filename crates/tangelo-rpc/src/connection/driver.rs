@@ -158,12 +158,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// One turn of an open connection; `Ready` when it has ended, with the reason.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // What was put off waits for others' turns, not for what this one reads, runs and polls.
-        if self.gathering.has_put_off() {
-            self.write(context)?;
-        }
+        let written = self.write_put_off(context);
         self.begin_turn()?;
         self.watch_leaving(context);
         let more = self.read(context)?;
+        // Who cannot be written to any more may have answered before.
+        written?;
         // What has come is heard before its absence is counted.
         self.tick(context)?;
         self.finish_running(context)?;

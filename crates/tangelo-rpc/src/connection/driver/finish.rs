@@ -40,7 +40,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 }
             }
             if !self.take_afterwards() {
-                self.runs_long &= ended < ENDS_PER_LOOK;
+                if ended > 0 {
+                    let took_long = begun.elapsed() >= TIME_PER_POLL;
+                    self.runs_long = took_long && ended <= ENDS_PER_LOOK;
+                }
                 return Ok(());
             }
         }

@@ -41,8 +41,8 @@ impl Gathering {
     /// Asked before each write: whether it is put off to the beginning of the task's next turn, behind whoever is
     /// ready to run. `said` is how often callers, or what runs here, have spoken since the last one.
     pub(super) fn lets_others_speak_first(&mut self, said: usize) -> bool {
-        if let Some(before) = self.put_off_at.take() {
-            self.learn(said.saturating_sub(before));
+        if self.has_put_off() {
+            self.goes_now(said);
             return false;
         }
         if said == 0 {
@@ -54,6 +54,13 @@ impl Gathering {
         }
         self.put_off_at = Some(said);
         true
+    }
+
+    /// What was put off, if anything was, is written now.
+    pub(super) fn goes_now(&mut self, said: usize) {
+        if let Some(before) = self.put_off_at.take() {
+            self.learn(said.saturating_sub(before));
+        }
     }
 
     /// So often have others spoken while a write was put off.
@@ -114,6 +121,17 @@ mod tests {
         };
         let waits = [0, 0, WORTH_IT, 0, 0].map(&mut one);
         assert_eq!(waits, [0, 15, 31, 0, 15]);
+    }
+
+    #[test]
+    fn what_goes_now_is_not_put_off_again() {
+        let mut gathering = Gathering::default();
+        assert!(gathering.lets_others_speak_first(1));
+        gathering.goes_now(1 + WORTH_IT);
+        assert!(!gathering.has_put_off());
+        gathering.goes_now(WORTH_IT);
+        assert!(!gathering.has_put_off(), "nothing was");
+        assert!(gathering.lets_others_speak_first(1), "it was worth it");
     }
 
     #[test]

@@ -554,6 +554,31 @@ async fn who_reads_late_has_all_answers_in_their_order() {
     }
 }
 
+#[tokio::test]
+async fn what_was_written_counts_no_longer_while_more_is_put_off() {
+    let (_theirs, mut driver) = piped(Limits::default(), 1 << 16);
+    let connection = driver.connection.clone();
+    let tell = |bytes: usize| {
+        let body = vec![b'x'; bytes];
+        connection
+            .tell((100, 1), |out| out.extend_from_slice(&body))
+            .unwrap();
+    };
+    tell(10_000);
+    assert!(poll!(&mut driver).is_pending());
+    assert!(connection.backlog() > 10_000, "put off");
+    assert!(poll!(&mut driver).is_pending());
+    assert_eq!(connection.backlog(), 0);
+    driver.gathering = Gathering::default();
+    tell(10);
+    assert!(poll!(&mut driver).is_pending());
+    assert!(
+        (11..100).contains(&connection.backlog()),
+        "{}",
+        connection.backlog()
+    );
+}
+
 /// Waits for its turn, and then takes longer than a connection may in one.
 struct Long;
 

@@ -23,8 +23,20 @@ pub(super) const KEPT_BUFFER: usize = 256 << 10;
 const WORTH_TELLING: usize = 64 << 10;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
-    /// Writes what has gathered; true when nothing is left.
+    /// Writes what has gathered, unless it is put off; true when nothing is left.
     pub(super) fn write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        self.write_some(context, true)
+    }
+
+    /// Writes what was put off before this turn.
+    pub(super) fn write_put_off(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.gathering.has_put_off() {
+            self.write_some(context, false)?;
+        }
+        Ok(())
+    }
+
+    fn write_some(&mut self, context: &mut Context<'_>, may_put_off: bool) -> io::Result<bool> {
         loop {
             let Some(stream) = &mut self.stream else {
                 return Err(io::ErrorKind::NotConnected.into());
@@ -41,7 +53,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     self.writing = BytesMut::new();
                 }
                 let mut state = self.connection.shared.state.lock();
-                if self.gathering.lets_others_speak_first(state.said) {
+                if !may_put_off {
+                    self.gathering.goes_now(state.said);
+                } else if self.gathering.lets_others_speak_first(state.said) {
+                    state.unsent = 0;
                     self.backlog = state.out.len();
                     drop(state);
                     context.waker().wake_by_ref();
