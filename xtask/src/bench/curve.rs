@@ -117,17 +117,23 @@ mod tests {
     use super::super::measure::Sample;
     use super::*;
 
+    impl Curve {
+        /// One whose costs are those of each request.
+        pub(crate) fn unnamed() -> Self {
+            Self {
+                name: "",
+                title: "",
+                shape: "",
+                size: "",
+                sizes: &[],
+                unit: Unit::Each,
+                counts: Counts::Requests,
+                sides: |_| Vec::new(),
+            }
+        }
+    }
+
     fn verdict(bare: &[f64], own: &[f64]) -> Option<Verdict> {
-        let curve = Curve {
-            name: "",
-            title: "",
-            shape: "",
-            size: "",
-            sizes: &[],
-            unit: Unit::Each,
-            counts: Counts::Requests,
-            sides: |_| Vec::new(),
-        };
         let side = |cost: f64| Measured {
             samples: vec![Sample {
                 cpu_us: vec![cost],
@@ -142,7 +148,7 @@ mod tests {
             sizes: (1..).take(own.len()).collect(),
             outcomes: outcomes.collect(),
         };
-        curve.verdict(&points, 1)
+        Curve::unnamed().verdict(&points, 1)
     }
 
     #[test]

@@ -209,24 +209,12 @@ fn class(side: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::curve::Unit;
     use super::super::measure::Sample;
     use super::super::outcome::Outcome;
-    use super::super::scenario::Counts;
     use super::*;
 
     #[test]
     fn sides_differ_and_their_rounds_are_seen() {
-        let curve = Curve {
-            name: "",
-            title: "",
-            shape: "",
-            size: "",
-            sizes: &[],
-            unit: Unit::Each,
-            counts: Counts::Requests,
-            sides: |_| Vec::new(),
-        };
         let side = |name, costs: [f64; 3]| Measured {
             name,
             samples: costs
@@ -248,7 +236,7 @@ mod tests {
             sizes: vec![1, 4],
             outcomes: vec![Outcome { sides: sides() }, Outcome { sides: sides() }],
         };
-        let svg = picture(&curve, &points);
+        let svg = picture(&Curve::unnamed(), &points);
         // From the lowest cost of all to the highest.
         assert!(svg.contains(&format!(
             "side0 range\" d=\"M{LEFT:.1} {BOTTOM:.1}V{TOP:.1}\""
