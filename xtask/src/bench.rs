@@ -9,6 +9,7 @@ mod curves;
 mod document;
 mod figures;
 mod flame;
+mod glance;
 mod growth;
 mod http;
 mod judged;
@@ -23,6 +24,7 @@ mod scenarios;
 mod sockets;
 mod svg;
 mod table;
+mod versions;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 
 mod buffered;
 mod direct;
+mod fan_out;
 mod forwarded;
 mod outbound;
 mod replaceable;
@@ -27,8 +28,8 @@ pub use self::{
     schedulers::PushSchedulers,
     sender::PushSender,
 };
+use self::{fan_out::FanOut, replaceable::Replaceable, sender::Ticks, slot::Slot};
 pub(crate) use self::{forwarded::Forwarded, outbound::Response, round::Round};
-use self::{replaceable::Replaceable, sender::Ticks, slot::Slot};
 use crate::{Blueprint, SessionId, error::carried, session::FrontSession};
 
 /// Decides when what is said to clients leaves, and whether: Pomelo's `pushScheduler`.
@@ -87,10 +88,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// `tasks` own the ticks. To be called within the runtime they run in.
     pub(crate) fn start(self, tasks: &Tasks) -> Pushes {
-        let with_ticks = |slot| (slot, Arc::new(Ticks::new(tasks)));
+        let fan_out = FanOut::new(tasks);
+        let with_ticks = |slot| (slot, Arc::new(Ticks::new(&fan_out)));
         Pushes {
             scheduler: self.scheduler.map(with_ticks),
             replaceable: self.replaceable,
+            fan_out,
         }
     }
 }
@@ -99,6 +102,7 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct Pushes {
     scheduler: Option<(Arc<Slot>, Arc<Ticks>)>,
+    fan_out: Arc<FanOut>,
     replaceable: Replaceable,
 }
 
@@ -128,6 +132,7 @@ impl Pushes {
             push,
             options,
             receivers: Vec::new(),
+            waking: self.fan_out.begin(),
         }
     }
 

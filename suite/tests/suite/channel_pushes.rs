@@ -52,6 +52,45 @@ async fn a_push_is_for_all_or_for_some_or_for_all_but_one_or_for_whom_the_caller
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_hears_all_in_order_and_one_of_it_what_is_his_in_its_place_up_to_the_last_words() {
+    const CROWD: usize = 150;
+    const PUSHES: usize = 30;
+    for place in Place::each(as_it_is).await {
+        let room = place
+            .channels()
+            .create(ROOM, ChannelOptions::new())
+            .unwrap();
+        let mut clients = Vec::new();
+        for number in 0..CROWD {
+            clients.push(place.member(&number.to_string(), ROOM).await);
+        }
+        // Each push finds many whom nobody has woken for the one before.
+        for number in 0..PUSHES {
+            room.push("on", &number).unwrap();
+            let uid = (number * 5 % CROWD).to_string();
+            assert_eq!(room.push_to(&[&uid], "on", &"yours").unwrap(), 1);
+        }
+        room.push_confirmed(Receivers::All, "on", &"bye", DEADLINE)
+            .await
+            .unwrap();
+        let hear = async {
+            for (member, client) in clients.iter_mut().enumerate() {
+                for number in 0..PUSHES {
+                    assert_eq!(client.push("on").await, json!(number));
+                    if number * 5 % CROWD == member {
+                        assert_eq!(client.push("on").await, json!("yours"));
+                    }
+                }
+                assert_eq!(client.push("on").await, json!("bye"));
+                client.is_closed().await;
+            }
+        };
+        let (cut_off, ()) = tokio::join!(place.front.shutdown(DEADLINE), hear);
+        assert_eq!(cut_off, 0);
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_json_or_too_long_for_a_frame_is_an_error_and_nobody_hears_it() {
     const LONGEST: usize = 930_000;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::judged::Targets;
-use super::table;
+use super::{glance, table};
 use crate::{Result, root};
 
 const HEAD: &str = "# Benchmarks
@@ -16,7 +16,7 @@ sides of them (in brackets). `CPU us each` is the processor time of the server f
 where there are several server processes, each in the order of the request's way back to front. `MiB` is what all server processes have in memory, `kernel` what the kernel
 has besides for the sockets of both ends; `-` where they are too few for it to tell.
 
-Curves are at the end. Where the time of the three main paths goes: [echo](benchmarks/flame-echo-tcp.md), [forwarded](benchmarks/flame-forwarded.md),
+All targets come first, then a table for each path, curves at the end. Where the time of the three main paths goes: [echo](benchmarks/flame-echo-tcp.md), [forwarded](benchmarks/flame-forwarded.md),
 [krpc](benchmarks/flame-krpc-unary.md).
 ";
 
@@ -45,17 +45,20 @@ pub(crate) fn write(order: &[&str], measured: &[Section]) -> Result<()> {
     let old = fs::read_to_string(&document).unwrap_or_default();
     fs::create_dir_all(&pictures)?;
 
-    let mut text = HEAD.to_owned();
+    let mut sections = String::new();
     for name in order {
         match measured.iter().find(|section| section.name == *name) {
             Some(section) => {
                 fs::write(pictures.join(format!("{name}.svg")), &section.picture)?;
-                text += &format!("\n{}{}{}", begin(name), section.text(), end(name));
+                sections += &format!("\n{}{}{}", begin(name), section.text(), end(name));
             }
-            None => text += &kept(&old, name),
+            None => sections += &kept(&old, name),
         }
     }
-    fs::write(document, text)?;
+    fs::write(
+        document,
+        HEAD.to_owned() + &glance::table(&sections) + &sections,
+    )?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::sockets::{Costs, Sockets};
+use super::versions;
 use crate::Result;
 use crate::process::command;
 
@@ -223,10 +224,13 @@ pub(crate) fn machine() -> BTreeMap<&'static str, String> {
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or(String::new(), |(_, name)| name.to_owned());
     let cores = thread::available_parallelism().map_or(0, usize::from);
+    let rustc = said("rustc", &["--version"]);
+    let rustc = rustc.split(' ').nth(1).unwrap_or("?").to_owned();
     BTreeMap::from([
         ("processor", format!("{cores} of {cpu}")),
         ("system", said("uname", &["-srm"])),
-        ("rustc", said("rustc", &["--version"])),
+        ("rustc", rustc),
+        ("peers", versions::of_peers()),
         ("node", said("node", &["--version"])),
         ("commit", said("git", &["describe", "--always"]) + changed),
     ])

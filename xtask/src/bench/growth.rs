@@ -53,9 +53,12 @@ pub(crate) fn targets(curve: &Curve, points: &Points) -> Targets {
     let others = points.sides().iter().enumerate().skip(1);
     let judged = others.filter_map(|(at, side)| {
         let verdict = curve.verdict(points, at)?;
+        let reached = !matches!(verdict, Verdict::Worse { .. });
+        let word = if reached { "reached" } else { "missed" };
+        let (name, is) = (side.name, said(verdict));
         Some(Judged {
-            reached: !matches!(verdict, Verdict::Worse { .. }),
-            line: format!("{}: {}", side.name, said(verdict)),
+            reached,
+            line: format!("{word}: cost of {name} linear, or as that of the bare one; it is {is}"),
         })
     });
     let judged: Vec<_> = judged.collect();
@@ -81,16 +84,16 @@ pub(crate) fn lines(points: &Points) -> Vec<String> {
 fn said(verdict: Verdict) -> String {
     match verdict {
         Verdict::Linear { worst } => format!(
-            "linear or better: a unit costs at most {} times what it does at the best smaller size ({LINEAR} is the limit)",
+            "linear or better: a unit takes at most {} times what it does at the best smaller size ({LINEAR} is the limit)",
             short(worst)
         ),
         Verdict::AsBare { worst, bare } => format!(
-            "as the bare one: a unit costs up to {} times what it does at the best smaller size, the bare one's {} times",
+            "as the bare one's: a unit takes up to {} times what it does at the best smaller size, the bare one's {} times",
             short(worst),
             short(bare)
         ),
         Verdict::Worse { worst } => format!(
-            "worse than linear: a unit costs up to {} times what it does at the best smaller size",
+            "worse than linear: a unit takes up to {} times what it does at the best smaller size",
             short(worst)
         ),
     }

@@ -6,7 +6,7 @@ use super::curve::{Curve, Points};
 use super::labels::apart;
 use super::outcome::{Measured, Spread};
 use super::scale::short;
-use super::svg::{WIDTH, escaped, head};
+use super::svg::{LEGEND, WIDTH, escaped, head, legend};
 
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 190.0;
@@ -14,7 +14,7 @@ const TOP: f64 = 76.0;
 const BOTTOM: f64 = 250.0;
 /// Room for three labels below the lowest point, and for the sizes below those.
 const SIZES: f64 = 312.0;
-const HEIGHT: f64 = 324.0;
+const HEIGHT: f64 = 324.0 + LEGEND;
 /// Costs that lie nearer to each other than this are drawn as near as they are.
 const LEAST_RANGE: f64 = 4.0;
 /// From the middle of a label to that of the next, and to the end of its bar.
@@ -84,7 +84,8 @@ pub(crate) fn picture(curve: &Curve, points: &Points) -> String {
     for at in 0..points.sizes.len() {
         svg += &figures(&frame, at, &lines);
     }
-    svg + &legend(&frame, names, &lines) + "</svg>\n"
+    let meant = "figure: the median of the rounds; light bar: from the lowest to the highest; sizes are not to scale";
+    svg + &sides(&frame, names, &lines) + &legend(meant, HEIGHT) + "</svg>\n"
 }
 
 /// Where in the picture a cost is.
@@ -178,7 +179,7 @@ fn figures(frame: &Frame, at: usize, lines: &[Vec<Option<Spread>>]) -> String {
 }
 
 /// The names, each behind the last point of its line.
-fn legend(frame: &Frame, names: &[Measured], lines: &[Vec<Option<Spread>>]) -> String {
+fn sides(frame: &Frame, names: &[Measured], lines: &[Vec<Option<Spread>>]) -> String {
     let ends = names.iter().zip(lines).enumerate();
     let ends: Vec<_> = ends
         .filter_map(|(side, (name, line))| {

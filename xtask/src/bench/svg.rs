@@ -14,11 +14,14 @@ const RIGHT: f64 = 150.0;
 const ROW: f64 = 34.0;
 const BAR: f64 = 20.0;
 const HEAD: f64 = 46.0;
+/// What the legend below takes.
+pub(super) const LEGEND: f64 = 30.0;
 
 /// Colours for a bright page and for a dark one. Ours stands out, and the whisker is seen on both bars.
 const STYLE: &str = "\
     text { font: 13px system-ui, sans-serif; fill: #1f2328 }\n\
     .title { font-size: 15px; font-weight: 600 }\n\
+    .legend { font-size: 11px; opacity: 0.7 }\n\
     .bar { fill: #8c959f }\n\
     .own { fill: #e36209 }\n\
     .spread { stroke: #1f2328; stroke-width: 1.5; fill: none }\n\
@@ -40,10 +43,14 @@ pub(crate) fn picture(scenario: &Scenario, outcome: &Outcome) -> String {
     let most = bars.iter().map(|(_, spread)| spread.highest);
     let most = most.fold(f64::MIN_POSITIVE, f64::max);
     let length = |value: f64| value / most * (WIDTH - LEFT - RIGHT);
-    let height = HEAD + ROW * bars.len() as f64 + 8.0;
+    let height = HEAD + ROW * bars.len() as f64 + LEGEND;
 
     let unit = table::unit(scenario.counts);
     let mut svg = head(&format!("{}, {unit}", scenario.title), height);
+    svg += &legend(
+        "bar: the median of the rounds; line: from the lowest to the highest",
+        height,
+    );
     for (row, (name, spread)) in bars.iter().enumerate() {
         let top = HEAD + ROW * row as f64;
         let middle = top + BAR / 2.0;
@@ -76,6 +83,12 @@ pub(super) fn head(title: &str, height: f64) -> String {
          <text class=\"title\" x=\"12\" y=\"26\">{}</text>\n",
         escaped(title)
     )
+}
+
+/// What the marks of a picture of this height mean, at its foot.
+pub(super) fn legend(words: &str, height: f64) -> String {
+    let foot = height - 10.0;
+    format!("<text class=\"legend\" x=\"12\" y=\"{foot:.1}\">{words}</text>\n")
 }
 
 pub(super) fn is_own(side: &str) -> bool {

@@ -118,9 +118,8 @@ impl Shard {
     }
 
     fn flush_all(&mut self, sender: &PushSender) {
-        for (_, waiting) in self.sessions.drain() {
-            sender.send_all(waiting.messages);
-        }
+        let waiting = self.sessions.drain();
+        sender.send_all(waiting.flat_map(|(_, waiting)| waiting.messages));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tangelo_connector::Push;
 
-use super::{Outbound, OutboundKind, Pushes};
+use super::{Outbound, OutboundKind, Pushes, fan_out::Waking};
 use crate::session::{FrontSession, Item};
 
 /// A push on its way to one session after another. Where there is a push scheduler, it is told of all of
@@ -18,6 +18,7 @@ pub(crate) struct Round<'a> {
     pub(super) options: Option<Arc<Value>>,
     /// For the scheduler.
     pub(super) receivers: Vec<Arc<FrontSession>>,
+    pub(super) waking: Waking<'a>,
 }
 
 impl Round<'_> {
@@ -29,7 +30,8 @@ impl Round<'_> {
     /// nobody knows.
     pub(crate) fn tell(&mut self, session: &Arc<FrontSession>) -> bool {
         if self.pushes.is_direct() {
-            return session.add(Item::push(&self.push, self.key.as_ref()));
+            let item = Item::push(&self.push, self.key.as_ref());
+            return self.waking.tell(session, item);
         }
         let is_open = !session.is_closed();
         if is_open {

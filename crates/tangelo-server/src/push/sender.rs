@@ -7,11 +7,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tangelo_runtime::{LogLines, Tasks};
-use tokio::{runtime::Handle, time::Instant};
+use tangelo_runtime::LogLines;
+use tokio::time::Instant;
 use tracing::info_span;
 
-use super::{Outbound, slot::Slot};
+use super::{Outbound, fan_out::FanOut, slot::Slot};
 use crate::session::{FrontSession, Item};
 
 /// Lines in a second about schedulers that fail; the rest is counted.
@@ -28,8 +28,7 @@ pub struct PushSender {
 /// What the schedulers of a server share: who runs their ticks, and their lines in the log.
 #[derive(Debug)]
 pub(super) struct Ticks {
-    tasks: Tasks,
-    runtime: Handle,
+    fan_out: Arc<FanOut>,
     logged: Mutex<LogLines>,
 }
 
@@ -41,14 +40,16 @@ impl PushSender {
     /// Hands a message on to all its receivers, behind what was handed on before. One that has gone is
     /// left out.
     pub fn send(&self, mut message: Outbound) {
+        let mut waking = self.ticks.fan_out.begin();
         while let Some((session, item)) = message.next_item() {
-            session.add(item);
+            waking.tell(&session, item);
         }
     }
 
     /// Hands these on in their order. Those for one session that stand together leave in one write, as
     /// far as a write goes: 64 KiB.
     pub fn send_all(&self, messages: impl IntoIterator<Item = Outbound>) {
+        let mut waking = self.ticks.fan_out.begin();
         let mut batch: Option<(Arc<FrontSession>, Vec<Item>)> = None;
         for mut message in messages {
             while let Some((session, item)) = message.next_item() {
@@ -56,14 +57,14 @@ impl PushSender {
                     Some((same, items)) if same.id() == session.id() => items.push(item),
                     _ => {
                         if let Some((session, items)) = batch.replace((session, vec![item])) {
-                            session.add_all(items);
+                            waking.tell_all(&session, items);
                         }
                     }
                 }
             }
         }
         if let Some((session, items)) = batch {
-            session.add_all(items);
+            waking.tell_all(&session, items);
         }
     }
 
@@ -73,11 +74,10 @@ impl PushSender {
         let Some(slot) = self.slot.upgrade().filter(|slot| slot.ask_for_tick()) else {
             return;
         };
-        let (stop, ticks) = (self.ticks.tasks.stop().clone(), Arc::clone(&self.ticks));
-        // Whoever speaks to a client need not do so from within the runtime.
-        let _entered = self.ticks.runtime.enter();
+        let (fan_out, ticks) = (&self.ticks.fan_out, Arc::clone(&self.ticks));
+        let stop = fan_out.tasks().stop().clone();
         let span = info_span!(parent: None, "push tick");
-        self.ticks.tasks.spawn(span, async move {
+        fan_out.spawn(span, async move {
             tokio::select! {
                 () = tokio::time::sleep(after) => slot.tick(&ticks),
                 () = stop.draining() => {}
@@ -91,10 +91,9 @@ impl PushSender {
 }
 
 impl Ticks {
-    pub(super) fn new(tasks: &Tasks) -> Self {
+    pub(super) fn new(fan_out: &Arc<FanOut>) -> Self {
         Self {
-            tasks: tasks.clone(),
-            runtime: Handle::current(),
+            fan_out: Arc::clone(fan_out),
             logged: Mutex::default(),
         }
     }
@@ -116,7 +115,7 @@ impl fmt::Debug for PushSender {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tangelo_runtime::Stop;
+    use tangelo_runtime::{Stop, Tasks};
 
     use super::*;
     use crate::PushScheduler;
@@ -137,7 +136,10 @@ mod tests {
     fn counting(tasks: &Tasks) -> (Arc<Slot>, PushSender, Arc<AtomicUsize>) {
         let ticks = Arc::new(AtomicUsize::new(0));
         let slot = Slot::new(Counting(Arc::clone(&ticks)));
-        let sender = PushSender::new(Arc::downgrade(&slot), Arc::new(Ticks::new(tasks)));
+        let sender = PushSender::new(
+            Arc::downgrade(&slot),
+            Arc::new(Ticks::new(&FanOut::new(tasks))),
+        );
         (slot, sender, ticks)
     }
 

@@ -200,10 +200,6 @@ impl FrontSession {
         self.queue.add(item, &self.wake)
     }
 
-    pub(crate) fn add_all(&self, items: Vec<Item>) {
-        self.queue.add_all(items, &self.wake);
-    }
-
     /// Ends it. Its task says the reason, behind what the client was told before, and hangs up.
     pub(crate) fn kick(self: &Arc<Self>, reason: &str) {
         let reason = CloseReason::Kicked(Arc::from(reason));
@@ -309,7 +305,7 @@ impl Waiter for FrontSession {
     }
 
     fn answer_among(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
-        self.queue.put_answer(token, outcome)
+        self.queue.put_answer(token, outcome).wakes
     }
 
     fn wake(&self) {

@@ -25,11 +25,21 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 struct State {
     waiting: Waiting,
-    /// Whether the session's task will look here before it sleeps.
-    awake: bool,
+    attention: Attention,
     /// The client did not read, and something had to be left out.
     overflown: bool,
     closed: bool,
+}
+
+/// How soon the session's task looks at its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Attention {
+    /// When it is woken.
+    Asleep,
+    /// When its turn comes in a line of sessions that are to be woken.
+    InLine,
+    /// Before it sleeps.
+    Awake,
 }
 
 /// One thing to say.
@@ -141,12 +151,21 @@ impl Taken {
 /// Bytes waiting beyond which a client is taken to be behind.
 const COPIED_BEYOND: usize = 16 << 10;
 
+/// What came of an addition.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Put {
+    /// Nothing was left out.
+    pub(crate) taken: bool,
+    /// Whoever added it has to wake the session's task, whatever else he waits for.
+    pub(crate) wakes: bool,
+}
+
 impl Queue {
     /// A queue of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let state = State {
             waiting: Waiting::default(),
-            awake: false,
+            attention: Attention::Asleep,
             overflown: false,
             closed: false,
         };
@@ -160,66 +179,68 @@ impl Queue {
     /// Adds something; whether it was taken. Once the limit is passed nothing more is, and the session
     /// ends.
     pub(crate) fn add(&self, item: Item, wake: &Wake) -> bool {
-        self.add_all([item], wake)
-    }
-
-    /// Adds something; whether its caller has to wake the session's task, soon.
-    #[inline]
-    pub(crate) fn put(&self, item: Item) -> bool {
-        let mut state = self.state.lock();
-        if state.closed || state.overflown {
-            return false;
+        let put = self.put_all([item]);
+        if put.wakes {
+            wake.wake();
         }
-        self.push(&mut state, item);
-        self.filled.store(true, Ordering::Release);
-        state.wakes()
+        put.taken
     }
 
-    /// The same for a back end's answer.
+    /// Adds these, and the session's task finds them all at once. It is woken even if it stands in a line.
     #[inline]
-    pub(crate) fn put_answer(&self, token: u64, outcome: Result<Reply, Status>) -> bool {
+    pub(crate) fn put_all(&self, items: impl IntoIterator<Item = Item>) -> Put {
+        self.put(Attention::Awake, |state| self.push_all(state, items))
+    }
+
+    /// The same, by somebody who lets it stand in a line instead of waking it.
+    #[inline]
+    pub(crate) fn put_for_line(&self, items: impl IntoIterator<Item = Item>) -> Put {
+        self.put(Attention::InLine, |state| self.push_all(state, items))
+    }
+
+    /// Adds a back end's answer.
+    #[inline]
+    pub(crate) fn put_answer(&self, token: u64, outcome: Result<Reply, Status>) -> Put {
         let plain = forward::plain(&outcome).filter(|(_, body)| body.len() <= SHORT);
         let Some((encoding, body)) = plain else {
-            return self.put(Item::Forwarded { token, outcome });
+            let item = Item::Forwarded { token, outcome };
+            return self.put(Attention::Awake, |state| self.push(state, item));
         };
-        let mut state = self.state.lock();
-        if state.closed || state.overflown {
-            return false;
-        }
         let length = body.len();
-        state.waiting.push_body(body);
-        self.push(
-            &mut state,
-            Item::Answered {
-                token,
-                encoding,
-                length,
-            },
-        );
-        self.filled.store(true, Ordering::Release);
-        state.wakes()
+        self.put(Attention::Awake, |state| {
+            state.waiting.push_body(body);
+            self.push(
+                state,
+                Item::Answered {
+                    token,
+                    encoding,
+                    length,
+                },
+            );
+        })
     }
 
-    /// Adds these, and the session's task finds them all at once. Whether all were taken.
-    pub(crate) fn add_all(&self, items: impl IntoIterator<Item = Item>, wake: &Wake) -> bool {
+    #[inline(always)]
+    fn put(&self, attention: Attention, put: impl FnOnce(&mut State)) -> Put {
         let mut state = self.state.lock();
         if state.closed || state.overflown {
-            return false;
+            return Put::default();
         }
+        put(&mut state);
+        self.filled.store(true, Ordering::Release);
+        Put {
+            taken: !state.overflown,
+            wakes: state.rouse(attention),
+        }
+    }
+
+    fn push_all(&self, state: &mut State, items: impl IntoIterator<Item = Item>) {
         for item in items {
-            self.push(&mut state, item);
+            self.push(state, item);
             if state.overflown {
                 break;
             }
         }
-        self.filled.store(true, Ordering::Release);
-        let wakes = state.wakes();
-        let taken = !state.overflown;
-        drop(state);
-        if wakes {
-            wake.wake();
-        }
-        taken
     }
 
     // Inlined down to its place: to be copied on the way costs an answer more than the queue's lock.
@@ -244,7 +265,7 @@ impl Queue {
     /// Something had to be left out: how many bytes wait.
     pub(crate) fn begin_turn(&self) -> Result<(), usize> {
         let mut state = self.state.lock();
-        state.awake = true;
+        state.attention = Attention::Awake;
         if state.overflown {
             Err(state.waiting.bytes())
         } else {
@@ -255,8 +276,11 @@ impl Queue {
     /// Whether all has been taken; if so, the next addition wakes the task.
     pub(crate) fn rest(&self) -> bool {
         let mut state = self.state.lock();
-        state.awake = !state.waiting.is_empty() || state.overflown;
-        !state.awake
+        let rests = state.waiting.is_empty() && !state.overflown;
+        if rests {
+            state.attention = Attention::Asleep;
+        }
+        rests
     }
 
     /// Takes up to `most` things, in the order they were added, into what nothing is left in.
@@ -294,10 +318,12 @@ impl Queue {
 }
 
 impl State {
-    /// Whether the session's task has to be woken for what was added. While its client does not read, it sleeps
-    /// though something is here; that it ends it has to hear nevertheless.
-    fn wakes(&mut self) -> bool {
-        !std::mem::replace(&mut self.awake, true) || self.overflown
+    /// Whether the session's task has to be woken, or stand in a line, for what was added. While its client does
+    /// not read, it sleeps though something is here; that it ends it has to hear nevertheless.
+    fn rouse(&mut self, attention: Attention) -> bool {
+        let is_roused = attention > self.attention;
+        self.attention = attention.max(self.attention);
+        is_roused || self.overflown
     }
 }
 
@@ -333,11 +359,29 @@ mod tests {
     #[test]
     fn whoever_puts_something_wakes_the_task_if_it_sleeps_or_has_to_hear_that_there_is_no_room() {
         let queue = Queue::new(2 * push(100).size());
-        assert!(queue.put(push(100)), "it sleeps");
-        assert!(!queue.put(push(100)), "somebody wakes it already");
-        assert!(queue.put(push(0)), "no room");
-        assert!(!queue.put(push(0)), "that has been said");
+        let wakes = |bytes| queue.put_all([push(bytes)]).wakes;
+        assert!(wakes(100), "it sleeps");
+        assert!(!wakes(100), "somebody wakes it already");
+        assert!(wakes(0), "no room");
+        assert!(!wakes(0), "that has been said");
         assert!(queue.begin_turn().is_err());
+    }
+
+    #[test]
+    fn who_stands_in_a_line_is_woken_for_what_does_not_wait_for_the_line() {
+        let queue = Queue::new(99 * push(100).size());
+        let for_line = || queue.put_for_line([push(100)]).wakes;
+        let at_once = || queue.put_all([push(100)]).wakes;
+        assert!(for_line(), "it is to stand in the line");
+        assert!(!for_line(), "it does");
+        assert!(at_once(), "it is not awake yet");
+        assert!(!at_once() && !for_line(), "somebody wakes it");
+        queue.begin_turn().unwrap();
+        assert_eq!(taken(&queue), 5);
+        assert!(!at_once() && !for_line(), "it is awake");
+        assert_eq!(taken(&queue), 2);
+        assert!(queue.rest());
+        assert!(for_line(), "it sleeps");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task,
 };
@@ -16,6 +16,8 @@ use atomic_waker::AtomicWaker;
 pub(crate) struct Wake {
     task: AtomicWaker,
     ready: AtomicU64,
+    /// Whether it stands in a line whose task wakes it, or is about to.
+    in_line: AtomicBool,
 }
 
 impl Wake {
@@ -27,6 +29,17 @@ impl Wake {
     /// Wakes the session's task.
     pub(crate) fn wake(&self) {
         self.task.wake();
+    }
+
+    /// It is about to stand in a line; `false` if it does already.
+    pub(crate) fn lines_up(&self) -> bool {
+        !self.in_line.swap(true, Ordering::AcqRel)
+    }
+
+    /// Its turn has come. Whoever found it in the line has told it something before that.
+    pub(crate) fn wake_from_line(&self) {
+        self.in_line.swap(false, Ordering::AcqRel);
+        self.wake();
     }
 
     /// Takes the set of handlers that can go on.
