@@ -26,6 +26,7 @@ mod svg;
 mod table;
 mod versions;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
@@ -100,9 +101,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     });
     let everything: Vec<_> = scenarios.iter().cloned().chain(points).collect();
     let sides = everything.iter().flat_map(|scenario| &scenario.sides);
-    let is_side = |side: &Side| side.name.contains(&arguments.side);
-    if everything.is_empty() || !sides.clone().any(is_side) {
-        return Err(arguments.names_nothing());
+    if everything.is_empty() {
+        return Err(named_nothing("--only", &arguments.only, names()));
+    }
+    if !sides.clone().any(|side| arguments.wants_side(side)) {
+        let sides: BTreeSet<_> = sides.map(|side| side.name).collect();
+        return Err(named_nothing("--side", &arguments.side, sides));
     }
     let programs = Programs::build(sides)?;
 
@@ -163,6 +167,24 @@ fn names() -> Vec<&'static str> {
     scenarios.chain(curves).collect()
 }
 
+/// Whether a name has this in it, in capitals or not.
+fn has(name: &str, text: &str) -> bool {
+    name.to_lowercase().contains(&text.to_lowercase())
+}
+
+fn named_nothing<'a>(
+    option: &str,
+    text: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Box<dyn std::error::Error> {
+    let names: Vec<_> = names.into_iter().collect();
+    format!(
+        "{option} `{text}` names nothing; there are: {}",
+        names.join(", ")
+    )
+    .into()
+}
+
 /// All sizes of a curve, or where it has to be quick one.
 fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
     if quick {
@@ -173,17 +195,6 @@ fn sizes(curve: &Curve, quick: bool) -> &'static [u32] {
 }
 
 impl Arguments {
-    /// Neither scenario nor curve has what was asked for.
-    fn names_nothing(&self) -> Box<dyn std::error::Error> {
-        format!(
-            "nothing is called so (--only `{}`, --side `{}`); there are: {}",
-            self.only,
-            self.side,
-            names().join(", ")
-        )
-        .into()
-    }
-
     /// Why nothing is written, where nothing is.
     fn leaves_document(&self) -> Option<&'static str> {
         if !self.side.is_empty() {
@@ -196,13 +207,17 @@ impl Arguments {
     }
 
     fn wants(&self, name: &str) -> bool {
-        name.contains(&self.only)
+        has(name, &self.only)
+    }
+
+    fn wants_side(&self, side: &Side) -> bool {
+        has(side.name, &self.side)
     }
 
     /// The scenario with the sides alone that are asked for.
     fn narrowed(&self, mut scenario: Scenario) -> Scenario {
         let first = scenario.sides.first().map(|side| side.name);
-        let wanted = |side: &Side| Some(side.name) == first || side.name.contains(&self.side);
+        let wanted = |side: &Side| Some(side.name) == first || self.wants_side(side);
         scenario.sides.retain(wanted);
         scenario
     }

@@ -13,7 +13,7 @@ use tangelo_connector::{Listener, Place};
 use tangelo_registry::{Instance, Registry};
 use tangelo_rpc::{Acceptor, Cluster, link::Identity};
 use tangelo_runtime::{Stop, Tasks};
-use tracing::{Instrument, Span, error_span, info, warn};
+use tracing::{Instrument, Span, error_span, info};
 
 use self::life::Doors;
 use crate::{
@@ -335,7 +335,7 @@ fn assemble(
         info!(server = %instance.id, "who takes the dictionary or definitions has no session to come back to");
     }
     if instance.client_port.is_some() && !instance.frontend {
-        warn!(server = %instance.id, "it has a client port and is no front end: nobody listens there");
+        info!(server = %instance.id, "it has a client port and is no front end: if anybody listens there, it is the application");
     }
     let connections = Connections::new(connections, &instance.id, sessions.clone());
     let session_ids = SessionIds::new();

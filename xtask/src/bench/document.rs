@@ -8,12 +8,15 @@ use crate::{Result, root};
 
 const HEAD: &str = "# Benchmarks
 
-What `cargo xtask bench` has measured; [benches/README.md](../benches/README.md) says what is measured and how. Sides take turns, servers and load
+What `cargo xtask bench` has measured last; [performance.md](performance.md) holds it against the run before and says why what is missed is missed,
+[benches/README.md](../benches/README.md) what is measured and how. Sides take turns, servers and load
 generator are processes of their own on one machine, which they share: compare sides within a table, never figures of two tables.
 Rates and times of a table have one unit each, which stands above the column; `min..max` has that of the column before it.
 The ratio is the median of the rounds' ratios to the first side, so it is not the quotient of two figures of the table; by it targets are judged, and rounds may lie on both
 sides of them (in brackets). `CPU us each` is the processor time of the server for each request, user's and system's;
-where there are several server processes, each in the order of the request's way back to front. `MiB` is what all server processes have in memory, `kernel` what the kernel
+where there are several server processes, each in the order of the request's way back to front. `CPUs` is how many processors they kept busy, `kept` the goodput in parts
+of the peak, `codes` what was refused with. In curves, where a unit is a request, a delivery or a byte, the lowest and the highest round stand in brackets, and a side whose cost grows
+up to 1.25 times as much as the bare one's is as that. `MiB` is what all server processes have in memory, `kernel` what the kernel
 has besides for the sockets of both ends; `-` where they are too few for it to tell.
 
 All targets come first, then a table for each path, curves at the end. Where the time of the three main paths goes: [echo](benchmarks/flame-echo-tcp.md), [forwarded](benchmarks/flame-forwarded.md),

@@ -206,18 +206,6 @@ fn named(file: &str, word: &str) -> Option<u64> {
 /// What the machine is, as a map of words.
 pub(crate) fn machine() -> BTreeMap<&'static str, String> {
     let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let said = |program: &str, arguments: &[&str]| {
-        let output = command(program).args(arguments).output();
-        let output = output.map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&output).trim().to_owned()
-    };
-    // What is written here is no change of what was measured.
-    let but_figures = ["--", ".", ":!docs/benchmarks.md", ":!docs/benchmarks"];
-    let status = ["status", "--porcelain", "--untracked-files=no"];
-    let changed = match &*said("git", &[&status[..], &but_figures].concat()) {
-        "" => "",
-        _ => "-dirty",
-    };
     let cpu = read("/proc/cpuinfo");
     let cpu = cpu
         .lines()
@@ -232,8 +220,27 @@ pub(crate) fn machine() -> BTreeMap<&'static str, String> {
         ("rustc", rustc),
         ("peers", versions::of_peers()),
         ("node", said("node", &["--version"])),
-        ("commit", said("git", &["describe", "--always"]) + changed),
+        ("commit", commit()),
     ])
+}
+
+/// The commit that was measured.
+pub(crate) fn commit() -> String {
+    // What is written here is no change of what was measured.
+    let but_figures = ["--", ".", ":!docs/benchmarks.md", ":!docs/benchmarks"];
+    let status = ["status", "--porcelain", "--untracked-files=no"];
+    let changed = match &*said("git", &[&status[..], &but_figures].concat()) {
+        "" => "",
+        _ => "-dirty",
+    };
+    said("git", &["describe", "--always"]) + changed
+}
+
+/// What a program says, if it is there.
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = command(program).args(arguments).output();
+    let output = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&output).trim().to_owned()
 }
 
 /// How much else was running: the load average of the last minute.

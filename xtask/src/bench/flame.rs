@@ -11,6 +11,7 @@ use inferno::collapse::Collapse;
 use inferno::collapse::perf::{Folder, Options as FoldOptions};
 use inferno::flamegraph::{self, Options};
 
+use super::figures;
 use super::measure::{self, Effort};
 use super::programs::Programs;
 use super::scenario::Scenario;
@@ -55,9 +56,13 @@ pub(crate) fn draw(programs: &Programs, scenario: &Scenario) -> Result<()> {
 
     let mut stacks = Vec::new();
     let mut text = format!(
-        "# {}\n\nWhere the processor time of the side {} goes, as `cargo xtask bench --flame {name}` has seen it with `perf`: {}.\n\n\
+        "# {}\n\nWhere the processor time of the side {} goes, as `cargo xtask bench --flame {name}` has seen it with `perf`: {}. Commit {}.\n\n\
          ![{}](flame-{name}.svg)\n",
-        scenario.title, side.name, scenario.shape, scenario.title
+        scenario.title,
+        side.name,
+        scenario.shape,
+        figures::commit(),
+        scenario.title
     );
     for (word, id) in &processes {
         let folded = fold(&data, *id)?;
@@ -155,7 +160,7 @@ fn top(stacks: &[Stack]) -> String {
     let mut own: Vec<_> = own.into_iter().collect();
     own.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
     let mut text = format!(
-        "{:.1} s.\n\n| of its time | in |\n|--:|---|\n",
+        "{:.1} s of processor time were seen.\n\n| of its time | in |\n|--:|---|\n",
         all as f64 / 1e9
     );
     for (name, count) in own.iter().take(TOP) {

@@ -3,10 +3,13 @@
 /// A table of what was to be reached, with a link to where it was measured; nothing where nothing was.
 pub(crate) fn table(sections: &str) -> String {
     let (mut rows, mut title) = (String::new(), "");
+    let (mut all, mut reached) = (0, 0);
     for line in sections.lines() {
         if let Some(begun) = line.strip_prefix("## ") {
             title = begun;
         } else if let Some((word, target, is)) = judged(line) {
+            all += 1;
+            reached += usize::from(word == "reached");
             let word = if word == "missed" { "**missed**" } else { word };
             rows += &format!(
                 "| [{title}](#{}) | {target} | {is} | {word} |\n",
@@ -17,7 +20,9 @@ pub(crate) fn table(sections: &str) -> String {
     if rows.is_empty() {
         return rows;
     }
-    format!("\n| path | target | it is | |\n|---|---|--:|---|\n{rows}")
+    format!(
+        "\n{reached} of {all} targets are reached.\n\n| path | target | measured | verdict |\n|---|---|---|---|\n{rows}"
+    )
 }
 
 /// The parts of a line below a table that tells of a target.
@@ -48,7 +53,7 @@ mod tests {
                         * Pomelo is left out: it is not there\n* b failed at 64: too slow\n";
         assert_eq!(
             table(sections),
-            "\n| path | target | it is | |\n|---|---|--:|---|\n\
+            "\n1 of 2 targets are reached.\n\n| path | target | measured | verdict |\n|---|---|---|---|\n\
              | [Echo, over TCP](#echo-over-tcp) | throughput at least 0.75 | 0.8 (0.7..0.9) | reached |\n\
              | [Echo, over TCP](#echo-over-tcp) | p99 at most 5 ms | 6 ms (5 ms..7 ms); one round decides nothing | **missed** |\n"
         );

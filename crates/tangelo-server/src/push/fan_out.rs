@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    mem,
+    future, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -85,14 +85,16 @@ impl FanOut {
             return;
         }
         let mut line = self.line.lock();
+        line.waiting.push_back(Arc::clone(wake));
         if mem::replace(&mut line.moves, true) {
-            line.waiting.push_back(Arc::clone(wake));
             return;
         }
         drop(line);
-        self.spawn(info_span!(parent: None, "fan-out"), Turns::new(self));
+        // From here on it wakes them whatever fails.
+        let turns = Turns::new(self);
+        self.spawn(info_span!(parent: None, "fan-out"), turns);
         // The task begun last is the one that no other thread can take over, however long this one is busy.
-        wake.wake_from_line();
+        self.spawn(Span::none(), future::ready(()));
     }
 }
 
@@ -189,11 +191,15 @@ mod tests {
     use std::{
         sync::atomic::{AtomicUsize, Ordering},
         task::{self, Waker},
-        time::Duration,
+        thread,
+        time::{Duration, Instant},
     };
 
     use tangelo_runtime::Stop;
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::{
+        runtime::{Builder, Runtime},
+        sync::oneshot,
+    };
 
     use super::*;
 
@@ -245,9 +251,6 @@ mod tests {
         (FanOut::new(&tasks), tasks)
     }
 
-    /// How many are woken before the task runs: the first few, and the first of those in line.
-    const NOW: usize = AT_ONCE + 1;
-
     #[tokio::test]
     async fn a_few_are_woken_at_once_and_the_others_by_turns_in_their_order() {
         let (fan_out, tasks) = fan_out();
@@ -255,14 +258,14 @@ mod tests {
         few.told(&fan_out);
         assert_eq!((few.woken(), tasks.len()), (AT_ONCE, 0));
 
-        let many = Sleepers::new(NOW + 2 * PER_TURN + 1);
+        let many = Sleepers::new(AT_ONCE + 2 * PER_TURN + 1);
         many.told(&fan_out);
-        assert_eq!((many.woken(), tasks.len()), (NOW, 1));
+        assert_eq!((many.woken(), tasks.is_empty()), (AT_ONCE, false));
         let mut turns = Turns::new(&fan_out);
         let mut turn = || Pin::new(&mut turns).poll(&mut Context::from_waker(Waker::noop()));
         for woken in 1..=2 {
             assert!(turn().is_pending());
-            assert_eq!(many.woken(), NOW + woken * PER_TURN);
+            assert_eq!(many.woken(), AT_ONCE + woken * PER_TURN);
         }
         assert!(turn().is_ready());
         assert_eq!(many.woken(), many.0.len());
@@ -271,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_line_takes_no_more_turns_than_one_that_is_not() {
         let (fan_out, _tasks) = fan_out();
-        let many = Sleepers::new(NOW + TURNS * PER_TURN * 10);
+        let many = Sleepers::new(AT_ONCE + TURNS * PER_TURN * 10);
         many.told(&fan_out);
         let mut turns = Turns::new(&fan_out);
         let mut turn = || Pin::new(&mut turns).poll(&mut Context::from_waker(Waker::noop()));
@@ -283,12 +286,14 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_told_what_comes_meanwhile_and_woken_once() {
         let (fan_out, tasks) = fan_out();
-        let many = Sleepers::new(NOW + 3 * PER_TURN);
+        let many = Sleepers::new(AT_ONCE + 3 * PER_TURN);
         many.told(&fan_out);
         for _ in 0..100 {
             let mut waking = fan_out.begin();
             waking.at_once = 0;
-            many.0[NOW..].iter().for_each(|(wake, _)| waking.wake(wake));
+            many.0[AT_ONCE..]
+                .iter()
+                .for_each(|(wake, _)| waking.wake(wake));
         }
         assert_eq!(fan_out.line.lock().waiting.len(), 3 * PER_TURN);
         tasks.close(Duration::from_secs(10)).await;
@@ -307,15 +312,36 @@ mod tests {
         assert_eq!(again.woken(), again.0.len());
     }
 
+    /// They are no tasks of the runtime, which would make room by being woken.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_tells_them_may_be_busy_after_it() {
+        let (fan_out, tasks) = fan_out();
+        let (done, all_woken) = oneshot::channel();
+        tasks.spawn(Span::none(), async move {
+            let many = Sleepers::new(AT_ONCE + 3 * PER_TURN);
+            many.told(&fan_out);
+            let begun = Instant::now();
+            let all = loop {
+                let all = many.woken() == many.0.len();
+                if all || begun.elapsed() > Duration::from_secs(10) {
+                    break all;
+                }
+                thread::yield_now();
+            };
+            let _ = done.send(all);
+        });
+        assert!(all_woken.await.unwrap());
+    }
+
     #[test]
     fn nobody_sleeps_on_when_the_task_that_wakes_them_is_dropped() {
         let runtime = Builder::new_current_thread().build().unwrap();
         let entered = runtime.enter();
         let (fan_out, _tasks) = fan_out();
         drop(entered);
-        let many = Sleepers::new(NOW + 3 * PER_TURN);
+        let many = Sleepers::new(AT_ONCE + 3 * PER_TURN);
         many.told(&fan_out);
-        assert_eq!(many.woken(), NOW);
+        assert_eq!(many.woken(), AT_ONCE);
         drop(runtime);
         assert_eq!(many.woken(), many.0.len());
     }
@@ -326,7 +352,7 @@ mod tests {
         let entered = runtime.enter();
         let (fan_out, tasks) = fan_out();
         drop(entered);
-        let many = Sleepers::new(NOW + 3 * PER_TURN);
+        let many = Sleepers::new(AT_ONCE + 3 * PER_TURN);
         many.told(&fan_out);
         runtime.block_on(tasks.close(Duration::from_secs(10)));
         assert_eq!(many.woken(), many.0.len());
