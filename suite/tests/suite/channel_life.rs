@@ -37,10 +37,7 @@ async fn a_channel_that_was_created_stays_until_it_is_destroyed() {
         assert_eq!((room.amount(), room.members()), (0, Vec::new()));
         place.is_refused(&mut client, ROOM).await;
         // Nobody is in what is made anew under the name.
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         room.push("on", &json!(2)).unwrap();
         heard(&mut [&mut client], &[]).await;
         drop(client);
@@ -75,10 +72,7 @@ async fn a_channel_that_was_made_for_somebody_goes_with_the_last() {
         assert_eq!(place.left.next("it goes").await, "a*room");
         assert!(place.channels().names().is_empty());
         // One who knows that it was there cannot bring it back without meaning to.
-        let held = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let held = place.room(ROOM);
         held.destroy();
         let gone = held.add(&session).unwrap_err();
         assert!(matches!(gone, ChannelError::NotFound(_)), "{gone}");
@@ -106,10 +100,7 @@ async fn what_is_said_of_a_channel_first_holds() {
 #[tokio::test]
 async fn members_are_known_in_the_order_they_came_and_by_user() {
     for place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut clients = Vec::new();
         for uid in ["c", "a", "b", "a"] {
             clients.push(place.member(uid, ROOM).await);
@@ -140,10 +131,7 @@ async fn members_are_known_in_the_order_they_came_and_by_user() {
 #[tokio::test]
 async fn a_user_on_a_front_end_is_added_with_each_session_that_is_bound_to_him_there() {
     for mut place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut clients = Vec::new();
         for uid in ["a", "b", "a"] {
             clients.push(place.client(uid).await);

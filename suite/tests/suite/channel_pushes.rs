@@ -28,10 +28,7 @@ fn uids(members: &[Member]) -> Vec<&str> {
 #[tokio::test]
 async fn a_push_is_for_all_or_for_some_or_for_all_but_one_or_for_whom_the_caller_chooses() {
     for place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut clients = Vec::new();
         for uid in ["a", "b", "c"] {
             clients.push(place.member(uid, ROOM).await);
@@ -57,10 +54,7 @@ async fn a_crowd_hears_all_in_order_and_one_of_it_what_is_his_in_its_place_up_to
     const CROWD: usize = 150;
     const PUSHES: usize = 30;
     for place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut clients = Vec::new();
         for number in 0..CROWD {
             clients.push(place.member(&number.to_string(), ROOM).await);
@@ -96,10 +90,7 @@ async fn what_is_no_json_or_too_long_for_a_frame_is_an_error_and_nobody_hears_it
     const LONGEST: usize = 930_000;
     for place in Place::each(as_it_is).await {
         let empty = place.channels().get_or_create("empty");
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut client = place.member("a", ROOM).await;
         let no_json = std::collections::HashMap::from([((1, 2), 3)]);
         let too_long = "x".repeat(LONGEST + 10_000);
@@ -117,10 +108,7 @@ async fn what_is_no_json_or_too_long_for_a_frame_is_an_error_and_nobody_hears_it
 #[tokio::test]
 async fn a_confirmed_push_says_that_all_have_got_it() {
     for place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let confirm = |receivers, number: i32| {
             let confirmed = room.push_confirmed(receivers, "on", &number, DEADLINE);
             async { soon("all say so", confirmed).await.unwrap().unreached }
@@ -163,10 +151,7 @@ async fn a_confirmed_push_is_under_way_in_order_whether_or_not_anybody_waits() {
 #[tokio::test]
 async fn a_confirmed_push_names_those_whose_session_has_closed() {
     for place in Place::each(as_it_is).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut stays = place.member("a", ROOM).await;
         if place.at == "chat" {
             // Its front end knows no such session; it is told so after this.
@@ -189,10 +174,7 @@ async fn a_confirmed_push_names_those_whose_clients_do_not_keep_up() {
         })
     };
     for mut place in Place::each(small_queue).await {
-        let room = place
-            .channels()
-            .create(ROOM, ChannelOptions::new())
-            .unwrap();
+        let room = place.room(ROOM);
         let mut keeps_up = place.member("a", ROOM).await;
         let door = crate::client::DOORS[0];
         let mut deaf = Client::over(door, small_ears(&place.front).await).await;

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tangelo::{
     Result,
-    server::{Blueprint, Channels, FrontendSession, Handlers, Json, Server, Session},
+    server::{
+        Blueprint, Channel, ChannelOptions, Channels, FrontendSession, Handlers, Json, Server,
+        Session,
+    },
 };
 
 use crate::{
@@ -60,6 +63,12 @@ impl Place {
             &self.front
         };
         server.context().channels()
+    }
+
+    /// A new channel of this name, where the channels are, with nothing asked of its members.
+    pub(crate) fn room(&self, name: &str) -> Channel {
+        let made = self.channels().create(name, ChannelOptions::new());
+        made.unwrap()
     }
 
     /// A client bound to nobody.
